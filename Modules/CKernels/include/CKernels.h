@@ -1,0 +1,171 @@
+// The numeric inner loops of Apus.
+//
+// One source per concern, written with clang vector extensions and compiled once per instruction
+// set; `ck_isa` names the table that was chosen when the process started. All matrices are
+// row-major; `stride` is the distance between two rows in elements. Outputs never overlap inputs
+// unless a function says so.
+#ifndef CKERNELS_H
+#define CKERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// MARK: - Instruction set
+
+/// The name of the instruction set in use: "avx512", "avx2", "neon" or "baseline".
+///
+/// Chosen once, from the CPU. The environment variable APUS_KERNELS (baseline, avx2, avx512) lowers
+/// the choice, never raises it above what the CPU offers.
+const char *ck_isa(void);
+
+// MARK: - Threads
+
+/// One part of a parallel job; `part` counts from 0.
+typedef void (*ck_part)(void *context, ptrdiff_t part)
+    __attribute__((swift_attr("@Sendable")));
+
+/// Runs `parts` calls of `body`, shared between the caller and the pool's workers.
+///
+/// Returns when every part is done. The caller works too and never waits for a worker that did not
+/// claim a part. A call from inside a part, or while another thread's job holds the pool, runs
+/// serially on the caller. Parts may run in any order: they must not depend on each other.
+void ck_parallel(ptrdiff_t parts, ck_part body, void *context);
+
+/// The number of threads that a job may use, the caller included. Default: the available cores, or
+/// APUS_THREADS.
+int ck_thread_count(void);
+
+/// Changes the number of threads; 1 means that no worker ever runs. Results do not depend on it.
+void ck_set_thread_count(int count);
+
+// MARK: - Matrix products
+
+/// C = op(A) · op(B) + beta · C, where op transposes on demand. m×n = (m×k)·(k×n), beta 0 or 1.
+void ck_sgemm(bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
+              const float *a, ptrdiff_t stride_a, const float *b, ptrdiff_t stride_b, float beta,
+              float *c, ptrdiff_t stride_c);
+
+/// How the rows of a weight matrix are stored.
+typedef enum {
+  CK_FLOAT32 = 0,
+  CK_FLOAT16 = 1,
+  CK_BFLOAT16 = 2,
+  /// Unsigned codes of `bits` bits: code i of a row starts at bit i·bits of the row, little-endian,
+  /// rows padded to 32 bits. value = scale[row/row_group, column/group] · (code − zero[same]).
+  CK_PACKED = 3,
+} ck_storage;
+
+/// The rows of a weight matrix [row_count × column_count] in any storage.
+typedef struct {
+  ck_storage storage;
+  ptrdiff_t row_count, column_count;
+  const void *data;
+  ptrdiff_t row_stride;  // elements; for CK_PACKED 32-bit words
+  // CK_PACKED only:
+  int bits;              // 2 … 8
+  ptrdiff_t group_size;  // columns that share a scale; the last group of a row may be short
+  const float *scale;    // [row_count or 1] × [groups]
+  const float *zero;     // as scale, or NULL when all are 2^(bits−1)
+  ptrdiff_t scale_stride;  // groups per row, or 0 when one scale serves the whole matrix
+} ck_rows;
+
+/// Expands columns [column, column + count) of `row` into `out`.
+void ck_expand_row(const ck_rows *rows, ptrdiff_t row, ptrdiff_t column, ptrdiff_t count,
+                   float *out);
+
+/// Y = X · Wᵀ + bias. X [m × column_count], W [row_count × column_count], Y [m × row_count]; bias
+/// may be NULL. One row of X takes the matrix-vector path, which reads W once, in place. Y [i] is
+/// the same bits for any thread count.
+void ck_linear(const ck_rows *w, ptrdiff_t m, const float *x, ptrdiff_t stride_x,
+               const float *bias, float *y, ptrdiff_t stride_y);
+
+// MARK: - Attention
+
+/// Grouped-query causal attention against a key/value cache.
+typedef struct {
+  ptrdiff_t query_count;     // queries in this call
+  ptrdiff_t first_position;  // position of query 0; keys 0 … first_position + query_count − 1 exist
+  ptrdiff_t head_count, key_head_count, head_width;
+  ptrdiff_t window;  // query i sees keys j with 0 ≤ i − j < window; 0 = all
+  float scale;       // applied to q·k
+  float soft_cap;    // cap·tanh(s/cap) after the scale, before the mask; 0 = none
+  const float *q;    // [query_count × (head_count·head_width)]
+  ptrdiff_t stride_q;
+  const float *k, *v;        // [key_head_count × capacity × head_width]
+  ptrdiff_t stride_key_head; // capacity · head_width
+  float *out;                // [query_count × (head_count·head_width)]
+  ptrdiff_t stride_out;
+} ck_attention_arguments;
+
+/// softmax(scale · Q Kᵀ + mask) V without a T×T buffer; threads inside.
+void ck_attention(const ck_attention_arguments *arguments);
+
+// MARK: - Vector functions (one thread; callers split long vectors)
+
+void ck_add(ptrdiff_t n, const float *a, const float *b, float *out);
+void ck_subtract(ptrdiff_t n, const float *a, const float *b, float *out);
+void ck_multiply(ptrdiff_t n, const float *a, const float *b, float *out);
+void ck_divide(ptrdiff_t n, const float *a, const float *b, float *out);
+/// out = a · x + b
+void ck_scale_shift(ptrdiff_t n, const float *x, float a, float b, float *out);
+void ck_exp(ptrdiff_t n, const float *x, float *out);
+void ck_silu(ptrdiff_t n, const float *x, float *out);
+void ck_gelu_tanh(ptrdiff_t n, const float *x, float *out);
+/// out = silu(gate) · up; `out` may be `gate` or `up`.
+void ck_silu_multiply(ptrdiff_t n, const float *gate, const float *up, float *out);
+
+// Reductions use a fixed order of partial sums: the same bits on every run.
+float ck_sum(ptrdiff_t n, const float *x);
+float ck_dot(ptrdiff_t n, const float *a, const float *b);
+/// Sum of (a − b)², accumulated in double per chunk.
+double ck_squared_distance(ptrdiff_t n, const float *a, const float *b);
+/// Smallest and largest value; (+inf, −inf) when n = 0. NaN is ignored.
+void ck_min_max(ptrdiff_t n, const float *x, float *minimum, float *maximum);
+/// The index of the first largest value, or −1 when n = 0.
+ptrdiff_t ck_argmax(ptrdiff_t n, const float *x);
+/// log Σ exp(x), with the maximum subtracted.
+float ck_log_sum_exp(ptrdiff_t n, const float *x);
+
+// MARK: - Row functions (one thread; callers split rows)
+
+void ck_softmax_rows(ptrdiff_t rows, ptrdiff_t n, const float *x, float *out);
+/// out = weight ⊙ x / sqrt(mean(x²) + epsilon); `out` may be `x`.
+void ck_rms_norm_rows(ptrdiff_t rows, ptrdiff_t n, const float *x, const float *weight,
+                      float epsilon, float *out);
+/// out = weight ⊙ (x − mean) / sqrt(var + epsilon) + bias; bias may be NULL.
+void ck_layer_norm_rows(ptrdiff_t rows, ptrdiff_t n, const float *x, const float *weight,
+                        const float *bias, float epsilon, float *out);
+/// Rotates pairs (i, i + width/2) of every head of one row in place, by cosines and sines
+/// [width/2]: x'_i = x_i cos − x_{i+w/2} sin, x'_{i+w/2} = x_{i+w/2} cos + x_i sin.
+void ck_rotate_half(ptrdiff_t heads, ptrdiff_t width, const float *cosines, const float *sines,
+                    float *x);
+
+// MARK: - Conversions (one thread)
+
+void ck_float16_to_float32(ptrdiff_t n, const uint16_t *x, float *out);
+/// Round to nearest even; overflow becomes infinity; NaN stays NaN.
+void ck_float32_to_float16(ptrdiff_t n, const float *x, uint16_t *out);
+void ck_bfloat16_to_float32(ptrdiff_t n, const uint16_t *x, float *out);
+/// Round to nearest even; NaN stays NaN.
+void ck_float32_to_bfloat16(ptrdiff_t n, const float *x, uint16_t *out);
+
+// MARK: - Round to nearest
+
+/// code = clamp(round_half_even(x / scale) + zero, 0, 2^bits − 1), one scale for the n values.
+void ck_quantize(ptrdiff_t n, const float *x, float scale, float zero, int bits, uint8_t *codes);
+/// Sum over the n values of (x − scale·(code − zero))², without writing codes.
+double ck_quantization_error(ptrdiff_t n, const float *x, float scale, float zero, int bits);
+/// Packs n codes (values below 2^bits) into a row of CK_PACKED words, zero padded.
+void ck_pack(ptrdiff_t n, const uint8_t *codes, int bits, uint32_t *words);
+void ck_unpack(ptrdiff_t n, const uint32_t *words, int bits, uint8_t *codes);
+
+// MARK: - Probes (benchmarks)
+
+/// Runs independent multiply-add chains in registers for about `seconds` on this thread and returns
+/// the floating-point operations per second: the peak that a kernel can be measured against.
+double ck_probe_fma(double seconds);
+/// Sums n floats; returns the sum. Reads at the memory's speed.
+double ck_probe_read(ptrdiff_t n, const float *x);
+
+#endif
