@@ -69,7 +69,9 @@ public enum MemoryPool {
     let reused = state.withLock { state -> UInt? in
       state.statistics.bytesInUse += size
       state.statistics.peakBytesInUse = max(
-        state.statistics.peakBytesInUse, state.statistics.bytesInUse)
+        state.statistics.peakBytesInUse,
+        state.statistics.bytesInUse
+      )
       guard let address = state.waiting[size]?.popLast() else { return nil }
       state.statistics.bytesWaiting -= size
       return address

@@ -32,7 +32,10 @@ public struct Philox: RandomNumberGenerator, Sendable, Hashable, Codable {
     // bit of the block number marks it.
     let label = UInt64(bitPattern: Int64(index)) | (1 << 63)
     let derived = Philox.block(
-      counter: SIMD4(low: label, high: stream ^ 0x9E37_79B9_7F4A_7C15), key0: key0, key1: key1)
+      counter: SIMD4(low: label, high: stream ^ 0x9E37_79B9_7F4A_7C15),
+      key0: key0,
+      key1: key1
+    )
     let seed = UInt64(derived.x) | UInt64(derived.y) << 32
     return Philox(seed: seed, stream: UInt64(derived.z) | UInt64(derived.w) << 32)
   }
@@ -75,8 +78,12 @@ public struct Philox: RandomNumberGenerator, Sendable, Hashable, Codable {
     for _ in 0..<10 {
       let product0 = UInt64(state.x) &* 0xD251_1F53
       let product1 = UInt64(state.z) &* 0xCD9E_8D57
-      let (high0, low0) = (UInt32(truncatingIfNeeded: product0 >> 32), UInt32(truncatingIfNeeded: product0))
-      let (high1, low1) = (UInt32(truncatingIfNeeded: product1 >> 32), UInt32(truncatingIfNeeded: product1))
+      let (high0, low0) = (
+        UInt32(truncatingIfNeeded: product0 >> 32), UInt32(truncatingIfNeeded: product0)
+      )
+      let (high1, low1) = (
+        UInt32(truncatingIfNeeded: product1 >> 32), UInt32(truncatingIfNeeded: product1)
+      )
       state = SIMD4(high1 ^ state.y ^ k0, low1, high0 ^ state.w ^ k1, low0)
       k0 &+= 0x9E37_79B9
       k1 &+= 0xBB67_AE85
@@ -88,7 +95,10 @@ public struct Philox: RandomNumberGenerator, Sendable, Hashable, Codable {
 extension SIMD4<UInt32> {
   fileprivate init(low: UInt64, high: UInt64) {
     self.init(
-      UInt32(truncatingIfNeeded: low), UInt32(truncatingIfNeeded: low >> 32),
-      UInt32(truncatingIfNeeded: high), UInt32(truncatingIfNeeded: high >> 32))
+      UInt32(truncatingIfNeeded: low),
+      UInt32(truncatingIfNeeded: low >> 32),
+      UInt32(truncatingIfNeeded: high),
+      UInt32(truncatingIfNeeded: high >> 32)
+    )
   }
 }

@@ -15,7 +15,8 @@ public struct Shape: Hashable, Sendable {
   public init(_ extents: some Collection<Int>) {
     expect(
       extents.count <= Shape.maximumRank,
-      "shape: \(extents.count) dimensions, at most \(Shape.maximumRank) are supported")
+      "shape: \(extents.count) dimensions, at most \(Shape.maximumRank) are supported"
+    )
     expect(extents.allSatisfy { $0 >= 0 }, "shape: negative extent in \(Array(extents))")
     var values = (1, 1, 1, 1, 1, 1)
     withUnsafeMutableBytes(of: &values) { bytes in
@@ -85,7 +86,9 @@ extension Shape: Codable {
     let extents = try container.decode([Int].self)
     guard extents.count <= Shape.maximumRank, extents.allSatisfy({ $0 >= 0 }) else {
       throw DecodingError.dataCorruptedError(
-        in: container, debugDescription: "not a shape: \(extents)")
+        in: container,
+        debugDescription: "not a shape: \(extents)"
+      )
     }
     self.init(extents)
   }

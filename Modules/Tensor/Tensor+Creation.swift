@@ -3,7 +3,8 @@ extension Tensor {
   public init(_ elements: [Element], shape: Shape) {
     expect(
       elements.count == shape.count,
-      "tensor: \(elements.count) elements do not fill \(shape), which holds \(shape.count)")
+      "tensor: \(elements.count) elements do not fill \(shape), which holds \(shape.count)"
+    )
     self.init(uninitialized: shape) { target in
       _ = target.initialize(from: elements)
     }

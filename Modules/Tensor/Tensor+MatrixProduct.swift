@@ -5,10 +5,14 @@ extension Tensor where Element == Float {
   ///
   /// - Shapes: op(self) [M × K], op(other) [K × N], result [M × N].
   public func matmul(
-    _ other: Tensor, transposingSelf: Bool = false, transposingOther: Bool = false
+    _ other: Tensor,
+    transposingSelf: Bool = false,
+    transposingOther: Bool = false
   ) -> Tensor {
     expect(
-      rank == 2 && other.rank == 2, "matmul: two matrices are needed, \(shape) · \(other.shape)")
+      rank == 2 && other.rank == 2,
+      "matmul: two matrices are needed, \(shape) · \(other.shape)"
+    )
     let (m, k) = transposingSelf ? (shape[1], shape[0]) : (shape[0], shape[1])
     let (inner, n) =
       transposingOther
@@ -16,7 +20,8 @@ extension Tensor where Element == Float {
     expect(
       k == inner,
       "matmul: inner extents differ, \(shape)\(transposingSelf ? "ᵀ" : "") · "
-        + "\(other.shape)\(transposingOther ? "ᵀ" : "")")
+        + "\(other.shape)\(transposingOther ? "ᵀ" : "")"
+    )
     return withUnsafeElements { left in
       other.withUnsafeElements { right in
         Tensor(uninitialized: [m, n]) { target in
@@ -26,7 +31,19 @@ extension Tensor where Element == Float {
             return
           }
           ck_sgemm(
-            transposingSelf, transposingOther, m, n, k, a, shape[1], b, other.shape[1], 0, to, n)
+            transposingSelf,
+            transposingOther,
+            m,
+            n,
+            k,
+            a,
+            shape[1],
+            b,
+            other.shape[1],
+            0,
+            to,
+            n
+          )
         }
       }
     }

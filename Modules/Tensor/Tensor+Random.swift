@@ -9,7 +9,10 @@
 extension Tensor where Element == Float {
   /// Numbers drawn evenly from [lower, upper).
   public static func uniform(
-    _ shape: Shape, from lower: Float = 0, to upper: Float = 1, using generator: inout Philox
+    _ shape: Shape,
+    from lower: Float = 0,
+    to upper: Float = 1,
+    using generator: inout Philox
   ) -> Tensor {
     Tensor(uninitialized: shape) { target in
       for index in target.indices {
@@ -20,7 +23,10 @@ extension Tensor where Element == Float {
 
   /// Numbers drawn from a normal distribution, by Box and Muller's transform.
   public static func normal(
-    _ shape: Shape, mean: Float = 0, deviation: Float = 1, using generator: inout Philox
+    _ shape: Shape,
+    mean: Float = 0,
+    deviation: Float = 1,
+    using generator: inout Philox
   ) -> Tensor {
     Tensor(uninitialized: shape) { target in
       var index = 0

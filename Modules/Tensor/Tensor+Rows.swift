@@ -28,7 +28,8 @@ extension Tensor where Element == Float {
   public func rmsNormalized(weight: Tensor, epsilon: Float) -> Tensor {
     expect(
       weight.rank == 1 && rank > 0 && weight.shape[0] == shape[-1],
-      "rms norm: the weight must match the last axis, \(shape) · \(weight.shape)")
+      "rms norm: the weight must match the last axis, \(shape) · \(weight.shape)"
+    )
     return weight.withUnsafeElements { scales in
       guard let scale = scales.baseAddress else { return self }
       return mappedRows("rms norm") { ck_rms_norm_rows($0, $1, $2, scale, epsilon, $3) }

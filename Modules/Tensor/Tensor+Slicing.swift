@@ -1,10 +1,14 @@
 extension Tensor {
-  /// The `index`-th element along the leading axis; shares memory. Negative counts from the end.
+  /// One element along the leading axis; shares memory.
+  ///
+  /// A negative `index` counts from the end.
   public subscript(index: Int) -> Tensor {
     expect(rank > 0, "subscript: a scalar has no axis to index")
     let position = index < 0 ? index + shape[0] : index
     expect(
-      position >= 0 && position < shape[0], "subscript: index \(index) of \(shape)")
+      position >= 0 && position < shape[0],
+      "subscript: index \(index) of \(shape)"
+    )
     let rest = shape.droppingFirst
     return Tensor(shape: rest, storage: storage, offset: offset + position * rest.count)
   }
@@ -14,22 +18,26 @@ extension Tensor {
     expect(rank > 0, "subscript: a scalar has no axis to slice")
     expect(
       range.lowerBound >= 0 && range.upperBound <= shape[0],
-      "subscript: range \(range) of \(shape)")
+      "subscript: range \(range) of \(shape)"
+    )
     let rest = shape.droppingFirst
     return Tensor(
-      shape: shape.replacingFirst(with: range.count), storage: storage,
-      offset: offset + range.lowerBound * rest.count)
+      shape: shape.replacingFirst(with: range.count),
+      storage: storage,
+      offset: offset + range.lowerBound * rest.count
+    )
   }
 
   /// The same elements under another shape of the same count; shares memory.
   public func reshaped(to newShape: Shape) -> Tensor {
     expect(
       newShape.count == count,
-      "reshape: \(shape) holds \(count) elements, \(newShape) holds \(newShape.count)")
+      "reshape: \(shape) holds \(count) elements, \(newShape) holds \(newShape.count)"
+    )
     return Tensor(shape: newShape, storage: storage, offset: offset)
   }
 
-  /// The matrix with rows and columns exchanged; rank 2 only. Copies.
+  /// A copy of the matrix with rows and columns exchanged; rank 2 only.
   public func transposed() -> Tensor {
     expect(rank == 2, "transpose: a matrix is needed, found \(shape)")
     let (rows, columns) = (shape[0], shape[1])
@@ -75,7 +83,8 @@ extension Tensor {
     for part in parts {
       expect(
         part.rank == first.rank && part.shape.droppingFirst == first.shape.droppingFirst,
-        "concatenate: trailing extents differ, \(first.shape) · \(part.shape)")
+        "concatenate: trailing extents differ, \(first.shape) · \(part.shape)"
+      )
     }
     let extent = parts.reduce(0) { $0 + $1.shape[0] }
     return Tensor(uninitialized: first.shape.replacingFirst(with: extent)) { target in

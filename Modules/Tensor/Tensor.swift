@@ -40,14 +40,20 @@ public struct Tensor<Element: TensorElement>: Sendable {
   ///
   /// `pointer` must be aligned for `Element`. The first write copies.
   package init(
-    viewing pointer: UnsafeRawPointer, shape: Shape, owner: any AnyObject & Sendable
+    viewing pointer: UnsafeRawPointer,
+    shape: Shape,
+    owner: any AnyObject & Sendable
   ) {
     expect(
       Int(bitPattern: pointer) % MemoryLayout<Element>.alignment == 0,
-      "tensor: the memory to view is not aligned for \(Element.elementType)")
+      "tensor: the memory to view is not aligned for \(Element.elementType)"
+    )
     self.shape = shape
     storage = TensorStorage(
-      viewing: pointer, byteCount: shape.count * MemoryLayout<Element>.stride, owner: owner)
+      viewing: pointer,
+      byteCount: shape.count * MemoryLayout<Element>.stride,
+      owner: owner
+    )
     offset = 0
   }
 

@@ -17,7 +17,9 @@ package final class TensorStorage: @unchecked Sendable {
   }
 
   package init(
-    viewing pointer: UnsafeRawPointer, byteCount: Int, owner: any AnyObject & Sendable
+    viewing pointer: UnsafeRawPointer,
+    byteCount: Int,
+    owner: any AnyObject & Sendable
   ) {
     self.pointer = UnsafeMutableRawPointer(mutating: pointer)
     self.byteCount = byteCount
