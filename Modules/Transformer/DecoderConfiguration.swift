@@ -36,4 +36,18 @@ public struct DecoderConfiguration: Codable, Hashable, Sendable {
       DecoderBlock.linearLayers.map { "model.layers.\(block).\($0)" }
     }
   }
+
+  /// The names of the embedding and, where it has its own matrix, of the head.
+  public var embeddingLayers: [String] {
+    tiesEmbedding ? ["model.embed_tokens"] : ["model.embed_tokens", "lm_head"]
+  }
+
+  /// The names of all tensors that the model consists of, in execution order.
+  public var tensorNames: [String] {
+    let blocks = (0..<blockCount).flatMap { block in
+      DecoderBlock.tensorNames(self).map { "model.layers.\(block).\($0)" }
+    }
+    return ["model.embed_tokens.weight"] + blocks + ["model.norm.weight"]
+      + (tiesEmbedding ? [] : ["lm_head.weight"])
+  }
 }

@@ -35,8 +35,11 @@ public struct PerplexityOptions: Codable, Hashable, Sendable {
 
   /// Options with the protocol's defaults: windows of 512, no overlap, token weighting.
   public init(
-    window: Int = 512, stride: Int? = nil, weighting: Weighting = .tokens,
-    leadingToken: Int32? = nil, maximumWindows: Int? = nil
+    window: Int = 512,
+    stride: Int? = nil,
+    weighting: Weighting = .tokens,
+    leadingToken: Int32? = nil,
+    maximumWindows: Int? = nil
   ) {
     self.window = window
     self.stride = stride
@@ -100,7 +103,8 @@ extension DecoderModel {
   ///   - progress: sees the report after every window; return false to stop early with what there is.
   /// - Throws: `PerplexityError` if the text is too short or the options do not fit.
   public func perplexity(
-    of tokens: [Int32], options: PerplexityOptions = PerplexityOptions(),
+    of tokens: [Int32],
+    options: PerplexityOptions = PerplexityOptions(),
     progress: (PerplexityReport) -> Bool = { _ in true }
   ) throws(PerplexityError) -> PerplexityReport {
     let windows = try perplexityWindows(tokenCount: tokens.count, options: options)
@@ -140,7 +144,8 @@ extension DecoderModel {
   }
 
   private func perplexityWindows(
-    tokenCount: Int, options: PerplexityOptions
+    tokenCount: Int,
+    options: PerplexityOptions
   ) throws(PerplexityError) -> [PerplexityWindow] {
     let room = options.window - (options.leadingToken == nil ? 0 : 1)
     let step = options.stride ?? room
@@ -150,18 +155,24 @@ extension DecoderModel {
     guard options.window <= configuration.contextLength else {
       throw .invalidOptions(
         "a window of \(options.window) exceeds the model's context of "
-          + "\(configuration.contextLength)")
+          + "\(configuration.contextLength)"
+      )
     }
     guard step >= 1, step <= room else {
       throw .invalidOptions("a stride of \(step) must be between 1 and \(room)")
     }
     let windows = PerplexityWindow.cut(
-      tokenCount: tokenCount, room: room, step: step,
+      tokenCount: tokenCount,
+      room: room,
+      step: step,
       hasLeadingToken: options.leadingToken != nil,
-      completeOnly: options.weighting == .windows)
+      completeOnly: options.weighting == .windows
+    )
     guard !windows.isEmpty else {
       throw .textTooShort(
-        tokens: tokenCount, needed: options.weighting == .windows ? room : 2)
+        tokens: tokenCount,
+        needed: options.weighting == .windows ? room : 2
+      )
     }
     return Array(windows.prefix(options.maximumWindows ?? windows.count))
   }
@@ -173,7 +184,11 @@ struct PerplexityWindow: Hashable {
   var predicted: Int
 
   static func cut(
-    tokenCount: Int, room: Int, step: Int, hasLeadingToken: Bool, completeOnly: Bool
+    tokenCount: Int,
+    room: Int,
+    step: Int,
+    hasLeadingToken: Bool,
+    completeOnly: Bool
   ) -> [PerplexityWindow] {
     var windows: [PerplexityWindow] = []
     var start = 0
@@ -186,7 +201,9 @@ struct PerplexityWindow: Hashable {
       let fresh = end - max(predictedEnd, start)
       let withPredecessor = end - start - (hasLeadingToken ? 0 : 1)
       let predicted = min(fresh, withPredecessor)
-      if predicted > 0 { windows.append(PerplexityWindow(tokens: start..<end, predicted: predicted)) }
+      if predicted > 0 {
+        windows.append(PerplexityWindow(tokens: start..<end, predicted: predicted))
+      }
       predictedEnd = end
       start += step
     }
