@@ -75,10 +75,8 @@ extension QuantizationConfiguration {
     do {
       scheme = try WeightScheme(document: linear)
       embeddingScheme = try document["embedding"]?.objectValue.map(WeightScheme.init(document:))
-    } catch let error as QuantizationError {
-      throw invalid(error.description)
     } catch {
-      throw invalid("\(error)")
+      throw invalid(error.description)
     }
   }
 }

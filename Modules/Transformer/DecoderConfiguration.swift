@@ -29,8 +29,9 @@ public struct DecoderConfiguration: Codable, Hashable, Sendable {
   /// Whether the projections of the feed-forward network have biases.
   public var hasFeedForwardBias: Bool
 
-  /// The names of the linear layers inside the blocks, in execution order: what a quantizer may
-  /// replace. Embedding and head are not among them.
+  /// The names of the linear layers inside the blocks, in execution order.
+  ///
+  /// They are what a quantizer may replace. Embedding and head are not among them.
   public var blockLinearLayers: [String] {
     (0..<blockCount).flatMap { block in
       DecoderBlock.linearLayers.map { "model.layers.\(block).\($0)" }

@@ -21,12 +21,13 @@ public struct PerplexityOptions: Codable, Hashable, Sendable {
     case windows
   }
 
-  /// The tokens that the model sees at once, a BOS included. 512.
+  /// The tokens that the model sees at once, a BOS included.
   public var window: Int
-  /// How far the next window starts behind the last; nil means no overlap. With a smaller stride
-  /// each token is predicted once, with at least `window − stride` tokens before it.
+  /// How far the next window starts behind the last; nil means no overlap.
+  ///
+  /// With a smaller stride each token is predicted once, with at least `window − stride` tokens before it.
   public var stride: Int?
-  /// How losses are averaged. Tokens.
+  /// How losses are averaged.
   public var weighting: Weighting
   /// A token that is put in front of every window (and takes one place of it); nil for none.
   public var leadingToken: Int32?
@@ -101,6 +102,7 @@ extension DecoderModel {
   ///   - tokens: the text's ids, without a leading BOS.
   ///   - options: windows and weighting.
   ///   - progress: sees the report after every window; return false to stop early with what there is.
+  /// - Returns: the losses of every window that was read.
   /// - Throws: `PerplexityError` if the text is too short or the options do not fit.
   public func perplexity(
     of tokens: [Int32],
