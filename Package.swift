@@ -18,7 +18,9 @@ let kernelSettings: [CSetting] =
 let math: [LinkerSetting] = [.linkedLibrary("m", .when(platforms: [.linux]))]
 
 let argumentParser = Target.Dependency.product(
-  name: "ArgumentParser", package: "swift-argument-parser")
+  name: "ArgumentParser",
+  package: "swift-argument-parser"
+)
 
 let package = Package(
   name: "apus",
@@ -37,63 +39,110 @@ let package = Package(
   ],
   targets: [
     .target(
-      name: "CKernels", path: "Modules/CKernels", cSettings: kernelSettings,
-      linkerSettings: math + [.linkedFramework("Accelerate", .when(platforms: [.macOS, .iOS]))]),
+      name: "CKernels",
+      path: "Modules/CKernels",
+      cSettings: kernelSettings,
+      linkerSettings: math + [.linkedFramework("Accelerate", .when(platforms: [.macOS, .iOS]))]
+    ),
     .target(
-      name: "Tensor", dependencies: ["CKernels"], path: "Modules/Tensor",
-      swiftSettings: numeric, linkerSettings: math),
+      name: "Tensor",
+      dependencies: ["CKernels"],
+      path: "Modules/Tensor",
+      swiftSettings: numeric,
+      linkerSettings: math
+    ),
     .target(
-      name: "Autograd", dependencies: ["Tensor"], path: "Modules/Autograd",
-      swiftSettings: numeric, linkerSettings: math),
+      name: "Autograd",
+      dependencies: ["Tensor"],
+      path: "Modules/Autograd",
+      swiftSettings: numeric,
+      linkerSettings: math
+    ),
     .target(
-      name: "Checkpoints", dependencies: ["Tensor"], path: "Modules/Checkpoints",
-      swiftSettings: numeric),
+      name: "Checkpoints",
+      dependencies: ["Tensor"],
+      path: "Modules/Checkpoints",
+      swiftSettings: numeric
+    ),
     .target(
-      name: "Transformer", dependencies: ["Autograd", "Tensor", "Checkpoints"],
-      path: "Modules/Transformer", swiftSettings: numeric, linkerSettings: math),
+      name: "Transformer",
+      dependencies: ["Autograd", "Tensor", "Checkpoints"],
+      path: "Modules/Transformer",
+      swiftSettings: numeric,
+      linkerSettings: math
+    ),
     .target(
-      name: "Quantization", dependencies: ["Autograd", "Tensor", "Checkpoints"],
-      path: "Modules/Quantization", swiftSettings: numeric, linkerSettings: math),
+      name: "Quantization",
+      dependencies: ["Autograd", "Tensor", "Checkpoints"],
+      path: "Modules/Quantization",
+      swiftSettings: numeric,
+      linkerSettings: math
+    ),
 
     .target(
-      name: "Support", dependencies: ["Checkpoints"], path: "Apps/Support",
-      swiftSettings: strict),
+      name: "Support",
+      dependencies: ["Checkpoints"],
+      path: "Apps/Support",
+      swiftSettings: strict
+    ),
     .executableTarget(
       name: "apus-quantize",
       dependencies: [
         "Support", "Quantization", "Transformer", "Checkpoints", "Autograd", "Tensor",
         argumentParser,
-      ], path: "Apps/apus-quantize", swiftSettings: strict),
+      ],
+      path: "Apps/apus-quantize",
+      swiftSettings: strict
+    ),
     .executableTarget(
       name: "apus-bench",
       dependencies: [
         "Support", "Quantization", "Transformer", "Checkpoints", "Autograd", "Tensor", "CKernels",
         argumentParser,
-      ], path: "Apps/apus-bench", swiftSettings: strict),
+      ],
+      path: "Apps/apus-bench",
+      swiftSettings: strict
+    ),
 
     .target(
-      name: "TestSupport", dependencies: ["Checkpoints", "Tensor"], path: "Tests/TestSupport",
-      swiftSettings: strict),
+      name: "TestSupport",
+      dependencies: ["Checkpoints", "Tensor"],
+      path: "Tests/TestSupport",
+      swiftSettings: strict
+    ),
     .testTarget(
-      name: "TensorTests", dependencies: ["Tensor", "CKernels", "TestSupport"],
-      path: "Tests/TensorTests", swiftSettings: strict),
+      name: "TensorTests",
+      dependencies: ["Tensor", "CKernels", "TestSupport"],
+      path: "Tests/TensorTests",
+      swiftSettings: strict
+    ),
     .testTarget(
-      name: "CheckpointsTests", dependencies: ["Checkpoints", "Tensor", "TestSupport"],
-      path: "Tests/CheckpointsTests", swiftSettings: strict),
+      name: "CheckpointsTests",
+      dependencies: ["Checkpoints", "Tensor", "TestSupport"],
+      path: "Tests/CheckpointsTests",
+      swiftSettings: strict
+    ),
     .testTarget(
       name: "TransformerTests",
       dependencies: ["Transformer", "Autograd", "Checkpoints", "Tensor", "TestSupport"],
-      path: "Tests/TransformerTests", swiftSettings: strict),
+      path: "Tests/TransformerTests",
+      swiftSettings: strict
+    ),
     .testTarget(
       name: "QuantizationTests",
       dependencies: ["Quantization", "Autograd", "Checkpoints", "Tensor", "TestSupport"],
-      path: "Tests/QuantizationTests", swiftSettings: strict),
+      path: "Tests/QuantizationTests",
+      swiftSettings: strict
+    ),
     .testTarget(
       name: "IntegrationTests",
       dependencies: [
         "Quantization", "Transformer", "Autograd", "Checkpoints", "Tensor", "Support",
         "TestSupport",
-      ], path: "Tests/IntegrationTests", swiftSettings: strict),
+      ],
+      path: "Tests/IntegrationTests",
+      swiftSettings: strict
+    ),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,222 @@
+// The thread pool: one job at a time, shared between the caller and workers that only help.
+//
+// A job is one 64-bit word, (generation, parts not yet claimed), that everyone decrements by
+// compare-and-swap, and a counter of finished parts. The caller claims parts like any worker and
+// at the end waits for claimed parts alone, so that a worker which the system did not schedule
+// costs nothing: a pool that waits for each worker's check-in was 60 times slower on a shared
+// machine. The job's fields are read between loading the word and swapping it; a swap that
+// succeeds with parts left proves that the job is still the one that was read, because the fields
+// change only after all its parts were claimed and finished.
+//
+// Workers spin for about 50 µs, the gap between two products of a decoder, then sleep on a
+// condition variable. They are detached, created on the first job that needs them, and touch
+// nothing but static data, so that the process may exit at any time. A forked child starts with an
+// empty pool.
+#if defined(__linux__)
+#define _GNU_SOURCE
+#include <sched.h>
+#endif
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "include/CKernels.h"
+
+#define MAXIMUM_THREADS 256
+#define SPIN_NANOSECONDS 50000
+#define REMAINING_BITS 40
+#define REMAINING_MASK (((uint64_t)1 << REMAINING_BITS) - 1)
+
+static struct {
+  // The word has its own cache line: workers poll it while the caller writes the job's fields.
+  _Alignas(128) _Atomic uint64_t word;
+  _Alignas(128) _Atomic ptrdiff_t finished;
+  _Alignas(128) _Atomic(ck_part) body;
+  _Atomic(void *) context;
+  _Atomic ptrdiff_t parts;
+  _Atomic int worker_limit;
+  atomic_bool busy;
+  _Atomic int sleepers;
+} job;
+
+static _Atomic int thread_count;
+static int worker_count;  // guarded by job.busy
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static _Thread_local bool inside_part;
+
+static inline void relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+static int64_t nanoseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+// MARK: - Work
+
+/// Claims one part of the current job and runs it. False when none was left for this thread.
+static bool run_one_part(int worker) {
+  uint64_t word = atomic_load_explicit(&job.word, memory_order_acquire);
+  for (;;) {
+    uint64_t remaining = word & REMAINING_MASK;
+    if (remaining == 0) return false;
+    ck_part body = atomic_load_explicit(&job.body, memory_order_relaxed);
+    void *context = atomic_load_explicit(&job.context, memory_order_relaxed);
+    ptrdiff_t parts = atomic_load_explicit(&job.parts, memory_order_relaxed);
+    if (worker >= atomic_load_explicit(&job.worker_limit, memory_order_relaxed)) return false;
+    if (atomic_compare_exchange_weak_explicit(
+            &job.word, &word, word - 1, memory_order_acq_rel, memory_order_acquire)) {
+      body(context, parts - (ptrdiff_t)remaining);
+      atomic_fetch_add_explicit(&job.finished, 1, memory_order_release);
+      return true;
+    }
+  }
+}
+
+static bool has_work(int worker) {
+  uint64_t word = atomic_load(&job.word);
+  return (word & REMAINING_MASK) != 0 &&
+         worker < atomic_load_explicit(&job.worker_limit, memory_order_relaxed);
+}
+
+static void sleep_until_work(int worker) {
+  pthread_mutex_lock(&mutex);
+  // Sequentially consistent, as is the caller's store of the word before it loads `sleepers`: at
+  // least one of the two sees the other.
+  atomic_fetch_add(&job.sleepers, 1);
+  while (!has_work(worker)) pthread_cond_wait(&condition, &mutex);
+  atomic_fetch_sub(&job.sleepers, 1);
+  pthread_mutex_unlock(&mutex);
+}
+
+static void *work(void *argument) {
+  int worker = (int)(intptr_t)argument;
+  inside_part = true;
+  for (;;) {
+    int64_t deadline = nanoseconds() + SPIN_NANOSECONDS;
+    while (nanoseconds() < deadline) {
+      bool worked = false;
+      while (run_one_part(worker)) worked = true;
+      if (worked) deadline = nanoseconds() + SPIN_NANOSECONDS;
+      for (int i = 0; i < 16 && !has_work(worker); i++) relax();
+    }
+    sleep_until_work(worker);
+  }
+  return NULL;
+}
+
+// MARK: - Set-up
+
+static int available_cores(void) {
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+#endif
+  return (int)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+static int clamp_count(int count) {
+  return count < 1 ? 1 : count > MAXIMUM_THREADS ? MAXIMUM_THREADS : count;
+}
+
+static void forget_workers(void) {
+  worker_count = 0;
+  atomic_store(&job.sleepers, 0);
+  atomic_store(&job.busy, false);
+  atomic_store(&job.word, 0);
+  pthread_mutex_init(&mutex, NULL);
+  pthread_cond_init(&condition, NULL);
+}
+
+static void set_up(void) {
+  int cores = available_cores();
+  const char *wanted = getenv("APUS_THREADS");
+  int count = wanted ? atoi(wanted) : cores;
+  if (count < 1 || count > cores) count = cores;
+  atomic_store(&thread_count, clamp_count(count));
+  pthread_atfork(NULL, NULL, forget_workers);
+}
+
+/// Makes sure that `wanted` workers exist; fewer are left when the system refuses a thread.
+static void create_workers(int wanted) {
+  pthread_attr_t attributes;
+  if (worker_count >= wanted || pthread_attr_init(&attributes) != 0) return;
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  while (worker_count < wanted) {
+    pthread_t thread;
+    if (pthread_create(&thread, &attributes, work, (void *)(intptr_t)worker_count) != 0) break;
+    worker_count++;
+  }
+  pthread_attr_destroy(&attributes);
+}
+
+// MARK: - Interface
+
+int ck_thread_count(void) {
+  pthread_once(&once, set_up);
+  return atomic_load(&thread_count);
+}
+
+void ck_set_thread_count(int count) {
+  pthread_once(&once, set_up);
+  atomic_store(&thread_count, clamp_count(count));
+}
+
+static void run_serially(ptrdiff_t parts, ck_part body, void *context) {
+  bool was_inside = inside_part;
+  inside_part = true;
+  for (ptrdiff_t part = 0; part < parts; part++) body(context, part);
+  inside_part = was_inside;
+}
+
+static void publish(ptrdiff_t parts, ck_part body, void *context, int workers) {
+  atomic_store_explicit(&job.finished, 0, memory_order_relaxed);
+  atomic_store_explicit(&job.body, body, memory_order_relaxed);
+  atomic_store_explicit(&job.context, context, memory_order_relaxed);
+  atomic_store_explicit(&job.parts, parts, memory_order_relaxed);
+  atomic_store_explicit(&job.worker_limit, workers, memory_order_relaxed);
+  uint64_t word = atomic_load_explicit(&job.word, memory_order_relaxed);
+  uint64_t generation = (word >> REMAINING_BITS) + 1;
+  atomic_store(&job.word, (generation << REMAINING_BITS) | (uint64_t)parts);
+  if (atomic_load(&job.sleepers) > 0) {
+    pthread_mutex_lock(&mutex);
+    pthread_cond_broadcast(&condition);
+    pthread_mutex_unlock(&mutex);
+  }
+}
+
+static void wait_for_claimed_parts(ptrdiff_t parts) {
+  int64_t deadline = 0;
+  while (atomic_load_explicit(&job.finished, memory_order_acquire) != parts) {
+    for (int i = 0; i < 16; i++) relax();
+    int64_t now = nanoseconds();
+    if (deadline == 0) deadline = now + SPIN_NANOSECONDS;
+    if (now > deadline) sched_yield();
+  }
+}
+
+void ck_parallel(ptrdiff_t parts, ck_part body, void *context) {
+  int threads = ck_thread_count();
+  bool serial = inside_part || parts < 2 || threads < 2;
+  if (serial || atomic_exchange_explicit(&job.busy, true, memory_order_acquire)) {
+    run_serially(parts, body, context);
+    return;
+  }
+  create_workers(threads - 1);
+  inside_part = true;
+  publish(parts, body, context, threads - 1);
+  while (run_one_part(-1)) continue;
+  wait_for_claimed_parts(parts);
+  inside_part = false;
+  atomic_store_explicit(&job.busy, false, memory_order_release);
+}

@@ -1,0 +1,107 @@
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Reuses tensor buffers, because the first touch of a fresh page costs more than most kernels.
+///
+/// Buffers come in size classes, four to each power of two, aligned to 64 bytes (2 MiB from 2 MiB
+/// up, where huge pages are asked for). A released buffer waits in its class for the next request;
+/// `trim()` gives the waiting ones back to the system.
+public enum MemoryPool {
+  /// Bytes handed out now, bytes handed out at most, and bytes that wait for reuse.
+  public struct Statistics: Hashable, Sendable, Codable {
+    /// Bytes in buffers that live tensors own.
+    public var bytesInUse = 0
+    /// The largest value of `bytesInUse` since the start or the last `resetPeak()`.
+    public var peakBytesInUse = 0
+    /// Bytes in buffers that wait for reuse.
+    public var bytesWaiting = 0
+  }
+
+  private struct State {
+    var statistics = Statistics()
+    /// The addresses of the waiting buffers by size class.
+    var waiting: [Int: [UInt]] = [:]
+  }
+
+  private static let state = Mutex(State())
+
+  /// The counters of this moment.
+  public static var statistics: Statistics { state.withLock { $0.statistics } }
+
+  /// Beyond this many waiting bytes a released buffer goes straight back to the system.
+  static let waitingLimit = 512 << 20
+
+  /// Starts a new peak measurement at the bytes in use now.
+  public static func resetPeak() {
+    state.withLock { $0.statistics.peakBytesInUse = $0.statistics.bytesInUse }
+  }
+
+  /// Gives every waiting buffer back to the system.
+  public static func trim() {
+    state.withLock { state in
+      for addresses in state.waiting.values {
+        for address in addresses { free(UnsafeMutableRawPointer(bitPattern: address)) }
+      }
+      state.waiting.removeAll()
+      state.statistics.bytesWaiting = 0
+    }
+  }
+
+  static let hugePage = 2 << 20
+
+  /// The size class that holds `byteCount`: powers of two with four steps between.
+  static func sizeClass(for byteCount: Int) -> Int {
+    guard byteCount > 64 else { return 64 }
+    let power = 1 << (Int.bitWidth - 1 - (byteCount - 1).leadingZeroBitCount)
+    let step = max(power / 4, 64)
+    return (byteCount + step - 1) / step * step
+  }
+
+  static func take(byteCount: Int) -> UnsafeMutableRawPointer {
+    let size = sizeClass(for: byteCount)
+    let reused = state.withLock { state -> UInt? in
+      state.statistics.bytesInUse += size
+      state.statistics.peakBytesInUse = max(
+        state.statistics.peakBytesInUse,
+        state.statistics.bytesInUse
+      )
+      guard let address = state.waiting[size]?.popLast() else { return nil }
+      state.statistics.bytesWaiting -= size
+      return address
+    }
+    return reused.flatMap(UnsafeMutableRawPointer.init(bitPattern:)) ?? allocate(size)
+  }
+
+  static func giveBack(_ pointer: UnsafeMutableRawPointer, byteCount: Int) {
+    let size = sizeClass(for: byteCount)
+    let address = UInt(bitPattern: pointer)
+    let isKept = state.withLock { state in
+      state.statistics.bytesInUse -= size
+      guard state.statistics.bytesWaiting + size <= waitingLimit else { return false }
+      state.statistics.bytesWaiting += size
+      state.waiting[size, default: []].append(address)
+      return true
+    }
+    if !isKept { free(pointer) }
+  }
+
+  private static func allocate(_ size: Int) -> UnsafeMutableRawPointer {
+    var pointer: UnsafeMutableRawPointer?
+    let alignment = size >= hugePage ? hugePage : 64
+    let status = posix_memalign(&pointer, alignment, size)
+    guard status == 0, let pointer else {
+      fatalError("tensor: out of memory, \(size) bytes were asked for")
+    }
+    #if os(Linux)
+      if size >= hugePage { madvise(pointer, size, MADV_HUGEPAGE) }
+    #endif
+    return pointer
+  }
+}

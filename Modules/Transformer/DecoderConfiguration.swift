@@ -1,0 +1,39 @@
+/// The shape of a decoder: everything that its weights do not say themselves.
+public struct DecoderConfiguration: Codable, Hashable, Sendable {
+  /// V, the token ids.
+  public var vocabularyCount: Int
+  /// D, the width of the residual stream.
+  public var hiddenWidth: Int
+  /// F, the width inside the feed-forward network.
+  public var feedForwardWidth: Int
+  /// L.
+  public var blockCount: Int
+  /// H, the query heads.
+  public var headCount: Int
+  /// KV, the key and value heads; divides H.
+  public var keyHeadCount: Int
+  /// d, the width of a head; even.
+  public var headWidth: Int
+  /// The longest sequence that the model was made for.
+  public var contextLength: Int
+  /// ε of every norm.
+  public var normEpsilon: Float
+  /// The base of the rotary frequencies.
+  public var rotaryBase: Float
+  /// How the rotary frequencies are stretched.
+  public var rotaryScaling: RotaryScaling
+  /// Whether the head shares the embedding's matrix.
+  public var tiesEmbedding: Bool
+  /// Whether the four projections of attention have biases.
+  public var hasAttentionBias: Bool
+  /// Whether the projections of the feed-forward network have biases.
+  public var hasFeedForwardBias: Bool
+
+  /// The names of the linear layers inside the blocks, in execution order: what a quantizer may
+  /// replace. Embedding and head are not among them.
+  public var blockLinearLayers: [String] {
+    (0..<blockCount).flatMap { block in
+      DecoderBlock.linearLayers.map { "model.layers.\(block).\($0)" }
+    }
+  }
+}
