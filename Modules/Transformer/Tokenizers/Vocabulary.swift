@@ -10,7 +10,7 @@ struct Vocabulary: Sendable {
   let added: [AddedToken]
   /// Byte-level ids that are stored as they are spelled, not as the bytes that they spell.
   private let literalIDs: Set<Int32>
-  private let idsOfLiterals: [String: Int32]
+  private let idsOfLiterals: [[UInt8]: Int32]
   private let addedByID: [Int32: AddedToken]
   private let specialIDs: Set<Int32>
   /// The number of ids: one more than the largest.
@@ -25,7 +25,7 @@ struct Vocabulary: Sendable {
   ) throws(TokenizerError) {
     let idCount = try Vocabulary.checkedCount(tokens, path)
     var table = TokenTable(idCount: idCount)
-    var literals: [(String, Int32)] = []
+    var literals: [([UInt8], Int32)] = []
     for (token, id) in tokens {
       if table.contains(id) {
         throw .invalidField(path: path, expected: "one token an id", found: "two with id \(id)")
@@ -35,7 +35,7 @@ struct Vocabulary: Sendable {
         if let bytes = ByteAlphabet.decoded(spelling) {
           return bytes.withUnsafeBufferPointer { table.insert($0, id: id) }
         }
-        literals.append((String(decoding: spelling, as: UTF8.self), id))
+        literals.append((token, id))
         return table.insert(spelling, id: id, isFindable: false)
       }
       if let duplicate {
@@ -48,7 +48,8 @@ struct Vocabulary: Sendable {
     self.added = added
     literalIDs = Set(literals.map(\.1))
     idsOfLiterals = Dictionary(
-      literals + added.map { ($0.content, $0.id) }, uniquingKeysWith: { _, last in last })
+      literals + added.map { (Array($0.content.utf8), $0.id) },
+      uniquingKeysWith: { _, last in last })
     addedByID = Dictionary(added.map { ($0.id, $0) }, uniquingKeysWith: { _, last in last })
     specialIDs = Set(added.filter(\.isSpecial).map(\.id))
     count = max(idCount, added.map { Int($0.id) + 1 }.max() ?? 0)
@@ -85,12 +86,16 @@ struct Vocabulary: Sendable {
 
   /// The id of a token in the spelling of the file.
   func id(of token: String) -> Int32? {
-    if let id = idsOfLiterals[token] { return id }
     let spelling = Array(token.utf8)
+    return idsOfLiterals[spelling] ?? modelID(of: spelling)
+  }
+
+  /// The id that the model gives a token in the spelling of the file, added tokens aside.
+  func modelID(of spelling: [UInt8]) -> Int32? {
     guard isByteLevel else { return table.id(of: spelling) }
-    return spelling.withUnsafeBufferPointer { ByteAlphabet.decoded($0) }.flatMap {
-      table.id(of: $0)
-    }
+    let bytes = spelling.withUnsafeBufferPointer { ByteAlphabet.decoded($0) }
+    if let bytes { return table.id(of: bytes) }
+    return idsOfLiterals[spelling].flatMap { literalIDs.contains($0) ? $0 : nil }
   }
 
   /// The spelling of a token in the file, nil where there is no such id.
@@ -106,6 +111,11 @@ struct Vocabulary: Sendable {
 
   /// The added token with this id.
   func addedToken(_ id: Int32) -> AddedToken? { addedByID[id] }
+
+  /// The ids of the 256 bytes in a byte-level vocabulary, −1 for those that are missing.
+  var idsOfBytes: [Int32] {
+    (0...255).map { byte in table.id(of: CollectionOfOne(UInt8(byte))) ?? -1 }
+  }
 
   /// The ids of the byte tokens `<0x00>` … `<0xFF>`, −1 for those that are missing.
   var byteTokens: [Int32] {
