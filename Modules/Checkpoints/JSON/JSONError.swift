@@ -116,7 +116,8 @@ extension String {
     var text = "\""
     for (index, scalar) in unicodeScalars.enumerated() {
       if index == 100 { return text + "…\"" }
-      text += scalar.value < 0x20 || scalar.value == 0x7F ? scalar.escaped(asASCII: true) : "\(scalar)"
+      text +=
+        scalar.value < 0x20 || scalar.value == 0x7F ? scalar.escaped(asASCII: true) : "\(scalar)"
     }
     return text + "\""
   }

@@ -215,7 +215,9 @@ extension JSONScanner {
     let start = offset
     guard case .integer(let value) = try number() else {
       throw failure(
-        .unexpectedByte(base[start], expected: "an integer of at most 64 bits"), at: start)
+        .unexpectedByte(base[start], expected: "an integer of at most 64 bits"),
+        at: start
+      )
     }
     return value
   }

@@ -24,17 +24,27 @@ enum LlamaFamily {
       blockCount: try reader.integer("num_hidden_layers", in: ConfigurationLimits.blocks),
       headCount: heads,
       keyHeadCount: try reader.integer(
-        "num_key_value_heads", in: ConfigurationLimits.heads, default: heads),
+        "num_key_value_heads",
+        in: ConfigurationLimits.heads,
+        default: heads
+      ),
       headWidth: try reader.integer(
-        "head_dim", in: ConfigurationLimits.width, default: width / heads),
+        "head_dim",
+        in: ConfigurationLimits.width,
+        default: width / heads
+      ),
       contextLength: try reader.integer(
-        "max_position_embeddings", in: ConfigurationLimits.context, default: 2048),
+        "max_position_embeddings",
+        in: ConfigurationLimits.context,
+        default: 2048
+      ),
       normEpsilon: try reader.positive("rms_norm_eps", default: 1e-6),
       rotaryBase: rotary.base,
       rotaryScaling: rotary.scaling,
       tiesEmbedding: try reader.flag("tie_word_embeddings", default: false),
       hasAttentionBias: try reader.flag("attention_bias", default: false),
-      hasFeedForwardBias: try reader.flag("mlp_bias", default: false))
+      hasFeedForwardBias: try reader.flag("mlp_bias", default: false)
+    )
     try configuration.validate(reader, heads: "num_key_value_heads", width: "head_dim")
     return configuration
   }
@@ -44,17 +54,12 @@ enum LlamaFamily {
     _ reader: ConfigurationReader
   ) throws(ModelError) -> (base: Float, scaling: RotaryScaling) {
     let parameters = try reader.nested("rope_parameters")
-    let base =
-      if let parameters {
-        try parameters.positive(
-          "rope_theta", default: try reader.positive("rope_theta", default: 10_000))
-      } else {
-        try reader.positive("rope_theta", default: 10_000)
-      }
-    guard let scaling = try parameters ?? reader.nested("rope_scaling") else {
-      return (base, .none)
-    }
-    let kind = try scaling.string("rope_type") ?? scaling.string("type") ?? "default"
+    let plainBase = try reader.positive("rope_theta", default: 10_000)
+    let base = try parameters?.positive("rope_theta", default: plainBase) ?? plainBase
+    let olderScaling = try reader.nested("rope_scaling")
+    guard let scaling = parameters ?? olderScaling else { return (base, .none) }
+    let olderKind = try scaling.string("type")
+    let kind = try scaling.string("rope_type") ?? olderKind ?? "default"
     switch kind {
     case "default":
       return (base, .none)
@@ -67,17 +72,23 @@ enum LlamaFamily {
           factor: try scaling.positive("factor"),
           lowFrequencyFactor: try scaling.positive("low_freq_factor"),
           highFrequencyFactor: try scaling.positive("high_freq_factor"),
-          originalLength: try scaling.positive("original_max_position_embeddings"))
+          originalLength: try scaling.positive("original_max_position_embeddings")
+        )
       )
+    case "divisors":
+      return (base, .divisors(try scaling.positives("divisors")))
     default:
       throw reader.invalid(
-        "rope_type", "is '\(kind)'; supported are 'default', 'linear' and 'llama3'")
+        "rope_type",
+        "is '\(kind)'; supported are 'default', 'linear' and 'llama3'"
+      )
     }
   }
 
   /// The config.json of a configuration: what the transformers library reads.
   static func document(
-    _ configuration: DecoderConfiguration, elementType: String
+    _ configuration: DecoderConfiguration,
+    elementType: String
   ) -> JSONObject {
     var document: JSONObject = [
       "architectures": ["LlamaForCausalLM"],
@@ -126,11 +137,15 @@ enum LlamaFamily {
 extension DecoderConfiguration {
   /// The contradictions that no single setting shows.
   func validate(
-    _ reader: ConfigurationReader, heads headsKey: String, width widthKey: String
+    _ reader: ConfigurationReader,
+    heads headsKey: String,
+    width widthKey: String
   ) throws(ModelError) {
     guard headCount % keyHeadCount == 0 else {
       throw reader.invalid(
-        headsKey, "is \(keyHeadCount), which does not divide the \(headCount) heads")
+        headsKey,
+        "is \(keyHeadCount), which does not divide the \(headCount) heads"
+      )
     }
     guard headWidth % 2 == 0 else {
       throw reader.invalid(widthKey, "is \(headWidth): rotary positions need an even head width")

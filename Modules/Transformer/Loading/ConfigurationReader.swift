@@ -27,7 +27,9 @@ struct ConfigurationReader {
 
   /// An integer in `range`; throws if it is missing and there is no default.
   func integer(
-    _ key: String, in range: ClosedRange<Int>, default fallback: Int? = nil
+    _ key: String,
+    in range: ClosedRange<Int>,
+    default fallback: Int? = nil
   ) throws(ModelError) -> Int {
     guard let found = present(key) else {
       guard let fallback else { throw invalid(key, "is missing") }
@@ -36,7 +38,9 @@ struct ConfigurationReader {
     guard let number = found.intValue else { throw invalid(key, "is not an integer: \(found)") }
     guard range.contains(number) else {
       throw invalid(
-        key, "is \(number), which is not between \(range.lowerBound) and \(range.upperBound)")
+        key,
+        "is \(number), which is not between \(range.lowerBound) and \(range.upperBound)"
+      )
     }
     return number
   }
@@ -53,6 +57,19 @@ struct ConfigurationReader {
       throw invalid(key, "is \(number), which is not a number above zero")
     }
     return narrowed
+  }
+
+  /// A list of finite numbers above zero.
+  func positives(_ key: String) throws(ModelError) -> [Float] {
+    guard let found = present(key)?.arrayValue else { throw invalid(key, "is not a list") }
+    var numbers: [Float] = []
+    for value in found {
+      guard let number = value.doubleValue.map({ Float($0) }), number.isFinite, number > 0 else {
+        throw invalid(key, "holds \(value), which is not a number above zero")
+      }
+      numbers.append(number)
+    }
+    return numbers
   }
 
   func flag(_ key: String, default fallback: Bool) throws(ModelError) -> Bool {
