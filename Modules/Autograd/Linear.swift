@@ -14,7 +14,8 @@ public final class Linear: LinearLayer {
     if let bias {
       expect(
         bias.shape == [weight.rowCount],
-        "linear: the bias must match the weight's rows, \(weight.shape) · \(bias.shape)")
+        "linear: the bias must match the weight's rows, \(weight.shape) · \(bias.shape)"
+      )
     }
     self.weight = weight
     self.bias = bias

@@ -14,6 +14,9 @@ public protocol WeightSource {
   /// The linear layer whose weight is `name` + ".weight", [outputWidth × inputWidth], with the bias
   /// `name` + ".bias" where `hasBias` says so; throws if one is missing or shaped otherwise.
   func linear(
-    _ name: String, outputWidth: Int, inputWidth: Int, hasBias: Bool
+    _ name: String,
+    outputWidth: Int,
+    inputWidth: Int,
+    hasBias: Bool
   ) throws -> any LinearLayer
 }

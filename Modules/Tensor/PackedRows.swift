@@ -16,7 +16,11 @@ package struct PackedRows: Sendable {
   package let zeros: Tensor<Float>?
 
   package init(
-    bits: Int, columnCount: Int, groupSize: Int, words: Tensor<Int32>, scales: Tensor<Float>,
+    bits: Int,
+    columnCount: Int,
+    groupSize: Int,
+    words: Tensor<Int32>,
+    scales: Tensor<Float>,
     zeros: Tensor<Float>?
   ) {
     self.bits = bits
@@ -48,7 +52,9 @@ package struct PackedRows: Sendable {
       Tensor<Int32>(uninitialized: [rows, width]) { target in
         guard let from = source.baseAddress, let to = target.baseAddress else { return }
         to.withMemoryRebound(to: UInt32.self, capacity: target.count) { words in
-          for row in 0..<rows { ck_pack(columns, from + row * columns, Int32(bits), words + row * width) }
+          for row in 0..<rows {
+            ck_pack(columns, from + row * columns, Int32(bits), words + row * width)
+          }
         }
       }
     }

@@ -10,7 +10,8 @@ extension Tensor where Element == Float {
     expect(
       rank == 2 && cosines.shape == [shape[0], half] && sines.shape == cosines.shape
         && width % (2 * half) == 0,
-      "rotate halves: the table does not fit, \(shape) · \(cosines.shape)")
+      "rotate halves: the table does not fit, \(shape) · \(cosines.shape)"
+    )
     var result = self
     result.withUnsafeMutableElements { target in
       cosines.withUnsafeElements { cosines in
@@ -20,7 +21,12 @@ extension Tensor where Element == Float {
           WorkPool.forEachRange(count: shape[0], grain: rowGrain(width: width)) { range in
             for row in range {
               ck_rotate_half(
-                width / (2 * half), 2 * half, c + row * half, s + row * half, to + row * width)
+                width / (2 * half),
+                2 * half,
+                c + row * half,
+                s + row * half,
+                to + row * width
+              )
             }
           }
         }
@@ -36,14 +42,19 @@ extension Tensor where Element == Float {
   ///
   /// - Shapes: self [T × (H·d)], keys and values [KV × capacity × d], result [T × (H·d)].
   package func attending(
-    to keys: Tensor, _ values: Tensor, firstPosition: Int, scale: Float, window: Int? = nil,
+    to keys: Tensor,
+    _ values: Tensor,
+    firstPosition: Int,
+    scale: Float,
+    window: Int? = nil,
     softCap: Float? = nil
   ) -> Tensor {
     let (keyHeads, capacity, width) = (keys.shape[0], keys.shape[1], keys.shape[2])
     expect(
       rank == 2 && shape[1] % width == 0 && (shape[1] / width) % keyHeads == 0
         && values.shape == keys.shape && firstPosition + shape[0] <= capacity,
-      "attention: shapes do not fit, \(shape) at \(firstPosition) · \(keys.shape)")
+      "attention: shapes do not fit, \(shape) at \(firstPosition) · \(keys.shape)"
+    )
     return withUnsafeElements { q in
       keys.withUnsafeElements { k in
         values.withUnsafeElements { v in

@@ -68,7 +68,8 @@ public enum WeightMatrix: Sendable {
 
 extension Tensor {
   fileprivate func withRows<Result>(
-    _ storage: ck_storage, _ body: (ck_rows) -> Result
+    _ storage: ck_storage,
+    _ body: (ck_rows) -> Result
   ) -> Result {
     expect(rank == 2, "weight matrix: a matrix is needed, found \(shape)")
     return withUnsafeElements { elements in

@@ -7,7 +7,8 @@ extension ck_rows {
   func product(with input: Tensor<Float>, bias: Tensor<Float>?) -> Tensor<Float> {
     expect(
       input.rank > 0 && input.shape[-1] == column_count,
-      "linear: inner extents differ, \(input.shape) · [\(row_count)×\(column_count)]ᵀ")
+      "linear: inner extents differ, \(input.shape) · [\(row_count)×\(column_count)]ᵀ"
+    )
     let count = input.shape.extents.dropLast().reduce(1, *)
     return input.withUnsafeElements { x in
       Tensor<Float>(uninitialized: input.shape.replacingLast(with: row_count)) { target in
@@ -33,7 +34,8 @@ extension ck_rows {
         for (position, index) in indices.enumerated() {
           expect(
             index >= 0 && index < row_count,
-            "rows: index \(index) of [\(row_count)×\(column_count)]")
+            "rows: index \(index) of [\(row_count)×\(column_count)]"
+          )
           ck_expand_row(matrix, Int(index), 0, column_count, to + position * column_count)
         }
       }

@@ -23,6 +23,17 @@ public final class DecoderBlock {
     "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj",
   ]
 
+  /// The checkpoint names of a block's tensors.
+  static func tensorNames(_ configuration: DecoderConfiguration) -> [String] {
+    let linear = linearLayers.flatMap { name in
+      let isBiased =
+        name.hasPrefix("self_attn")
+        ? configuration.hasAttentionBias : configuration.hasFeedForwardBias
+      return isBiased ? [name + ".weight", name + ".bias"] : [name + ".weight"]
+    }
+    return ["input_layernorm.weight"] + linear + ["post_attention_layernorm.weight"]
+  }
+
   /// The block `index` of a model, with the weights of `source`.
   public init(_ index: Int, _ configuration: DecoderConfiguration, source: any WeightSource) throws
   {
@@ -35,7 +46,12 @@ public final class DecoderBlock {
       let weight = try source.tensor(prefix + name + ".weight", shape: [width])
       return RMSNorm(weight: weight, epsilon: configuration.normEpsilon)
     }
-    func projection(_ name: String, to output: Int, from input: Int, bias: Bool) throws
+    func projection(
+      _ name: String,
+      to output: Int,
+      from input: Int,
+      bias: Bool
+    ) throws
       -> any LinearLayer
     {
       try source.linear(prefix + name, outputWidth: output, inputWidth: input, hasBias: bias)
@@ -48,18 +64,23 @@ public final class DecoderBlock {
       key: try projection("self_attn.k_proj", to: keyWidth, from: width, bias: biased),
       value: try projection("self_attn.v_proj", to: keyWidth, from: width, bias: biased),
       output: try projection("self_attn.o_proj", to: width, from: queryWidth, bias: biased),
-      headWidth: configuration.headWidth)
+      headWidth: configuration.headWidth
+    )
     feedForwardNorm = try norm("post_attention_layernorm")
     let feedForwardBiased = configuration.hasFeedForwardBias
     feedForward = GatedFeedForward(
       gate: try projection("mlp.gate_proj", to: inner, from: width, bias: feedForwardBiased),
       up: try projection("mlp.up_proj", to: inner, from: width, bias: feedForwardBiased),
-      down: try projection("mlp.down_proj", to: width, from: inner, bias: feedForwardBiased))
+      down: try projection("mlp.down_proj", to: width, from: inner, bias: feedForwardBiased)
+    )
   }
 
   /// The residual stream after this block.
   func callAsFunction(
-    _ input: Tensor<Float>, rotary: RotaryTable, cache: KeyValueCache, block: Int
+    _ input: Tensor<Float>,
+    rotary: RotaryTable,
+    cache: KeyValueCache,
+    block: Int
   ) -> Tensor<Float> {
     var x = input
     x += attention(attentionNorm(x), rotary: rotary, cache: cache, block: block)

@@ -29,11 +29,26 @@ public struct DecoderConfiguration: Codable, Hashable, Sendable {
   /// Whether the projections of the feed-forward network have biases.
   public var hasFeedForwardBias: Bool
 
-  /// The names of the linear layers inside the blocks, in execution order: what a quantizer may
-  /// replace. Embedding and head are not among them.
+  /// The names of the linear layers inside the blocks, in execution order.
+  ///
+  /// They are what a quantizer may replace. Embedding and head are not among them.
   public var blockLinearLayers: [String] {
     (0..<blockCount).flatMap { block in
       DecoderBlock.linearLayers.map { "model.layers.\(block).\($0)" }
     }
+  }
+
+  /// The names of the embedding and, where it has its own matrix, of the head.
+  public var embeddingLayers: [String] {
+    tiesEmbedding ? ["model.embed_tokens"] : ["model.embed_tokens", "lm_head"]
+  }
+
+  /// The names of all tensors that the model consists of, in execution order.
+  public var tensorNames: [String] {
+    let blocks = (0..<blockCount).flatMap { block in
+      DecoderBlock.tensorNames(self).map { "model.layers.\(block).\($0)" }
+    }
+    return ["model.embed_tokens.weight"] + blocks + ["model.norm.weight"]
+      + (tiesEmbedding ? [] : ["lm_head.weight"])
   }
 }

@@ -24,28 +24,37 @@ public final class DecoderModel {
     self.configuration = configuration
     let (count, width) = (configuration.vocabularyCount, configuration.hiddenWidth)
     let table = try source.linear(
-      "model.embed_tokens", outputWidth: count, inputWidth: width, hasBias: false)
+      "model.embed_tokens",
+      outputWidth: count,
+      inputWidth: width,
+      hasBias: false
+    )
     embedding = table
     blocks = try (0..<configuration.blockCount).map { index in
       try DecoderBlock(index, configuration, source: source)
     }
     finalNorm = RMSNorm(
       weight: try source.tensor("model.norm.weight", shape: [width]),
-      epsilon: configuration.normEpsilon)
+      epsilon: configuration.normEpsilon
+    )
     head =
       configuration.tiesEmbedding
       ? table
       : try source.linear("lm_head", outputWidth: count, inputWidth: width, hasBias: false)
     rotary = RotaryEmbedding(
-      headWidth: configuration.headWidth, base: configuration.rotaryBase,
-      scaling: configuration.rotaryScaling)
+      headWidth: configuration.headWidth,
+      base: configuration.rotaryBase,
+      scaling: configuration.rotaryScaling
+    )
   }
 
   /// An empty cache that fits this model.
   public func makeCache() -> KeyValueCache {
     KeyValueCache(
-      blockCount: blocks.count, keyHeadCount: configuration.keyHeadCount,
-      headWidth: configuration.headWidth)
+      blockCount: blocks.count,
+      keyHeadCount: configuration.keyHeadCount,
+      headWidth: configuration.headWidth
+    )
   }
 
   /// The residual stream after the last norm, for tokens that follow those in `cache`.
@@ -56,7 +65,8 @@ public final class DecoderModel {
   ///   - observe: sees the stream at each depth: 0 after the embedding, l after block l − 1.
   /// - Returns: [T × D].
   public func hiddenStates(
-    _ tokens: [Int32], cache: KeyValueCache,
+    _ tokens: [Int32],
+    cache: KeyValueCache,
     observe: ((_ depth: Int, _ state: Tensor<Float>) -> Void)? = nil
   ) -> Tensor<Float> {
     cache.reserve(tokens.count)

@@ -21,12 +21,13 @@ public struct PerplexityOptions: Codable, Hashable, Sendable {
     case windows
   }
 
-  /// The tokens that the model sees at once, a BOS included. 512.
+  /// The tokens that the model sees at once, a BOS included.
   public var window: Int
-  /// How far the next window starts behind the last; nil means no overlap. With a smaller stride
-  /// each token is predicted once, with at least `window − stride` tokens before it.
+  /// How far the next window starts behind the last; nil means no overlap.
+  ///
+  /// With a smaller stride each token is predicted once, with at least `window − stride` tokens before it.
   public var stride: Int?
-  /// How losses are averaged. Tokens.
+  /// How losses are averaged.
   public var weighting: Weighting
   /// A token that is put in front of every window (and takes one place of it); nil for none.
   public var leadingToken: Int32?
@@ -35,8 +36,11 @@ public struct PerplexityOptions: Codable, Hashable, Sendable {
 
   /// Options with the protocol's defaults: windows of 512, no overlap, token weighting.
   public init(
-    window: Int = 512, stride: Int? = nil, weighting: Weighting = .tokens,
-    leadingToken: Int32? = nil, maximumWindows: Int? = nil
+    window: Int = 512,
+    stride: Int? = nil,
+    weighting: Weighting = .tokens,
+    leadingToken: Int32? = nil,
+    maximumWindows: Int? = nil
   ) {
     self.window = window
     self.stride = stride
@@ -98,9 +102,11 @@ extension DecoderModel {
   ///   - tokens: the text's ids, without a leading BOS.
   ///   - options: windows and weighting.
   ///   - progress: sees the report after every window; return false to stop early with what there is.
+  /// - Returns: the losses of every window that was read.
   /// - Throws: `PerplexityError` if the text is too short or the options do not fit.
   public func perplexity(
-    of tokens: [Int32], options: PerplexityOptions = PerplexityOptions(),
+    of tokens: [Int32],
+    options: PerplexityOptions = PerplexityOptions(),
     progress: (PerplexityReport) -> Bool = { _ in true }
   ) throws(PerplexityError) -> PerplexityReport {
     let windows = try perplexityWindows(tokenCount: tokens.count, options: options)
@@ -140,7 +146,8 @@ extension DecoderModel {
   }
 
   private func perplexityWindows(
-    tokenCount: Int, options: PerplexityOptions
+    tokenCount: Int,
+    options: PerplexityOptions
   ) throws(PerplexityError) -> [PerplexityWindow] {
     let room = options.window - (options.leadingToken == nil ? 0 : 1)
     let step = options.stride ?? room
@@ -150,18 +157,24 @@ extension DecoderModel {
     guard options.window <= configuration.contextLength else {
       throw .invalidOptions(
         "a window of \(options.window) exceeds the model's context of "
-          + "\(configuration.contextLength)")
+          + "\(configuration.contextLength)"
+      )
     }
     guard step >= 1, step <= room else {
       throw .invalidOptions("a stride of \(step) must be between 1 and \(room)")
     }
     let windows = PerplexityWindow.cut(
-      tokenCount: tokenCount, room: room, step: step,
+      tokenCount: tokenCount,
+      room: room,
+      step: step,
       hasLeadingToken: options.leadingToken != nil,
-      completeOnly: options.weighting == .windows)
+      completeOnly: options.weighting == .windows
+    )
     guard !windows.isEmpty else {
       throw .textTooShort(
-        tokens: tokenCount, needed: options.weighting == .windows ? room : 2)
+        tokens: tokenCount,
+        needed: options.weighting == .windows ? room : 2
+      )
     }
     return Array(windows.prefix(options.maximumWindows ?? windows.count))
   }
@@ -173,7 +186,11 @@ struct PerplexityWindow: Hashable {
   var predicted: Int
 
   static func cut(
-    tokenCount: Int, room: Int, step: Int, hasLeadingToken: Bool, completeOnly: Bool
+    tokenCount: Int,
+    room: Int,
+    step: Int,
+    hasLeadingToken: Bool,
+    completeOnly: Bool
   ) -> [PerplexityWindow] {
     var windows: [PerplexityWindow] = []
     var start = 0
@@ -186,7 +203,9 @@ struct PerplexityWindow: Hashable {
       let fresh = end - max(predictedEnd, start)
       let withPredecessor = end - start - (hasLeadingToken ? 0 : 1)
       let predicted = min(fresh, withPredecessor)
-      if predicted > 0 { windows.append(PerplexityWindow(tokens: start..<end, predicted: predicted)) }
+      if predicted > 0 {
+        windows.append(PerplexityWindow(tokens: start..<end, predicted: predicted))
+      }
       predictedEnd = end
       start += step
     }

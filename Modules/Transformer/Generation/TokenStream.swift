@@ -65,7 +65,9 @@ public struct GenerationOptions: Codable, Hashable, Sendable {
 
   /// Options for one generation; the defaults write up to 128 tokens greedily.
   public init(
-    maximumTokens: Int = 128, sampling: SamplingOptions = .greedy, stopTokens: Set<Int32> = []
+    maximumTokens: Int = 128,
+    sampling: SamplingOptions = .greedy,
+    stopTokens: Set<Int32> = []
   ) {
     self.maximumTokens = maximumTokens
     self.sampling = sampling

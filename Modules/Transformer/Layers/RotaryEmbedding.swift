@@ -16,7 +16,11 @@ public enum RotaryScaling: Codable, Hashable, Sendable {
   case linear(factor: Float)
   /// Llama 3: long wavelengths are divided by `factor`, short ones kept, with a ramp between.
   case llama3(
-    factor: Float, lowFrequencyFactor: Float, highFrequencyFactor: Float, originalLength: Float)
+    factor: Float,
+    lowFrequencyFactor: Float,
+    highFrequencyFactor: Float,
+    originalLength: Float
+  )
   /// A divisor for each frequency, as GGUF files store Llama 3's.
   case divisors([Float])
 }

@@ -22,8 +22,11 @@ public final class SelfAttention {
 
   /// Attention over four projections.
   public init(
-    query: any LinearLayer, key: any LinearLayer, value: any LinearLayer,
-    output: any LinearLayer, headWidth: Int
+    query: any LinearLayer,
+    key: any LinearLayer,
+    value: any LinearLayer,
+    output: any LinearLayer,
+    headWidth: Int
   ) {
     self.query = query
     self.key = key
@@ -34,14 +37,20 @@ public final class SelfAttention {
 
   /// The attention of new tokens to themselves and to the cached ones.
   func callAsFunction(
-    _ input: Tensor<Float>, rotary: RotaryTable, cache: KeyValueCache, block: Int
+    _ input: Tensor<Float>,
+    rotary: RotaryTable,
+    cache: KeyValueCache,
+    block: Int
   ) -> Tensor<Float> {
     let queries = rotary(query(input))  // [T × (H·d)]
     cache.write(keys: rotary(key(input)), values: value(input), block: block)
     let stored = cache.blocks[block]
     let mixed = queries.attending(
-      to: stored.keys, stored.values, firstPosition: cache.count,
-      scale: 1 / Float(headWidth).squareRoot())  // [T × (H·d)]
+      to: stored.keys,
+      stored.values,
+      firstPosition: cache.count,
+      scale: 1 / Float(headWidth).squareRoot()
+    )  // [T × (H·d)]
     return output(mixed)
   }
 }

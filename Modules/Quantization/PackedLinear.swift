@@ -1,0 +1,37 @@
+public import Autograd
+public import Tensor
+
+/// A linear layer that computes from packed codes: y = x Ŵᵀ + b, Ŵ never written out.
+///
+/// - Shapes: Ŵ [N × K], b [N] or nil, x [… × K], y [… × N].
+public final class PackedLinear: LinearLayer {
+  /// Ŵ.
+  public let weight: QuantizedMatrix
+  /// b, or nil.
+  public let bias: Tensor<Float>?
+
+  /// A layer over a quantized weight [N × K] and a bias [N].
+  public init(weight: QuantizedMatrix, bias: Tensor<Float>? = nil) {
+    if let bias {
+      expect(
+        bias.shape == [weight.shape[0]],
+        "packed linear: the bias must match the weight's rows, \(weight.shape) · \(bias.shape)"
+      )
+    }
+    self.weight = weight
+    self.bias = bias
+  }
+
+  /// K.
+  public var inputWidth: Int { weight.shape[1] }
+  /// N.
+  public var outputWidth: Int { weight.shape[0] }
+
+  /// x Ŵᵀ + b; x [… × K], result [… × N].
+  public func callAsFunction(_ input: Tensor<Float>) -> Tensor<Float> {
+    weight.product(with: input, bias: bias)
+  }
+
+  /// The rows `indices` of Ŵ as floats.
+  public func weightRows(_ indices: [Int32]) -> Tensor<Float> { weight.rows(indices) }
+}

@@ -1,0 +1,129 @@
+public import Checkpoints
+
+/// How a model's weights are quantized: what `config.json` says under `quantization_config`.
+public struct QuantizationConfiguration: Codable, Hashable, Sendable {
+  /// The rounding methods of this version.
+  public enum Method: String, Codable, Hashable, Sendable, CaseIterable {
+    /// Round to nearest.
+    case roundToNearest = "rtn"
+  }
+
+  /// How codes are chosen.
+  public var method: Method
+  /// The scheme of the linear layers inside the blocks.
+  public var scheme: WeightScheme
+  /// The scheme of the embedding (and of a head that shares it or stands beside it); nil keeps
+  /// both in floating point.
+  public var embeddingScheme: WeightScheme?
+
+  /// A configuration; the embedding stays in floating point unless it gets a scheme.
+  public init(
+    method: Method = .roundToNearest,
+    scheme: WeightScheme,
+    embeddingScheme: WeightScheme? = nil
+  ) {
+    self.method = method
+    self.scheme = scheme
+    self.embeddingScheme = embeddingScheme
+  }
+}
+
+// MARK: - config.json
+
+extension QuantizationConfiguration {
+  /// The key in `config.json`.
+  public static let key = "quantization_config"
+  static let formatName = "apus"
+  static let formatVersion: Int64 = 1
+
+  /// The JSON object under `quantization_config`.
+  public var document: JSONObject {
+    var document: JSONObject = [
+      "quant_method": .string(Self.formatName),
+      "format_version": .integer(Self.formatVersion),
+      "method": .string(method.rawValue),
+      "linear": .object(scheme.document),
+    ]
+    if let embeddingScheme { document["embedding"] = .object(embeddingScheme.document) }
+    return document
+  }
+
+  /// Reads the object under `quantization_config` of the `config.json` at `path`.
+  ///
+  /// - Throws: `QuantizationError.invalidConfiguration` if it is another tool's or out of range.
+  public init(document: JSONObject, path: String) throws(QuantizationError) {
+    func invalid(_ reason: String) -> QuantizationError {
+      .invalidConfiguration(path: path, reason: "'\(Self.key)': \(reason)")
+    }
+    let format = document["quant_method"]?.stringValue
+    guard format == Self.formatName else {
+      throw invalid(
+        "the format is '\(format ?? "unknown")', this version reads '\(Self.formatName)'"
+      )
+    }
+    guard document["format_version"]?.integerValue == Self.formatVersion else {
+      throw invalid("'format_version' is not \(Self.formatVersion), the version that is known here")
+    }
+    guard let name = document["method"]?.stringValue, let method = Method(rawValue: name) else {
+      let known = Method.allCases.map(\.rawValue).joined(separator: ", ")
+      throw invalid("'method' is not one of \(known)")
+    }
+    guard let linear = document["linear"]?.objectValue else {
+      throw invalid("'linear' is missing")
+    }
+    self.method = method
+    do {
+      scheme = try WeightScheme(document: linear)
+      embeddingScheme = try document["embedding"]?.objectValue.map(WeightScheme.init(document:))
+    } catch {
+      throw invalid(error.description)
+    }
+  }
+}
+
+extension WeightScheme {
+  var document: JSONObject {
+    var document: JSONObject = [
+      "bits": .integer(Int64(grid.bits)),
+      "symmetric": .bool(grid.isSymmetric),
+      "range": .string(range.rawValue),
+      "scale_type": .string(scaleType.rawValue),
+    ]
+    switch granularity {
+    case .tensor: document["granularity"] = "tensor"
+    case .outputChannel: document["granularity"] = "channel"
+    case .inputGroups(let size):
+      document["granularity"] = "group"
+      document["group_size"] = .integer(Int64(size))
+    }
+    return document
+  }
+
+  init(document: JSONObject) throws(QuantizationError) {
+    guard let bits = document["bits"]?.intValue, let symmetric = document["symmetric"]?.boolValue
+    else { throw .invalidScheme("'bits' or 'symmetric' is missing") }
+    guard let range = document["range"]?.stringValue.flatMap(RangeEstimation.init(rawValue:)),
+      let scaleType = document["scale_type"]?.stringValue.flatMap(ScaleType.init(rawValue:))
+    else { throw .invalidScheme("'range' or 'scale_type' is missing or unknown") }
+    let granularity: Granularity
+    switch document["granularity"]?.stringValue {
+    case "tensor": granularity = .tensor
+    case "channel": granularity = .outputChannel
+    case "group":
+      guard let size = document["group_size"]?.intValue else {
+        throw .invalidScheme("'group_size' is missing")
+      }
+      granularity = .inputGroups(size)
+    case let other:
+      throw .invalidScheme(
+        "'granularity' is '\(other ?? "missing")', not one of tensor, channel, group"
+      )
+    }
+    self = try WeightScheme(
+      grid: QuantizationGrid(bits: bits, isSymmetric: symmetric),
+      granularity: granularity,
+      range: range,
+      scaleType: scaleType
+    )
+  }
+}

@@ -1,0 +1,34 @@
+/// Why something cannot be quantized, or a quantized model cannot be read.
+public enum QuantizationError: Error, Equatable, CustomStringConvertible {
+  /// The bits, the group size or another part of the scheme is out of range.
+  case invalidScheme(String)
+  /// A weight is NaN or infinite, or so large that its range overflows.
+  case notFinite(layer: String, row: Int)
+  /// The quantization settings of a model folder cannot be understood.
+  case invalidConfiguration(path: String, reason: String)
+  /// A packed tensor is missing or does not fit its configuration.
+  case invalidTensor(String, path: String, reason: String)
+  /// The model names a layer that its checkpoint does not hold.
+  case missingLayer(String, path: String)
+  /// The caller asked to stop.
+  case cancelled
+
+  /// What is wrong, where, and what to do.
+  public var description: String {
+    switch self {
+    case .invalidScheme(let reason):
+      "quantize: \(reason)"
+    case .notFinite(let layer, let row):
+      "quantize: row \(row) of '\(layer)' holds NaN, infinite or overflowing weights; "
+        + "repair the checkpoint or leave the layer out"
+    case .invalidConfiguration(let path, let reason):
+      "quantized model: \(path): \(reason)"
+    case .invalidTensor(let name, let path, let reason):
+      "quantized model: \(path): tensor '\(name)' \(reason)"
+    case .missingLayer(let name, let path):
+      "quantize: \(path) holds no layer '\(name)'"
+    case .cancelled:
+      "quantize: stopped before the end, nothing was written"
+    }
+  }
+}

@@ -1,0 +1,46 @@
+/// How the range of a group of weights is chosen.
+public enum RangeEstimation: String, Codable, Hashable, Sendable, CaseIterable {
+  /// From the smallest to the largest weight.
+  case minMax = "minmax"
+  /// The fraction p = 1 − i/100, i = 0 … 79, of the min-max range that leaves the smallest squared
+  /// error; the first of equals. (GPTQ's shrink search with the norm 2 that PEQA minimises.)
+  case meanSquaredError = "mse"
+}
+
+/// How step sizes are stored.
+public enum ScaleType: String, Codable, Hashable, Sendable, CaseIterable {
+  /// Half precision; a matrix whose step sizes do not fit there keeps single precision.
+  case float16
+  /// Single precision.
+  case float32
+}
+
+/// What a weight matrix is rounded to: the grid, who shares it, and how its range is found.
+public struct WeightScheme: Codable, Hashable, Sendable {
+  /// The codes.
+  public let grid: QuantizationGrid
+  /// Which weights share a step size.
+  public let granularity: Granularity
+  /// How ranges are chosen.
+  public let range: RangeEstimation
+  /// How step sizes are stored.
+  public let scaleType: ScaleType
+
+  /// A scheme.
+  ///
+  /// - Throws: `QuantizationError.invalidScheme` if a group has less than one weight.
+  public init(
+    grid: QuantizationGrid,
+    granularity: Granularity,
+    range: RangeEstimation = .minMax,
+    scaleType: ScaleType = .float16
+  ) throws(QuantizationError) {
+    if case .inputGroups(let size) = granularity, size < 1 {
+      throw .invalidScheme("a group of \(size) weights is empty; choose at least 1")
+    }
+    self.grid = grid
+    self.granularity = granularity
+    self.range = range
+    self.scaleType = scaleType
+  }
+}
