@@ -112,11 +112,23 @@ import Testing
     for step in result.matrix.stepSizes.elements { #expect(Float(Float16(step)) == step) }
   }
 
-  @Test func stepsTooSmallForHalfPrecisionStaySingle() throws {
+  @Test func tinyStepsAreRoundedUpInHalfPrecision() throws {
+    // 5e-6 / 255 lies below the smallest half-precision number, 2^-24: that one is taken, and no
+    // weight moves by more than half of it.
     let weight = Tensor<Float>([1e-6, -2e-6, 3e-6, 0], shape: [1, 4])
     let matrix = try RoundToNearest(scheme(bits: 8, scaleType: .float16)).quantize(weight).matrix
-    let error = zip(matrix.dequantized().elements, weight.elements).map { abs($0 - $1) }.max() ?? 1
-    #expect(error < 2e-8)
+    #expect(matrix.stepSizes.elements == [0x1p-24])
+    for (found, wanted) in zip(matrix.dequantized().elements, weight.elements) {
+      #expect(abs(found - wanted) <= 0x1p-25)
+    }
+  }
+
+  @Test func stepsTooLargeForHalfPrecisionAreRefused() throws {
+    let weight = Tensor<Float>([1e8, -1e8], shape: [1, 2])
+    let rounding = try RoundToNearest(scheme(bits: 4, scaleType: .float16))
+    #expect(throws: QuantizationError.notFinite(layer: "w", row: 0)) {
+      try rounding.quantize(weight, layer: "w")
+    }
   }
 
   @Test(arguments: [Float.nan, .infinity, -.infinity])

@@ -3,11 +3,22 @@ import Testing
 @testable import Transformer
 
 @Suite struct PerplexityWindowTests {
-  func cut(_ count: Int, room: Int, step: Int, lead: Bool = false, complete: Bool = false)
+  func cut(
+    _ count: Int,
+    room: Int,
+    step: Int,
+    lead: Bool = false,
+    complete: Bool = false
+  )
     -> [PerplexityWindow]
   {
     PerplexityWindow.cut(
-      tokenCount: count, room: room, step: step, hasLeadingToken: lead, completeOnly: complete)
+      tokenCount: count,
+      room: room,
+      step: step,
+      hasLeadingToken: lead,
+      completeOnly: complete
+    )
   }
 
   @Test func windowsWithoutOverlapLoseTheirFirstToken() {
@@ -17,7 +28,8 @@ import Testing
         PerplexityWindow(tokens: 0..<4, predicted: 3),
         PerplexityWindow(tokens: 4..<8, predicted: 3),
         PerplexityWindow(tokens: 8..<10, predicted: 1),
-      ])
+      ]
+    )
   }
 
   @Test func overlapPredictsEveryTokenButTheFirstOnce() {

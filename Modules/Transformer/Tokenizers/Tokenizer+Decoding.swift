@@ -1,0 +1,21 @@
+extension Tokenizer {
+  /// The text of a list of ids.
+  ///
+  /// Ids that the vocabulary lacks give no text; bytes that are no UTF-8 become U+FFFD.
+  ///
+  /// - Parameters:
+  ///   - ids: the ids, in order.
+  ///   - skipSpecialTokens: whether special tokens are left out.
+  public func decode(_ ids: some Sequence<Int32>, skipSpecialTokens: Bool = true) -> String {
+    var decoder = TokenStreamDecoder(self, skipSpecialTokens: skipSpecialTokens)
+    for id in ids { decoder.consume(id) }
+    return decoder.finish()
+  }
+
+  /// A decoder for ids that come one by one.
+  ///
+  /// - Parameter skipSpecialTokens: whether special tokens are left out.
+  public func makeStreamDecoder(skipSpecialTokens: Bool = true) -> TokenStreamDecoder {
+    TokenStreamDecoder(self, skipSpecialTokens: skipSpecialTokens)
+  }
+}

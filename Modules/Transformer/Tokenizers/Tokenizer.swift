@@ -1,0 +1,95 @@
+/// Text to ids and back, for every tokenizer kind of the released model families.
+///
+///     let tokenizer = try Tokenizer(contentsOf: folder.appending(path: "tokenizer.json"))
+///     let ids = tokenizer.encode("The capital of France is")
+///     let text = tokenizer.decode(ids)
+///
+/// The kinds are byte-level BPE (GPT-2, Llama 3, Qwen, SmolLM), SentencePiece-style BPE (Llama 2,
+/// Gemma), Unigram and WordPiece (BERT). They come from a `tokenizer.json` of the Hugging Face
+/// tokenizers library or from the metadata of a GGUF file, and give the ids of those references:
+///
+///     text → added tokens cut out → normalizer → pre-tokenizer → model → template → ids
+///
+/// Regular expressions of released files are known by their text and run as hand-written scanners;
+/// there is no regex engine and no template engine. A component that is not known is refused with
+/// an error that names it.
+///
+/// A tokenizer is a value that never changes: use one from as many tasks as you like.
+///
+/// - Complexity: encoding is O(n log n) in the length of the text, whatever the text.
+public struct Tokenizer: Sendable {
+  let vocabulary: Vocabulary
+  let model: TokenModel
+  let normalizer: TextNormalizer
+  let preTokenizer: PreTokenizer
+  let template: TokenTemplate
+  let decoder: TokenDecoder
+  let rawMatcher: AddedTokenMatcher
+  let normalizedMatcher: AddedTokenMatcher
+
+  /// The id that opens a text for models that want one, if the tokenizer has one.
+  ///
+  /// From the GGUF metadata, from a `tokenizer_config.json` beside the file, or else the token that
+  /// the template puts first or a special token with a customary name (`<s>`, `<bos>`, …).
+  public let bosID: Int32?
+  /// The id that ends a text, if the tokenizer has one; found like ``bosID``.
+  public let eosID: Int32?
+
+  /// The number of ids: one more than the largest id.
+  public var vocabularyCount: Int { vocabulary.count }
+
+  /// The special tokens and their ids.
+  public var specialTokens: [String: Int32] {
+    Dictionary(
+      vocabulary.added.filter(\.isSpecial).map { ($0.content, $0.id) },
+      uniquingKeysWith: { _, last in last })
+  }
+
+  /// The id of a token in the spelling of the vocabulary: `Ġthe`, `▁the`, `##ing`, `<|im_end|>`.
+  public func id(of token: String) -> Int32? { vocabulary.id(of: token) }
+
+  /// The token with this id in the spelling of the vocabulary.
+  public func token(for id: Int32) -> String? {
+    vocabulary.spelling(of: id).map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// Whether `id` is a special token: one that marks structure and is no text.
+  public func isSpecial(_ id: Int32) -> Bool { vocabulary.isSpecial(id) }
+}
+
+/// The model of a tokenizer: what turns one piece into ids.
+enum TokenModel: Sendable {
+  case bytePair(BytePairModel)
+  case unigram(UnigramModel)
+  case wordPiece(WordPieceModel)
+}
+
+/// What a loader found, before it becomes a tokenizer.
+struct TokenizerParts {
+  var vocabulary: Vocabulary
+  var model: TokenModel
+  var normalizer = TextNormalizer()
+  var preTokenizer = PreTokenizer()
+  var template = TokenTemplate.plain
+  var decoder = TokenDecoder.spaced
+  var bosID: Int32?
+  var eosID: Int32?
+}
+
+extension Tokenizer {
+  init(_ parts: TokenizerParts) {
+    vocabulary = parts.vocabulary
+    model = parts.model
+    normalizer = parts.normalizer
+    preTokenizer = parts.preTokenizer
+    template = parts.template
+    decoder = parts.decoder
+    let added = parts.vocabulary.added
+    rawMatcher = AddedTokenMatcher(added.filter { !$0.isNormalized })
+    normalizedMatcher = AddedTokenMatcher(added.filter(\.isNormalized)) { token in
+      parts.normalizer.normalized(Array(token.content.utf8))
+    }
+    bosID = parts.bosID
+    eosID = parts.eosID
+  }
+}
