@@ -6,7 +6,7 @@ struct BenchCase {
   let name: String
   /// What the seconds are turned into.
   let metric: Metric
-  /// What the machine allows at most.
+  /// What limits it on this machine.
   var bound = Bound.unknown
   /// The peer's side, in its own terms; nil if there is none.
   var peer: JSONObject?
@@ -48,6 +48,9 @@ struct Effort {
   func inner(estimate: Double) -> Int {
     max(1, Int((repeatLength / max(estimate, 1e-9)).rounded(.up)))
   }
+
+  /// Whether a turn begins with a call that is not timed; long calls need none.
+  func warmsUp(estimate: Double) -> Bool { estimate < 2 * turn }
 
   /// The timed bunches in one turn.
   func repeats(estimate: Double) -> Int {

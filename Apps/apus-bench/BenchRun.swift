@@ -67,7 +67,7 @@ final class BenchRun {
     var theirs: [String: Samples] = [:]
     for _ in 0..<effort.rounds {
       settle()
-      item.call()
+      if effort.warmsUp(estimate: estimate) { item.call() }
       ours.add(
         watch.seconds(
           repeats: effort.repeats(estimate: estimate), inner: effort.inner(estimate: estimate),
@@ -76,7 +76,7 @@ final class BenchRun {
         settle()
         let seconds = try peer?.run(
           variant, repeats: effort.repeats(estimate: estimate),
-          inner: effort.inner(estimate: estimate))
+          inner: effort.inner(estimate: estimate), warm: effort.warmsUp(estimate: estimate))
         theirs[variant, default: Samples()].add(seconds ?? [])
       }
     }
@@ -96,18 +96,18 @@ final class BenchRun {
         median: metric.value(seconds: samples.median), best: metric.value(seconds: samples.best))
     }
     let better = theirs.min { $0.value.median < $1.value.median }
-    let mine = value(ours)
     add(
       ReportRow(
-        name: item.name, unit: metric.unit, isHigherBetter: metric.isHigherBetter, ours: mine,
+        name: item.name, unit: metric.unit, isHigherBetter: metric.isHigherBetter, ours: value(ours),
         reference: better.map { (peer?.variants[$0.key] ?? $0.key, value($0.value)) },
-        share: limit(item.bound).map { mine.best * 1e9 / $0 }))
+        share: share(item.bound, seconds: ours.best)))
   }
 
-  private func limit(_ bound: Bound) -> Double? {
+  /// The part of the machine's limit that a call of so many seconds reaches.
+  private func share(_ bound: Bound, seconds: Double) -> Double? {
     switch bound {
-    case .arithmetic: limits.peak
-    case .memory: limits.readBandwidth
+    case .arithmetic(let operations): operations / seconds / limits.peak
+    case .memory(let bytes): bytes / seconds / limits.readBandwidth
     case .unknown: nil
     }
   }

@@ -13,10 +13,10 @@ extension CoreSuite {
       run.startGroup("vectors of \(name)")
       let (a, b) = (random([count]), random([count]))
       func measure(_ name: String, _ key: String, arrays: Int, _ call: @escaping () -> Void) throws {
+        let bytes = Double(4 * arrays * count)
         try run.measure(
           BenchCase(
-            name: name, metric: .bytes(Double(4 * arrays * count)),
-            bound: count > 1 << 20 ? .memory : .unknown,
+            name: name, metric: .bytes(bytes), bound: count > 1 << 20 ? .memory(bytes) : .unknown,
             peer: ["kind": "vector", "name": .string(key), "count": .integer(Int64(count))],
             call: call))
       }
@@ -39,7 +39,7 @@ extension CoreSuite {
         try run.measure(
           BenchCase(
             name: "\(name), rows of \(width)", metric: .bytes(Double(8 * count)),
-            bound: count > 1 << 20 ? .memory : .unknown,
+            bound: count > 1 << 20 ? .memory(Double(8 * count)) : .unknown,
             peer: [
               "kind": "rows", "name": .string(key), "count": .integer(Int64(rows)),
               "width": .integer(Int64(width)),

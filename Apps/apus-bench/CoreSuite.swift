@@ -61,9 +61,10 @@ extension CoreSuite {
       let (m, n, k) = (product.m, product.n, product.k)
       let a = random(product.transposesA ? [k, m] : [m, k])
       let b = random(product.transposesB ? [n, k] : [k, n])
+      let operations = 2 * Double(m * n * k)
       try run.measure(
         BenchCase(
-          name: product.name, metric: .flops(2 * Double(m * n * k)), bound: .arithmetic,
+          name: product.name, metric: .flops(operations), bound: .arithmetic(operations),
           peer: [
             "kind": "gemm", "m": .integer(Int64(m)), "n": .integer(Int64(n)),
             "k": .integer(Int64(k)), "transpose_a": .bool(product.transposesA),
@@ -90,14 +91,13 @@ extension CoreSuite {
         let weight = WeightMatrix.float32(random([outputs, inputs]))
         let x = random([rows, inputs])
         // The weights of a single row are read once: bytes count, not operations.
-        let metric =
-          rows == 1
-          ? Metric.bytes(4 * Double(inputs * outputs + inputs + outputs))
-          : .flops(2 * Double(rows * inputs * outputs))
+        let bytes = 4 * Double(inputs * outputs + inputs + outputs)
+        let operations = 2 * Double(rows * inputs * outputs)
         try run.measure(
           BenchCase(
-            name: "\(rows)×\(outputs)×\(inputs)", metric: metric,
-            bound: rows == 1 ? .memory : .arithmetic,
+            name: "\(rows)×\(outputs)×\(inputs)",
+            metric: rows == 1 ? .bytes(bytes) : .flops(operations),
+            bound: rows == 1 ? .memory(bytes) : .arithmetic(operations),
             peer: [
               "kind": "linear", "rows": .integer(Int64(rows)), "inputs": .integer(Int64(inputs)),
               "outputs": .integer(Int64(outputs)),

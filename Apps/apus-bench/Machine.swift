@@ -18,50 +18,50 @@ struct MachineLimits {
     private let memory = Tensor<Float>.ones([64 << 20])  // 256 MiB
 
     func measure() -> MachineLimits {
-      let single = Self.peak(threads: 1)
       let threads = WorkPool.threadCount
+      let single = (0..<6).map { _ in ck_probe_fma(0.005) }.max() ?? .nan
       return MachineLimits(
         peakPerThread: single,
-        peak: threads == 1 ? single : Self.peak(threads: threads),
-        readBandwidth: bandwidth(threads: threads),
+        peak: threads == 1 ? single : single * Self.speedup(threads: threads),
+        readBandwidth: bandwidth(),
         load: loadAverage())
     }
 
-    /// The best of some short windows: a window in which another program ran shows that program.
-    private static func peak(threads: Int) -> Double {
-      (0..<6).map { _ in peakOnce(threads: threads) }.max() ?? .nan
-    }
-
-    private static func peakOnce(threads: Int) -> Double {
-      guard threads > 1 else { return ck_probe_fma(0.005) }
-      WorkPool.forEach(parts: threads) { _ in }  // wakes the workers
-      var operations = [Double](repeating: 0, count: threads)
+    /// How much faster the threads finish a pile of probes together than one does alone.
+    ///
+    /// Counts finished probes over the time on the wall, so that a thread which the system did not
+    /// run counts for nothing. The best of some short windows: a window in which another program
+    /// ran shows that program.
+    private static func speedup(threads: Int) -> Double {
+      // The shortest probe that there is: it runs its chains once.
+      let probe = { (_: Int) in keep(ck_probe_fma(1e-9)) }
       let start = ContinuousClock.now
-      operations.withUnsafeMutableBufferPointer { slots in
-        nonisolated(unsafe) let slots = slots
-        WorkPool.forEach(parts: threads) { part in
-          let begin = ContinuousClock.now
-          let rate = ck_probe_fma(0.005)
-          slots[part] = rate * (ContinuousClock.now - begin).seconds
-        }
-      }
-      // Over the whole time: one thread that did two parts must not count twice.
-      return operations.reduce(0, +) / (ContinuousClock.now - start).seconds
+      probe(0)
+      let parts = max(Int(0.005 / (ContinuousClock.now - start).seconds), 8) * threads
+      let alone = best { for part in 0..<parts { probe(part) } }
+      return alone / best { WorkPool.forEach(parts: parts, probe) }
     }
 
-    private func bandwidth(threads: Int) -> Double {
-      let grain = 1 << 18
-      let seconds = (0..<5).map { _ in
+    private static func best(of windows: Int = 6, _ body: () -> Void) -> Double {
+      let seconds = (0..<windows).map { _ in
         let start = ContinuousClock.now
+        body()
+        return (ContinuousClock.now - start).seconds
+      }
+      return seconds.min() ?? .nan
+    }
+
+    private func bandwidth() -> Double {
+      let grain = 1 << 18
+      let seconds = Self.best {
         memory.withUnsafeElements { elements in
           guard let from = elements.baseAddress else { return }
           WorkPool.forEachRange(count: elements.count, grain: grain) { range in
             keep(ck_probe_read(range.count, from + range.lowerBound))
           }
         }
-        return (ContinuousClock.now - start).seconds
       }
-      return Double(memory.count * 4) / (seconds.min() ?? .nan)
+      return Double(memory.count * 4) / seconds
     }
   }
 }

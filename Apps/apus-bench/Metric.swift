@@ -42,12 +42,12 @@ enum Metric {
   }
 }
 
-/// What the machine allows at most for a case.
+/// What limits a call on this machine, and how much of it the call needs at least.
 enum Bound {
-  /// The multiply-add peak of the threads in use.
-  case arithmetic
-  /// The read bandwidth of the threads in use.
-  case memory
+  /// The multiply-add peak of the threads in use; floating-point operations.
+  case arithmetic(Double)
+  /// The read bandwidth of the threads in use; bytes.
+  case memory(Double)
   /// Nothing that is probed: caches, call overhead.
   case unknown
 }

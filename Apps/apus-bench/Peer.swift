@@ -77,10 +77,12 @@ final class Peer {
   }
 
   /// Seconds per call of the case at hand, for each of `repeats` bunches of `inner` calls.
-  func run(_ variant: String, repeats: Int, inner: Int) throws -> [Double] {
+  ///
+  /// With `warm` there is a call before them that is not timed.
+  func run(_ variant: String, repeats: Int, inner: Int, warm: Bool) throws -> [Double] {
     let answer = try ask([
       "do": "run", "variant": .string(variant), "repeats": .integer(Int64(repeats)),
-      "inner": .integer(Int64(inner)),
+      "inner": .integer(Int64(inner)), "warm": .bool(warm),
     ])
     return (answer["seconds"]?.arrayValue ?? []).compactMap(\.doubleValue)
   }

@@ -91,19 +91,23 @@ def prefill(folder, tokens):
     return llama(tokens)
 
 
-def decode(folder, tokens, count):
-    """Writes `count` tokens, each the most likely one, after a prompt."""
-    logits = prefill(folder, tokens)
-    for _ in range(count):
-        logits = model(folder)([int(logits.argmax())])
-    return logits
+def decoding(folder, tokens, count):
+    """A call that writes `count` tokens, each the most likely one, after a prompt."""
+    first, llama = prefill(folder, tokens), model(folder)
+
+    def call():
+        logits, llama.position = first, len(tokens)
+        for _ in range(count):
+            logits = llama([int(logits.argmax())])
+
+    return call
 
 
 def case(name, **arguments):
     if name == "prefill":
         return lambda: prefill(**arguments)
     if name == "decode":
-        return lambda: decode(**arguments)
+        return decoding(**arguments)
     raise ValueError(f"no case {name}")
 
 

@@ -5,7 +5,9 @@ standard input and output:
 
     {"do": "hello"}                               -> {"variants": {"torch": "torch 2.x", ...}}
     {"do": "load", "case": {"kind": "gemm", ...}} -> {"estimates": {"torch": seconds, ...}}
-    {"do": "run", "variant": "torch", "repeats": 5, "inner": 10} -> {"seconds": [5 numbers]}
+    {"do": "run", "variant": "torch", "repeats": 5, "inner": 10, "warm": true}
+                                                  -> {"seconds": [5 numbers]}
+    {"do": "tell", "name": "logits", ...}         -> facts about a model, see torch_llama.py
 
 A fault is answered with {"error": "..."}. Between orders the process sleeps in a read.
 """
@@ -21,6 +23,11 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(THREADS
 import numpy
 import torch
 import torch.nn.functional as F
+
+try:
+    import tokenizers  # Only the tokenizer's speed is compared with it: it may be missing.
+except ImportError:
+    tokenizers = None
 
 # One thread is timed by the processor time of the process, which other users of the machine do not
 # disturb; the other side does the same.
@@ -88,8 +95,19 @@ def llama(name, **arguments):
     return {"torch": torch_llama.case(name, **arguments)}
 
 
+def tokenizer(folder, file):
+    return {"tokenizers": tokenizing(folder, file)} if tokenizers else {}
+
+
+def tokenizing(folder, file):
+    encoder = tokenizers.Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
+    text = open(file, encoding="utf-8", newline="").read()
+    return lambda: encoder.encode(text)
+
+
 KINDS = {"gemm": gemm, "linear": linear, "vector": vector, "rows": rows, "small": small,
-         "llama": llama}
+         "llama": llama,
+         "tokenizer": tokenizer}
 calls = {}
 
 
@@ -105,26 +123,31 @@ def hello():
     variants = {"torch": f"torch {torch.__version__.split('+')[0]}"}
     if "openblas" in blas["name"].lower():
         variants["openblas"] = f"OpenBLAS {blas['version']}"
+    if tokenizers:
+        variants["tokenizers"] = f"tokenizers {tokenizers.__version__}"
     return {"variants": variants, "capability": torch.backends.cpu.get_cpu_capability()}
 
 
 def load(case):
     calls.clear()
-    calls.update(KINDS[case.pop("kind")](**case))
-    if "OpenBLAS" not in str(hello()["variants"]):
-        calls.pop("openblas", None)
+    known = hello()["variants"]
+    made = KINDS[case.pop("kind")](**case)
+    calls.update((name, call) for name, call in made.items() if name in known)
     for call in calls.values():
         call()
     return {"estimates": {name: timed(call, 1) for name, call in calls.items()}}
 
 
-def run(variant, repeats, inner):
+def run(variant, repeats, inner, warm):
     call = calls[variant]
-    call()
+    if warm:
+        call()
     return {"seconds": [timed(call, inner) for _ in range(repeats)]}
 
 
 def tell(name, **arguments):
+    if name == "tokens":
+        return {"ids": tokenizing(**arguments)().ids if tokenizers else None}
     import torch_llama
     return torch_llama.tell(name, **arguments)
 
