@@ -69,7 +69,10 @@ struct ByteTrie: Sendable {
   /// The longest entry that `accepts` at `index` of the text, starting at `node`.
   @inline(__always)
   func longestMatch(
-    in text: UTF8Text, at index: Int, end: Int, from node: UInt32 = ByteTrie.root,
+    in text: UTF8Text,
+    at index: Int,
+    end: Int,
+    from node: UInt32 = ByteTrie.root,
     where accepts: (Int32) -> Bool = { _ in true }
   ) -> (id: Int32, end: Int)? {
     var best: (id: Int32, end: Int)?

@@ -55,7 +55,10 @@ struct TextNormalizer: Sendable {
 
   /// Replaces each run of `unit` whose length lies in `counts`; a longer run is cut up.
   private static func replaceRuns(
-    in text: [UInt8], _ unit: [UInt8], _ counts: ClosedRange<Int>, with content: [UInt8]
+    in text: [UInt8],
+    _ unit: [UInt8],
+    _ counts: ClosedRange<Int>,
+    with content: [UInt8]
   ) -> [UInt8] {
     guard let first = unit.first else { return text }
     var output: [UInt8] = []
@@ -82,7 +85,10 @@ struct TextNormalizer: Sendable {
   }
 
   private static func repetitions(
-    of unit: [UInt8], in text: UTF8Text, at index: Int, atMost limit: Int
+    of unit: [UInt8],
+    in text: UTF8Text,
+    at index: Int,
+    atMost limit: Int
   ) -> Int {
     var count = 0
     var position = index

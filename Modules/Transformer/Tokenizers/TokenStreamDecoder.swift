@@ -116,7 +116,9 @@ public struct TokenStreamDecoder: Sendable {
   }
 
   private mutating func appendMetaspace(
-    _ token: [UInt8], _ replacement: Unicode.Scalar, dropsAll: Bool
+    _ token: [UInt8],
+    _ replacement: Unicode.Scalar,
+    dropsAll: Bool
   ) {
     for scalar in token.scalars {
       if scalar != replacement {

@@ -36,14 +36,18 @@ extension Tokenizer {
     let data: Data
     do {
       let attributes = try FileManager.default.attributesOfItem(
-        atPath: url.resolvingSymlinksInPath().path)
+        atPath: url.resolvingSymlinksInPath().path
+      )
       guard attributes[.type] as? FileAttributeType == .typeRegular else {
         throw TokenizerError.unreadableFile(path: url.path, reason: "not a regular file")
       }
       let size = (attributes[.size] as? NSNumber)?.intValue ?? 0
       guard size <= TokenizerLimits.fileBytes else {
         throw TokenizerError.limitExceeded(
-          path: "\(url.path): bytes", limit: TokenizerLimits.fileBytes, found: size)
+          path: "\(url.path): bytes",
+          limit: TokenizerLimits.fileBytes,
+          found: size
+        )
       }
       data = try Data(contentsOf: url, options: .mappedIfSafe)
     } catch let error as TokenizerError {
@@ -64,7 +68,8 @@ extension Tokenizer {
 
   /// The id of a token that a configuration names as a string or as an object with `content`.
   private static func id(
-    _ field: TokenizerField, _ vocabulary: Vocabulary
+    _ field: TokenizerField,
+    _ vocabulary: Vocabulary
   ) throws(TokenizerError) -> Int32? {
     if field.isNull { return nil }
     let content = field.value.objectValue == nil ? field : field["content"]

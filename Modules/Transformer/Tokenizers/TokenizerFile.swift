@@ -20,7 +20,10 @@ struct TokenizerFile {
     let preTokenizer = try preTokenizer(root["pre_tokenizer"])
     let added = try addedTokens(root["added_tokens"])
     let (vocabulary, model) = try model(
-      root["model"], added: added, isByteLevel: preTokenizer.isByteLevel)
+      root["model"],
+      added: added,
+      isByteLevel: preTokenizer.isByteLevel
+    )
     var parts = TokenizerParts(vocabulary: vocabulary, model: model)
     parts.preTokenizer = preTokenizer
     parts.normalizer = try normalizer(root["normalizer"])
@@ -28,13 +31,18 @@ struct TokenizerFile {
     parts.decoder = try decoder(root["decoder"], vocabulary)
     parts.bosID = boundary(parts.template.prefixIDs, ["<s>", "<bos>", "<|begin_of_text|>"], added)
     parts.eosID = boundary(
-      parts.template.suffixIDs, ["</s>", "<eos>", "<|end_of_text|>", "<|endoftext|>"], added)
+      parts.template.suffixIDs,
+      ["</s>", "<eos>", "<|end_of_text|>", "<|endoftext|>"],
+      added
+    )
     return parts
   }
 
   /// The id of a boundary: from the template, else by its customary name.
   private func boundary(
-    _ templateIDs: [Int32], _ names: [String], _ added: [AddedToken]
+    _ templateIDs: [Int32],
+    _ names: [String],
+    _ added: [AddedToken]
   ) -> Int32? {
     if templateIDs.count == 1, let id = templateIDs.first { return id }
     for name in names {
@@ -54,18 +62,25 @@ struct TokenizerFile {
       let isSpecial = try entry["special"].flag(default: false)
       tokens.append(
         AddedToken(
-          id: try entry["id"].id(), content: try entry["content"].string(),
+          id: try entry["id"].id(),
+          content: try entry["content"].string(),
           isSingleWord: try entry["single_word"].flag(default: false),
           stripsLeft: try entry["lstrip"].flag(default: false),
           stripsRight: try entry["rstrip"].flag(default: false),
-          isNormalized: try entry["normalized"].flag(default: !isSpecial), isSpecial: isSpecial))
+          isNormalized: try entry["normalized"].flag(default: !isSpecial),
+          isSpecial: isSpecial
+        )
+      )
     }
     return tokens
   }
 
   /// The tokens and their ids in one vocabulary.
   func vocabulary(
-    _ tokens: [(token: [UInt8], id: Int32)], added: [AddedToken], isByteLevel: Bool, path: String
+    _ tokens: [(token: [UInt8], id: Int32)],
+    added: [AddedToken],
+    isByteLevel: Bool,
+    path: String
   ) throws(TokenizerError) -> Vocabulary {
     let vocabulary = try Vocabulary(tokens, added: added, isByteLevel: isByteLevel, path: path)
     let limit = tokens.count + added.count + TokenizerLimits.idGap
@@ -77,7 +92,9 @@ struct TokenizerFile {
       guard let id = vocabulary.modelID(of: spelling), id != token.id else { continue }
       throw .invalidField(
         path: "added_tokens: id of \(token.content.quotedForMessage)",
-        expected: "\(id) as in \(path)", found: "\(token.id)")
+        expected: "\(id) as in \(path)",
+        found: "\(token.id)"
+      )
     }
     return vocabulary
   }
@@ -94,7 +111,10 @@ struct TokenizerFile {
     }
     guard result.count <= TokenizerLimits.steps else {
       throw .limitExceeded(
-        path: "\(field.path): number of steps", limit: TokenizerLimits.steps, found: result.count)
+        path: "\(field.path): number of steps",
+        limit: TokenizerLimits.steps,
+        found: result.count
+      )
     }
     return result
   }
