@@ -45,7 +45,9 @@ struct BytePairModel: Sendable {
     self.merges = merges
     self.symbols = symbols
     self.options = options
-    if case .scalars = symbols { cutsAtMetaspace = allowsCutsAtMetaspace() }
+    if case .scalars = symbols, !options.ignoresMerges {
+      cutsAtMetaspace = allowsCutsAtMetaspace()
+    }
     isWhole = findWholeTokens()
   }
 

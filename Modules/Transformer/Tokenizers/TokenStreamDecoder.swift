@@ -72,7 +72,7 @@ public struct TokenStreamDecoder: Sendable {
 
   private mutating func appendBytes(_ id: Int32, _ vocabulary: Vocabulary) {
     if let token = vocabulary.addedToken(id) {
-      let spelling = Array(token.content.utf8)
+      let spelling = token.spelling
       let bytes = spelling.withUnsafeBufferPointer { ByteAlphabet.decoded($0) }
       ready.append(contentsOf: bytes ?? spelling)
     } else if let bytes = vocabulary.table.token(id) {

@@ -60,6 +60,15 @@ struct TokenTable: Sendable {
     return nil
   }
 
+  /// The tokens that `keeps` accepts, under their ids.
+  func restricted(to keeps: (Int32) -> Bool) -> TokenTable {
+    var result = TokenTable(idCount: count)
+    for id in 0..<Int32(count) where keeps(id) {
+      token(id)?.withUnsafeBufferPointer { _ = result.insert($0, id: id) }
+    }
+    return result
+  }
+
   /// The id of the token that equals `text[from..<to]`.
   @inline(__always)
   func id(of text: UTF8Text, from start: Int, to end: Int) -> Int32? {

@@ -100,7 +100,7 @@ struct Vocabulary: Sendable {
 
   /// The spelling of a token in the file, nil where there is no such id.
   func spelling(of id: Int32) -> [UInt8]? {
-    if let token = addedByID[id] { return Array(token.content.utf8) }
+    if let token = addedByID[id] { return token.spelling }
     guard let bytes = table.token(id) else { return nil }
     return isByteLevel && !literalIDs.contains(id) ? ByteAlphabet.encoded(bytes) : Array(bytes)
   }
