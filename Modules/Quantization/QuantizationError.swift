@@ -19,8 +19,8 @@ public enum QuantizationError: Error, Equatable, CustomStringConvertible {
     case .invalidScheme(let reason):
       "quantize: \(reason)"
     case .notFinite(let layer, let row):
-      "quantize: row \(row) of '\(layer)' holds NaN, infinite or overflowing weights; "
-        + "repair the checkpoint or leave the layer out"
+      "quantize: row \(row) of '\(layer)' holds NaN, infinite or overflowing weights; repair the "
+        + "checkpoint (weights above 10⁵ need step sizes in float32)"
     case .invalidConfiguration(let path, let reason):
       "quantized model: \(path): \(reason)"
     case .invalidTensor(let name, let path, let reason):

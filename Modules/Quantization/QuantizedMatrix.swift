@@ -45,20 +45,9 @@ public struct QuantizedMatrix: Sendable {
   /// The codes [N × K], one byte each.
   public func codes() -> Tensor<UInt8> { packed.codes() }
 
-  /// Whether every step size survives half precision without becoming subnormal or infinite.
-  var fitsHalfPrecision: Bool {
-    stepSizes.withUnsafeElements { values in values.allSatisfy(Self.fitsHalfPrecision) }
-  }
-
-  static func fitsHalfPrecision(_ stepSize: Float) -> Bool {
-    stepSize >= Float(Float16.leastNormalMagnitude)
-      && stepSize <= Float(Float16.greatestFiniteMagnitude)
-  }
-
   /// The bytes that codes, step sizes and zero points take in a file.
   public var byteCount: Int {
-    let halved = scheme.scaleType == .float16 && fitsHalfPrecision
-    return words.count * 4 + stepSizes.count * (halved ? 2 : 4) + (zeroPoints?.count ?? 0)
+    words.count * 4 + stepSizes.count * scheme.scaleType.byteCount + (zeroPoints?.count ?? 0)
   }
 
   /// The weights that the codes stand for [N × K].

@@ -66,13 +66,14 @@ public struct RoundToNearest: Hashable, Sendable {
     return (matrix, weight.count == 0 ? 0 : error / Double(weight.count))
   }
 
-  /// The step size and zero point of one group; nil if its range is not finite.
+  /// The step size and zero point of one group; nil if its range overflows or is not finite.
   private func step(for group: UnsafeBufferPointer<Float>) -> (size: Float, zero: Float)? {
     let found = GroupRounding.extrema(group)
     guard !found.minimum.isNaN else { return nil }
     let range = scheme.grid.range(covering: found.minimum, found.maximum)
     guard (range.maximum - range.minimum).isFinite else { return nil }
     let plain = step(range, shrunkTo: 1)
+    guard plain.size.isFinite else { return nil }
     guard scheme.range == .meanSquaredError else { return plain }
     var best = plain
     var bestError = Double.infinity
@@ -94,12 +95,7 @@ public struct RoundToNearest: Hashable, Sendable {
     shrunkTo fraction: Float
   ) -> (size: Float, zero: Float) {
     let span = fraction * (range.maximum - range.minimum)
-    var size = span / Float(scheme.grid.maximumCode)
-    if scheme.scaleType == .float16, QuantizedMatrix.fitsHalfPrecision(size) {
-      size = Float(Float16(size))
-    }
-    // A span so small that the division underflows is a group of zeros.
-    if size == 0 { size = .leastNormalMagnitude }
+    let size = scheme.scaleType.stored(span / Float(scheme.grid.maximumCode))
     return (size, scheme.grid.zeroPoint(minimum: fraction * range.minimum, stepSize: size))
   }
 

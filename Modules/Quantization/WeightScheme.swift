@@ -9,10 +9,31 @@ public enum RangeEstimation: String, Codable, Hashable, Sendable, CaseIterable {
 
 /// How step sizes are stored.
 public enum ScaleType: String, Codable, Hashable, Sendable, CaseIterable {
-  /// Half precision; a matrix whose step sizes do not fit there keeps single precision.
+  /// Half precision: codes are chosen for the rounded step size, so nothing is lost twice.
   case float16
   /// Single precision.
   case float32
+
+  var byteCount: Int {
+    switch self {
+    case .float16: 2
+    case .float32: 4
+    }
+  }
+
+  /// The step size as it will be stored.
+  ///
+  /// Below the normal numbers of half precision the grid is coarse: there the next larger number is
+  /// taken, so that the range stays covered. Above them the result is infinite.
+  func stored(_ stepSize: Float) -> Float {
+    switch self {
+    case .float32: return max(stepSize, .leastNormalMagnitude)
+    case .float16:
+      let nearest = Float16(stepSize)
+      let covers = nearest.isNormal || Float(nearest) >= stepSize
+      return Float(covers ? nearest : nearest.nextUp)
+    }
+  }
 }
 
 /// What a weight matrix is rounded to: the grid, who shares it, and how its range is found.

@@ -29,6 +29,39 @@ public struct DecoderConfiguration: Codable, Hashable, Sendable {
   /// Whether the projections of the feed-forward network have biases.
   public var hasFeedForwardBias: Bool
 
+  /// A decoder's shape; the defaults are LLaMA's.
+  public init(
+    vocabularyCount: Int,
+    hiddenWidth: Int,
+    feedForwardWidth: Int,
+    blockCount: Int,
+    headCount: Int,
+    keyHeadCount: Int? = nil,
+    headWidth: Int? = nil,
+    contextLength: Int,
+    normEpsilon: Float = 1e-5,
+    rotaryBase: Float = 10_000,
+    rotaryScaling: RotaryScaling = .none,
+    tiesEmbedding: Bool = false,
+    hasAttentionBias: Bool = false,
+    hasFeedForwardBias: Bool = false
+  ) {
+    self.vocabularyCount = vocabularyCount
+    self.hiddenWidth = hiddenWidth
+    self.feedForwardWidth = feedForwardWidth
+    self.blockCount = blockCount
+    self.headCount = headCount
+    self.keyHeadCount = keyHeadCount ?? headCount
+    self.headWidth = headWidth ?? hiddenWidth / headCount
+    self.contextLength = contextLength
+    self.normEpsilon = normEpsilon
+    self.rotaryBase = rotaryBase
+    self.rotaryScaling = rotaryScaling
+    self.tiesEmbedding = tiesEmbedding
+    self.hasAttentionBias = hasAttentionBias
+    self.hasFeedForwardBias = hasFeedForwardBias
+  }
+
   /// The names of the linear layers inside the blocks, in execution order.
   ///
   /// They are what a quantizer may replace. Embedding and head are not among them.

@@ -45,6 +45,16 @@ struct ConfigurationReader {
     return number
   }
 
+  /// An integer in `range`, or nil if it is absent.
+  func optionalInteger(_ key: String, in range: ClosedRange<Int>) throws(ModelError) -> Int? {
+    try present(key) == nil ? nil : integer(key, in: range)
+  }
+
+  /// A finite number above zero, or nil if it is absent.
+  func optionalPositive(_ key: String) throws(ModelError) -> Float? {
+    try present(key) == nil ? nil : positive(key)
+  }
+
   /// A finite number above zero.
   func positive(_ key: String, default fallback: Float? = nil) throws(ModelError) -> Float {
     guard let found = present(key) else {

@@ -1,5 +1,3 @@
-public import Tensor
-
 /// Why a model cannot be read, built or written.
 public enum ModelError: Error, Equatable, CustomStringConvertible {
   /// The path leads to neither a model folder nor a model file.
@@ -8,10 +6,6 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
   case unsupportedFamily(String, path: String, supported: [String])
   /// A setting is missing, of the wrong type or out of range.
   case invalidConfiguration(path: String, key: String, reason: String)
-  /// The checkpoint lacks a tensor that the configuration asks for.
-  case missingTensor(String, path: String)
-  /// A tensor's shape is not the one that the configuration asks for.
-  case shapeMismatch(String, path: String, expected: Shape, found: Shape)
   /// The tokenizer and the model do not belong together.
   case tokenizerMismatch(path: String, reason: String)
 
@@ -25,11 +19,6 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
         + "supported are \(supported.joined(separator: ", "))"
     case .invalidConfiguration(let path, let key, let reason):
       "model: \(path): '\(key)' \(reason)"
-    case .missingTensor(let name, let path):
-      "model: \(path) holds no tensor '\(name)', which its configuration asks for"
-    case .shapeMismatch(let name, let path, let expected, let found):
-      "model: \(path): tensor '\(name)' has the shape \(found), "
-        + "its configuration asks for \(expected)"
     case .tokenizerMismatch(let path, let reason):
       "model: \(path): tokenizer: \(reason)"
     }

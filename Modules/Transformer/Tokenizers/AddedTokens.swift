@@ -37,11 +37,11 @@ struct AddedTokenMatcher: Sendable {
 
   /// Calls `body` for each stretch in order: plain text (`id` nil) or an added token.
   ///
-  /// - Parameters:
-  ///   - findsSpecial: whether special tokens count, or are plain text.
-  ///   - body: receives the range in `text` and the id.
+  /// Without `findsSpecial`, special tokens are plain text.
   func forEachStretch(
-    of text: UTF8Text, findsSpecial: Bool, _ body: (Range<Int>, Int32?) -> Void
+    of text: UTF8Text,
+    findsSpecial: Bool,
+    _ body: (Range<Int>, Int32?) -> Void
   ) {
     var textStart = 0
     var position = 0
@@ -85,7 +85,10 @@ struct AddedTokenMatcher: Sendable {
   }
 
   private func extended(
-    _ text: UTF8Text, _ range: Range<Int>, _ token: AddedToken, notBefore: Int
+    _ text: UTF8Text,
+    _ range: Range<Int>,
+    _ token: AddedToken,
+    notBefore: Int
   ) -> Range<Int> {
     var (lower, upper) = (range.lowerBound, range.upperBound)
     while token.stripsLeft, lower > notBefore {

@@ -50,7 +50,10 @@ struct TextNormalizer: Sendable {
 
   /// Replaces each run of `unit` whose length lies in `counts`; a longer run is cut up.
   private static func replaceRuns(
-    in text: [UInt8], _ unit: [UInt8], _ counts: ClosedRange<Int>, with content: [UInt8]
+    in text: [UInt8],
+    _ unit: [UInt8],
+    _ counts: ClosedRange<Int>,
+    with content: [UInt8]
   ) -> [UInt8] {
     guard let first = unit.first else { return text }
     var output: [UInt8] = []
@@ -77,7 +80,10 @@ struct TextNormalizer: Sendable {
   }
 
   private static func repetitions(
-    of unit: [UInt8], in text: UTF8Text, at index: Int, atMost limit: Int
+    of unit: [UInt8],
+    in text: UTF8Text,
+    at index: Int,
+    atMost limit: Int
   ) -> Int {
     var count = 0
     var position = index
@@ -111,7 +117,8 @@ struct TextNormalizer: Sendable {
 
   /// Drops the scalars of these categories, none of which is ASCII.
   static func withoutMarks(
-    _ text: [UInt8], _ marks: Set<Unicode.GeneralCategory>
+    _ text: [UInt8],
+    _ marks: Set<Unicode.GeneralCategory>
   ) -> [UInt8] {
     guard text.contains(where: { $0 >= 0x80 }) else { return text }
     var output: [UInt8] = []

@@ -42,7 +42,8 @@ public struct Tokenizer: Sendable {
   public var specialTokens: [String: Int32] {
     Dictionary(
       vocabulary.added.filter(\.isSpecial).map { ($0.content, $0.id) },
-      uniquingKeysWith: { _, last in last })
+      uniquingKeysWith: { _, last in last }
+    )
   }
 
   /// The id of a token in the spelling of the vocabulary: `Ġthe`, `▁the`, `##ing`, `<|im_end|>`.

@@ -21,7 +21,10 @@ struct TokenizerFile {
     let normalizer = try normalizer(root["normalizer"])
     let added = try addedTokens(root["added_tokens"], normalizer)
     let (vocabulary, model) = try model(
-      root["model"], added: added, isByteLevel: preTokenizer.isByteLevel)
+      root["model"],
+      added: added,
+      isByteLevel: preTokenizer.isByteLevel
+    )
     var parts = TokenizerParts(vocabulary: vocabulary, model: model)
     parts.preTokenizer = preTokenizer
     parts.normalizer = normalizer
@@ -29,13 +32,18 @@ struct TokenizerFile {
     parts.decoder = try decoder(root["decoder"], vocabulary)
     parts.bosID = boundary(parts.template.prefixIDs, ["<s>", "<bos>", "<|begin_of_text|>"], added)
     parts.eosID = boundary(
-      parts.template.suffixIDs, ["</s>", "<eos>", "<|end_of_text|>", "<|endoftext|>"], added)
+      parts.template.suffixIDs,
+      ["</s>", "<eos>", "<|end_of_text|>", "<|endoftext|>"],
+      added
+    )
     return parts
   }
 
   /// The id of a boundary: from the template, else by its customary name.
   private func boundary(
-    _ templateIDs: [Int32], _ names: [String], _ added: [AddedToken]
+    _ templateIDs: [Int32],
+    _ names: [String],
+    _ added: [AddedToken]
   ) -> Int32? {
     if templateIDs.count == 1, let id = templateIDs.first { return id }
     for name in names {
@@ -47,7 +55,8 @@ struct TokenizerFile {
   // MARK: - Added tokens
 
   private func addedTokens(
-    _ field: TokenizerField, _ normalizer: TextNormalizer
+    _ field: TokenizerField,
+    _ normalizer: TextNormalizer
   ) throws(TokenizerError) -> [AddedToken] {
     if field.isNull { return [] }
     var tokens: [AddedToken] = []
@@ -59,18 +68,25 @@ struct TokenizerFile {
       let isNormalized = try entry["normalized"].flag(default: !isSpecial)
       tokens.append(
         AddedToken(
-          id: try entry["id"].id(), content: content,
+          id: try entry["id"].id(),
+          content: content,
           normalizedContent: isNormalized ? normalizer.normalized(content) : nil,
           isSingleWord: try entry["single_word"].flag(default: false),
           stripsLeft: try entry["lstrip"].flag(default: false),
-          stripsRight: try entry["rstrip"].flag(default: false), isSpecial: isSpecial))
+          stripsRight: try entry["rstrip"].flag(default: false),
+          isSpecial: isSpecial
+        )
+      )
     }
     return tokens
   }
 
   /// The tokens and their ids in one vocabulary.
   func vocabulary(
-    _ tokens: [(token: [UInt8], id: Int32)], added: [AddedToken], isByteLevel: Bool, path: String
+    _ tokens: [(token: [UInt8], id: Int32)],
+    added: [AddedToken],
+    isByteLevel: Bool,
+    path: String
   ) throws(TokenizerError) -> Vocabulary {
     let vocabulary = try Vocabulary(tokens, added: added, isByteLevel: isByteLevel, path: path)
     let limit = tokens.count + added.count + TokenizerLimits.idGap
@@ -82,7 +98,9 @@ struct TokenizerFile {
       guard let id = vocabulary.modelID(of: spelling), id != token.id else { continue }
       throw .invalidField(
         path: "added_tokens: id of \(token.content.quotedForMessage)",
-        expected: "\(id) as in \(path)", found: "\(token.id)")
+        expected: "\(id) as in \(path)",
+        found: "\(token.id)"
+      )
     }
     return vocabulary
   }
@@ -99,7 +117,10 @@ struct TokenizerFile {
     }
     guard result.count <= TokenizerLimits.steps else {
       throw .limitExceeded(
-        path: "\(field.path): number of steps", limit: TokenizerLimits.steps, found: result.count)
+        path: "\(field.path): number of steps",
+        limit: TokenizerLimits.steps,
+        found: result.count
+      )
     }
     return result
   }

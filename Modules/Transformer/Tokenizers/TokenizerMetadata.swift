@@ -23,7 +23,7 @@ public struct TokenizerMetadata: Sendable {
   public var pre: String?
   /// The tokens by id, as bytes: those of real files are not always valid UTF-8.
   public var tokens: [[UInt8]]
-  /// The score of each token; the higher is merged first. `llama` vocabularies need it.
+  /// The score of each token, the higher merged first; `llama` vocabularies need it.
   public var scores: [Float]?
   /// The type of each token; all normal when absent.
   public var tokenTypes: [Int32]?
@@ -66,8 +66,10 @@ extension Tokenizer {
     case "llama": self.init(try MetadataReader(metadata).scoredParts())
     default:
       throw .unsupported(
-        path: "tokenizer.ggml.model", name: metadata.model.shortened,
-        supported: ["gpt2", "llama"])
+        path: "tokenizer.ggml.model",
+        name: metadata.model.shortened,
+        supported: ["gpt2", "llama"]
+      )
     }
   }
 }
@@ -89,8 +91,10 @@ private struct MetadataReader {
     guard count > 0 else { throw .missingField(path: "tokenizer.ggml.tokens") }
     guard count <= TokenizerLimits.tokenCount else {
       throw .limitExceeded(
-        path: "tokenizer.ggml.tokens: number of tokens", limit: TokenizerLimits.tokenCount,
-        found: count)
+        path: "tokenizer.ggml.tokens: number of tokens",
+        limit: TokenizerLimits.tokenCount,
+        found: count
+      )
     }
     guard let numbers = metadata.tokenTypes else {
       return [TokenizerMetadata.TokenType](repeating: .normal, count: count)
@@ -101,7 +105,10 @@ private struct MetadataReader {
     for (id, number) in numbers.enumerated() {
       guard let type = TokenizerMetadata.TokenType(rawValue: number) else {
         throw .invalidField(
-          path: "tokenizer.ggml.token_type[\(id)]", expected: "1 to 6", found: "\(number)")
+          path: "tokenizer.ggml.token_type[\(id)]",
+          expected: "1 to 6",
+          found: "\(number)"
+        )
       }
       types.append(type)
     }
@@ -109,11 +116,16 @@ private struct MetadataReader {
   }
 
   private static func checkLength(
-    _ found: Int, _ expected: Int, _ path: String
+    _ found: Int,
+    _ expected: Int,
+    _ path: String
   ) throws(TokenizerError) {
     if found == expected { return }
     throw .invalidField(
-      path: path, expected: "\(expected) entries, one a token", found: "\(found)")
+      path: path,
+      expected: "\(expected) entries, one a token",
+      found: "\(found)"
+    )
   }
 
   /// The tokens that are cut out of the text before anything else.
@@ -123,12 +135,15 @@ private struct MetadataReader {
       guard type == .control || type == .unknown || type == .userDefined else { continue }
       guard let content = String(validating: metadata.tokens[id], as: UTF8.self) else {
         throw .invalidField(
-          path: "tokenizer.ggml.tokens[\(id)]", expected: "UTF-8 in a special token",
-          found: "other bytes")
+          path: "tokenizer.ggml.tokens[\(id)]",
+          expected: "UTF-8 in a special token",
+          found: "other bytes"
+        )
       }
       if content.isEmpty { continue }
       added.append(
-        AddedToken(id: Int32(id), content: content, isSpecial: type != .userDefined))
+        AddedToken(id: Int32(id), content: content, isSpecial: type != .userDefined)
+      )
     }
     return added
   }
@@ -137,14 +152,17 @@ private struct MetadataReader {
     guard let id else { return nil }
     guard metadata.tokens.indices.contains(Int(id)) else {
       throw .invalidField(
-        path: "tokenizer.ggml.\(key)", expected: "an id below \(metadata.tokens.count)",
-        found: "\(id)")
+        path: "tokenizer.ggml.\(key)",
+        expected: "an id below \(metadata.tokens.count)",
+        found: "\(id)"
+      )
     }
     return id
   }
 
   private func finish(
-    _ parts: inout TokenizerParts, addsBOS: Bool
+    _ parts: inout TokenizerParts,
+    addsBOS: Bool
   ) throws(TokenizerError) {
     parts.bosID = try checked(metadata.bosID, "bos_token_id")
     parts.eosID = try checked(metadata.eosID, "eos_token_id")
@@ -172,14 +190,22 @@ private struct MetadataReader {
     case "qwen2": steps = [.pattern(.llama3(digits: 1))]
     default:
       throw .unsupported(
-        path: "tokenizer.ggml.pre", name: pre.shortened,
-        supported: ["gpt-2", "default", "smollm", "llama-bpe", "qwen2"])
+        path: "tokenizer.ggml.pre",
+        name: pre.shortened,
+        supported: ["gpt-2", "default", "smollm", "llama-bpe", "qwen2"]
+      )
     }
     let vocabulary = try Vocabulary(
       metadata.tokens.enumerated().map { ($0.element, Int32($0.offset)) },
-      added: try addedTokens(), isByteLevel: true, path: "tokenizer.ggml.tokens")
+      added: try addedTokens(),
+      isByteLevel: true,
+      path: "tokenizer.ggml.tokens"
+    )
     var merges = MergeTable(
-      vocabulary, count: metadata.merges.count, path: "tokenizer.ggml.merges")
+      vocabulary,
+      count: metadata.merges.count,
+      path: "tokenizer.ggml.merges"
+    )
     for (rank, line) in metadata.merges.enumerated() { try merges.add(line: line, rank: rank) }
     var options = BytePairModel.Options()
     options.ignoresMerges = isLlama
@@ -187,8 +213,13 @@ private struct MetadataReader {
       vocabulary: vocabulary,
       model: .bytePair(
         BytePairModel(
-          table: vocabulary.table, merges: merges.pairs, symbols: .bytes(vocabulary.idsOfBytes),
-          options: options)))
+          table: vocabulary.table,
+          merges: merges.pairs,
+          symbols: .bytes(vocabulary.idsOfBytes),
+          options: options
+        )
+      )
+    )
     parts.preTokenizer = PreTokenizer(steps: steps, isByteLevel: true)
     if pre == "qwen2" { parts.normalizer = TextNormalizer(steps: [.form(.composed)]) }
     parts.decoder = .byteLevel
@@ -201,7 +232,10 @@ private struct MetadataReader {
   func scoredParts() throws(TokenizerError) -> TokenizerParts {
     let vocabulary = try Vocabulary(
       metadata.tokens.enumerated().map { ($0.element, Int32($0.offset)) },
-      added: try addedTokens(), isByteLevel: false, path: "tokenizer.ggml.tokens")
+      added: try addedTokens(),
+      isByteLevel: false,
+      path: "tokenizer.ggml.tokens"
+    )
     // Only what SentencePiece calls pieces takes part in merges: text cannot forge control tokens.
     let isPiece = types.map { $0 == .normal || $0 == .userDefined || $0 == .unused }
     let pieces = vocabulary.table.restricted { isPiece[Int($0)] }
@@ -213,16 +247,24 @@ private struct MetadataReader {
       vocabulary: vocabulary,
       model: .bytePair(
         BytePairModel(
-          table: pieces, merges: merges, symbols: .scalars(fallback: byteTokens()),
-          options: options)))
+          table: pieces,
+          merges: merges,
+          symbols: .scalars(fallback: byteTokens()),
+          options: options
+        )
+      )
+    )
     let mark = Array("▁".utf8)
     let addsSpace = metadata.addsSpacePrefix ?? true
     parts.normalizer.steps = addsSpace ? [.prepend(mark)] : []
     parts.normalizer.steps.append(.replace([0x20], with: mark))
     parts.decoder = .pieces(
       PieceDecoder(
-        steps: [.replace(mark, with: [0x20])], joinsBytes: true,
-        leading: addsSpace ? (" ", 1) : nil))
+        steps: [.replace(mark, with: [0x20])],
+        joinsBytes: true,
+        leading: addsSpace ? (" ", 1) : nil
+      )
+    )
     try finish(&parts, addsBOS: true)
     return parts
   }
@@ -245,7 +287,10 @@ private struct MetadataReader {
     try MetadataReader.checkLength(scores.count, types.count, "tokenizer.ggml.scores")
     if let id = scores.firstIndex(where: \.isNaN) {
       throw .invalidField(
-        path: "tokenizer.ggml.scores[\(id)]", expected: "a number", found: "\(scores[id])")
+        path: "tokenizer.ggml.scores[\(id)]",
+        expected: "a number",
+        found: "\(scores[id])"
+      )
     }
     var ranks = [UInt32](repeating: 0, count: scores.count)
     var rank: UInt32 = 0
@@ -285,8 +330,10 @@ private struct ScoredMerges {
         let right = table.id(of: token, from: cut, to: token.count)
       {
         pairs.set(
-          UInt32(bitPattern: left), UInt32(bitPattern: right),
-          to: PairTable.Value(first: ranks[Int(id)], second: UInt32(bitPattern: id)))
+          UInt32(bitPattern: left),
+          UInt32(bitPattern: right),
+          to: PairTable.Value(first: ranks[Int(id)], second: UInt32(bitPattern: id))
+        )
       }
       cut += token.scalar(at: cut, end: token.count).length
     }

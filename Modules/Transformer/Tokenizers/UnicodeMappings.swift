@@ -46,7 +46,9 @@ struct UnicodeMappings: Sendable {
     unstable = PairTable(minimumCapacity: 2_048)
     let records = UnicodeMappings.records(text)
     let direct = Dictionary(
-      records.map { ($0.value, $0.mapping) }, uniquingKeysWith: { first, _ in first })
+      records.map { ($0.value, $0.mapping) },
+      uniquingKeysWith: { first, _ in first }
+    )
     for record in records {
       store(record.value, UnicodeMappings.expanded(record.value, direct, base))
       if base == nil { addComposition(record) }
@@ -74,11 +76,16 @@ struct UnicodeMappings: Sendable {
     }
     unstable.set(record.mapping[1], 0, to: none)
     composites.set(
-      record.mapping[0], record.mapping[1], to: PairTable.Value(first: record.value, second: 0))
+      record.mapping[0],
+      record.mapping[1],
+      to: PairTable.Value(first: record.value, second: 0)
+    )
   }
 
   private static func expanded(
-    _ value: UInt32, _ direct: [UInt32: [UInt32]], _ base: UnicodeMappings?
+    _ value: UInt32,
+    _ direct: [UInt32: [UInt32]],
+    _ base: UnicodeMappings?
   ) -> [UInt32] {
     if let mapping = direct[value] { return mapping.flatMap { expanded($0, direct, base) } }
     guard let full = base?.decomposition(of: value) else { return [value] }

@@ -94,7 +94,8 @@ struct UnicodeNormalizer {
     elements.reserveCapacity(range.count)
     func append(_ value: UInt32) {
       elements.append(
-        Element(value: value, combiningClass: UnicodeNormalizer.combiningClass(value)))
+        Element(value: value, combiningClass: UnicodeNormalizer.combiningClass(value))
+      )
     }
     var position = range.lowerBound
     while position < range.upperBound {
@@ -131,7 +132,9 @@ struct UnicodeNormalizer {
         }
         for (offset, key) in keys.sorted().enumerated() {
           elements[start + offset] = Element(
-            value: UInt32(key & 0x1F_FFFF), combiningClass: UInt8(key >> 56))
+            value: UInt32(key & 0x1F_FFFF),
+            combiningClass: UInt8(key >> 56)
+          )
         }
       }
       start = end

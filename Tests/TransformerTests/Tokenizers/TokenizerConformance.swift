@@ -10,7 +10,8 @@ import Transformer
   /// A folder with `tokenizer.json` and `expected.json`.
   static let kinds = Fixtures.names(in: "transformer/tokenizers").filter {
     FileManager.default.fileExists(
-      atPath: Fixtures.file("transformer/tokenizers/\($0)/tokenizer.json"))
+      atPath: Fixtures.file("transformer/tokenizers/\($0)/tokenizer.json")
+    )
   }
   static let real = Fixtures.names(in: "transformer/tokenizers/real", suffix: ".json")
 
@@ -42,7 +43,9 @@ import Transformer
   func pairsAreExact(_ kind: String) throws {
     let folder = Fixtures.folder("transformer/tokenizers/\(kind)")
     let tokenizer = try Tokenizer(contentsOf: URL(fileURLWithPath: folder))
-    guard let pair = try TokenizerCases(path: folder + "/expected.json").json["pair"] else { return }
+    guard let pair = try TokenizerCases(path: folder + "/expected.json").json["pair"] else {
+      return
+    }
     let first = try #require(pair["a"]?.stringValue)
     let second = try #require(pair["b"]?.stringValue)
     let found = tokenizer.encodePair(first, second)
@@ -65,9 +68,11 @@ import Transformer
     }
   }
 
-  @Test(arguments: Fixtures.names(in: "models").filter { name in
-    FileManager.default.fileExists(atPath: Fixtures.file("models/\(name)/tokenizer.json"))
-  })
+  @Test(
+    arguments: Fixtures.names(in: "models").filter { name in
+      FileManager.default.fileExists(atPath: Fixtures.file("models/\(name)/tokenizer.json"))
+    }
+  )
   func modelFoldersAreExact(_ model: String) throws {
     let folder = Fixtures.folder("models/\(model)")
     let tokenizer = try Tokenizer(contentsOf: URL(fileURLWithPath: folder))

@@ -1,0 +1,88 @@
+import Foundation
+
+/// A folder that appears complete or not at all.
+///
+/// Files go to a temporary folder beside the target, `.NAME.PID.apus-tmp`; `commit` renames it onto
+/// the target. Whatever goes wrong before that removes it and leaves an existing target untouched.
+public final class AtomicFolder {
+  /// The path that the folder will have.
+  public let path: String
+  private let temporary: String
+  private var isPending = true
+
+  /// Creates the temporary folder.
+  ///
+  /// - Parameters:
+  ///   - path: the folder to make; its parents are made too.
+  ///   - replacing: whether a folder that exists and is not empty will be replaced by `commit`.
+  /// - Throws: `CheckpointError.unwritable` if the place is taken or cannot be written.
+  public init(path: String, replacing: Bool = false) throws(CheckpointError) {
+    var trimmed = path
+    while trimmed.count > 1 && trimmed.hasSuffix("/") { trimmed.removeLast() }
+    self.path = trimmed
+    try Self.checkFree(trimmed, replacing: replacing)
+    let url = URL(filePath: trimmed)
+    let parent = url.deletingLastPathComponent().path(percentEncoded: false)
+    temporary =
+      (parent.hasSuffix("/") ? parent : parent + "/")
+      + ".\(url.lastPathComponent).\(getpid()).apus-tmp"
+    let manager = FileManager.default
+    do {
+      try manager.createDirectory(atPath: parent, withIntermediateDirectories: true)
+      try? manager.removeItem(atPath: temporary)
+      try manager.createDirectory(atPath: temporary, withIntermediateDirectories: false)
+    } catch {
+      throw .unwritable(path: trimmed, Self.problem(error))
+    }
+  }
+
+  deinit {
+    if isPending { try? FileManager.default.removeItem(atPath: temporary) }
+  }
+
+  /// The path of a file inside, to write before `commit`.
+  public func file(_ name: String) -> String { temporary + "/" + name }
+
+  /// Puts the folder in its place; the object is of no further use.
+  public func commit() throws(CheckpointError) {
+    let manager = FileManager.default
+    let old = temporary + "-old"
+    // A folder that is not empty cannot be renamed over: the old one steps aside first.
+    let isTaken = manager.fileExists(atPath: path)
+    do {
+      if isTaken { try manager.moveItem(atPath: path, toPath: old) }
+      do {
+        try manager.moveItem(atPath: temporary, toPath: path)
+      } catch {
+        if isTaken { try? manager.moveItem(atPath: old, toPath: path) }
+        throw error
+      }
+    } catch {
+      throw .unwritable(path: path, Self.problem(error))
+    }
+    isPending = false
+    if isTaken { try? manager.removeItem(atPath: old) }
+  }
+
+  private static func checkFree(_ path: String, replacing: Bool) throws(CheckpointError) {
+    var isFolder = ObjCBool(false)
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { return }
+    guard isFolder.boolValue else {
+      throw .unwritable(path: path, .system(code: EEXIST, text: "a file has this name"))
+    }
+    let contents = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    guard contents.isEmpty || replacing else {
+      throw .unwritable(
+        path: path, .system(code: ENOTEMPTY, text: "the folder exists and is not empty"))
+    }
+  }
+
+  private static func problem(_ error: any Error) -> FileProblem {
+    let outer = error as NSError
+    let inner = outer.userInfo[NSUnderlyingErrorKey] as? NSError ?? outer
+    guard inner.domain == NSPOSIXErrorDomain else {
+      return .system(code: Int32(clamping: inner.code), text: outer.localizedDescription)
+    }
+    return FileProblem(Int32(clamping: inner.code))
+  }
+}

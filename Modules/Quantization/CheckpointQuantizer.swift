@@ -1,0 +1,177 @@
+public import Checkpoints
+public import Foundation
+import Tensor
+
+/// What a checkpoint's tensors mean to a quantizer.
+///
+/// The model says this; the quantizer needs to know nothing else about it.
+public struct QuantizationPlan: Sendable {
+  /// All tensors that the model consists of, in execution order.
+  public var tensorNames: [String]
+  /// The linear layers inside the blocks, without ".weight".
+  public var linearLayers: [String]
+  /// The embedding and, where it has its own matrix, the head, without ".weight".
+  public var embeddingLayers: [String]
+  /// The object in the model's config.json.
+  public var configurationDocument: JSONObject
+  /// The files that lie beside the tensors: tokenizer.json and its like.
+  public var documents: [String: Data]
+
+  /// A plan for a model.
+  public init(
+    tensorNames: [String],
+    linearLayers: [String],
+    embeddingLayers: [String],
+    configurationDocument: JSONObject,
+    documents: [String: Data]
+  ) {
+    self.tensorNames = tensorNames
+    self.linearLayers = linearLayers
+    self.embeddingLayers = embeddingLayers
+    self.configurationDocument = configurationDocument
+    self.documents = documents
+  }
+}
+
+/// Quantizes a checkpoint tensor by tensor into a model folder.
+///
+/// One layer is in memory at a time, so the model may be larger than memory. The folder appears
+/// complete or not at all. Matrices that are not quantized keep their storage; where the source
+/// holds them in blocks (GGUF), they become half precision.
+public struct CheckpointQuantizer {
+  /// What is being done.
+  public struct Progress: Sendable {
+    /// The tensors finished so far.
+    public var finished: Int
+    /// All tensors.
+    public var total: Int
+    /// The tensor that comes next; nil at the end.
+    public var current: String?
+    /// The layer that was just quantized.
+    public var layer: QuantizationReport.Layer?
+  }
+
+  /// How weights are quantized.
+  public let configuration: QuantizationConfiguration
+
+  /// A quantizer.
+  public init(_ configuration: QuantizationConfiguration) { self.configuration = configuration }
+
+  /// Quantizes the tensors of `catalog` into a new folder.
+  ///
+  /// - Parameters:
+  ///   - catalog: the full-precision tensors.
+  ///   - plan: what they mean.
+  ///   - folder: where the model goes; must not exist, or be an empty folder, unless `replacing`.
+  ///   - replacing: whether an existing folder is replaced, once the new one is complete.
+  ///   - progress: called before and after each tensor; return false to stop, which leaves nothing.
+  /// - Returns: what was done.
+  /// - Throws: `QuantizationError`, `CheckpointError`.
+  @discardableResult
+  public func run(
+    _ catalog: any TensorCatalog,
+    plan: QuantizationPlan,
+    to folder: URL,
+    replacing: Bool = false,
+    progress: (Progress) -> Bool = { _ in true }
+  ) throws -> QuantizationReport {
+    let roles = try TensorRoles(plan, configuration, catalog)
+    let target = try AtomicFolder(path: folder.path(percentEncoded: false), replacing: replacing)
+    for (name, data) in plan.documents { try AtomicFile.write(data, to: target.file(name)) }
+    var document = plan.configurationDocument
+    document[QuantizationConfiguration.key] = .object(configuration.document)
+    try AtomicFile.write(
+      JSONValue.object(document).serialized(pretty: true) + "\n",
+      to: target.file("config.json")
+    )
+
+    let writer = try SafetensorsWriter(
+      path: target.file("model.safetensors"),
+      tensors: roles.declarations,
+      metadata: ["format": "pt"]
+    )
+    var report = QuantizationReport(configuration: configuration)
+    for (index, role) in roles.roles.enumerated() {
+      let state = Progress(
+        finished: index,
+        total: roles.roles.count,
+        current: role.name,
+        layer: report.layers.last
+      )
+      guard progress(state) else { throw QuantizationError.cancelled }
+      switch role.kind {
+      case .quantized(let scheme):
+        report.layers.append(try write(role, scheme, from: catalog, to: writer))
+      case .kept(let type):
+        report.kept.append(try write(role, type, from: catalog, to: writer))
+      }
+    }
+    try writer.finish()
+    try target.commit()
+    let count = roles.roles.count
+    _ = progress(
+      Progress(finished: count, total: count, current: nil, layer: report.layers.last)
+    )
+    return report
+  }
+
+  private func write(
+    _ role: TensorRoles.Role,
+    _ scheme: WeightScheme,
+    from catalog: any TensorCatalog,
+    to writer: SafetensorsWriter
+  ) throws -> QuantizationReport.Layer {
+    let start = ContinuousClock.now
+    let weight = try catalog.floats(role.name + ".weight")
+    let (matrix, error) = try RoundToNearest(scheme).quantize(weight, layer: role.name)
+    try writer.write(matrix.words, named: role.name + QuantizedWeights.wordsSuffix)
+    let scales = role.name + QuantizedWeights.scalesSuffix
+    switch scheme.scaleType {
+    case .float32: try writer.write(matrix.stepSizes, named: scales)
+    case .float16: try writer.write(Tensor<Float16>(converting: matrix.stepSizes), named: scales)
+    }
+    if let zeros = matrix.zeroPoints {
+      try writer.write(zeros, named: role.name + QuantizedWeights.zerosSuffix)
+    }
+    let power = (weight * weight).mean()
+    return QuantizationReport.Layer(
+      name: role.name,
+      shape: weight.shape,
+      scheme: scheme,
+      meanSquaredError: error,
+      relativeError: power > 0 ? error / Double(power) : 0,
+      byteCount: matrix.byteCount,
+      sourceByteCount: role.source.byteCount,
+      seconds: (ContinuousClock.now - start).seconds
+    )
+  }
+
+  private func write(
+    _ role: TensorRoles.Role,
+    _ type: ElementType,
+    from catalog: any TensorCatalog,
+    to writer: SafetensorsWriter
+  ) throws -> QuantizationReport.Kept {
+    switch type {
+    case .float16 where role.source.storage == "F16":
+      try writer.write(catalog.tensor(role.name, as: Float16.self), named: role.name)
+    case .float16:
+      try writer.write(Tensor<Float16>(converting: catalog.floats(role.name)), named: role.name)
+    case .bfloat16:
+      try writer.write(catalog.tensor(role.name, as: BFloat16.self), named: role.name)
+    default:
+      try writer.write(catalog.floats(role.name), named: role.name)
+    }
+    return QuantizationReport.Kept(
+      name: role.name,
+      shape: role.source.shape,
+      storage: SafetensorsType(type).rawValue,
+      byteCount: role.source.shape.count * type.byteCount,
+      sourceByteCount: role.source.byteCount
+    )
+  }
+}
+
+extension Duration {
+  var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}

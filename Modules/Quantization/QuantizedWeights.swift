@@ -1,0 +1,122 @@
+public import Autograd
+public import Checkpoints
+public import Tensor
+
+/// A quantized model's weights: packed layers where the configuration says so, floats elsewhere.
+///
+/// A quantized layer `name` lies in a checkpoint as
+///
+/// | tensor | element type | shape |
+/// |---|---|---|
+/// | `name.weight_packed` | I32 | [N × ⌈K·bits/32⌉]: little-endian bit streams, one per row |
+/// | `name.weight_scale` | F16 or F32 | [N × groups], or [1 × 1] per tensor |
+/// | `name.weight_zero_point` | U8 | as the scale; absent for symmetric grids |
+public struct QuantizedWeights: WeightSource {
+  /// How the weights are quantized.
+  public let configuration: QuantizationConfiguration
+  private let catalog: any TensorCatalog
+  private let dense: any WeightSource
+  private let embeddings: Set<String>
+
+  /// The weights in `catalog`.
+  ///
+  /// - Parameters:
+  ///   - catalog: the tensors.
+  ///   - configuration: how they are quantized.
+  ///   - embeddings: the layers that follow the embedding's scheme.
+  ///   - dense: where everything that is not packed comes from.
+  public init(
+    _ catalog: any TensorCatalog,
+    configuration: QuantizationConfiguration,
+    embeddings: [String],
+    dense: any WeightSource
+  ) {
+    self.catalog = catalog
+    self.configuration = configuration
+    self.embeddings = Set(embeddings)
+    self.dense = dense
+  }
+
+  /// Whether the checkpoint holds a tensor of that name.
+  public func contains(_ name: String) -> Bool { catalog.describe(name) != nil }
+
+  /// A tensor of floats of the given shape.
+  public func tensor(_ name: String, shape: Shape) throws -> Tensor<Float> {
+    try dense.tensor(name, shape: shape)
+  }
+
+  /// The packed layer of that name, or the dense one if its weight is not packed.
+  public func linear(
+    _ name: String,
+    outputWidth: Int,
+    inputWidth: Int,
+    hasBias: Bool
+  ) throws -> any LinearLayer {
+    guard contains(name + Self.wordsSuffix) else {
+      return try dense.linear(
+        name,
+        outputWidth: outputWidth,
+        inputWidth: inputWidth,
+        hasBias: hasBias
+      )
+    }
+    let matrix = try matrix(name, shape: [outputWidth, inputWidth])
+    let bias = hasBias ? try tensor(name + ".bias", shape: [outputWidth]) : nil
+    return PackedLinear(weight: matrix, bias: bias)
+  }
+
+  static let wordsSuffix = ".weight_packed"
+  static let scalesSuffix = ".weight_scale"
+  static let zerosSuffix = ".weight_zero_point"
+
+  /// The quantized matrix of a layer.
+  ///
+  /// - Throws: `QuantizationError.invalidTensor` or `CheckpointError` if a part is missing, shaped
+  ///   otherwise or out of range.
+  public func matrix(_ name: String, shape: Shape) throws -> QuantizedMatrix {
+    let isEmbedding = embeddings.contains(name)
+    guard let scheme = isEmbedding ? configuration.embeddingScheme : configuration.scheme else {
+      throw invalid(
+        name + Self.wordsSuffix,
+        "is packed, but the configuration has no scheme for it"
+      )
+    }
+    let words = try catalog.tensor(name + Self.wordsSuffix, as: Int32.self)
+    let width = PackedRows.wordCount(codes: shape[1], bits: scheme.grid.bits)
+    try check(name + Self.wordsSuffix, words.shape, expected: [shape[0], width])
+    let scales = try catalog.floats(name + Self.scalesSuffix)
+    let scaleShape = scheme.granularity.scaleShape(for: shape)
+    try check(name + Self.scalesSuffix, scales.shape, expected: scaleShape)
+    guard scales.withUnsafeElements({ $0.allSatisfy { $0.isFinite } }) else {
+      throw invalid(name + Self.scalesSuffix, "holds a step size that is not finite")
+    }
+    var zeros: Tensor<UInt8>?
+    if !scheme.grid.isSymmetric {
+      let points = try catalog.tensor(name + Self.zerosSuffix, as: UInt8.self)
+      try check(name + Self.zerosSuffix, points.shape, expected: scaleShape)
+      zeros = points
+    }
+    return QuantizedMatrix(
+      scheme: scheme,
+      columnCount: shape[1],
+      words: words,
+      stepSizes: scales,
+      zeroPoints: zeros
+    )
+  }
+
+  private func check(_ name: String, _ found: Shape, expected: Shape) throws {
+    guard found == expected else {
+      throw CheckpointError.shapeMismatch(
+        path: catalog.path,
+        name: name,
+        expected: expected.extents,
+        found: found.extents
+      )
+    }
+  }
+
+  private func invalid(_ name: String, _ reason: String) -> QuantizationError {
+    .invalidTensor(name, path: catalog.path, reason: reason)
+  }
+}

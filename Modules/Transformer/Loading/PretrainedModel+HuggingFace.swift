@@ -1,0 +1,75 @@
+import Checkpoints
+import Foundation
+
+extension PretrainedModel {
+  /// The families that folders are read of.
+  static let supportedFamilies = [LlamaFamily.modelType]
+
+  /// The files that go with a copy of the model.
+  private static let companions = [
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json",
+    "chat_template.jinja",
+  ]
+
+  init(folder url: URL) throws {
+    let path = url.path(percentEncoded: false)
+    let configurationPath = url.appending(path: "config.json").path(percentEncoded: false)
+    guard FileManager.default.fileExists(atPath: configurationPath) else {
+      throw ModelError.notAModel(path: path, reason: "the folder holds no config.json")
+    }
+    let document = try Self.object(at: configurationPath)
+    let reader = ConfigurationReader(path: configurationPath, object: document)
+    let family = try reader.string("model_type") ?? "unknown"
+    guard family == LlamaFamily.modelType else {
+      throw ModelError.unsupportedFamily(
+        family,
+        path: configurationPath,
+        supported: Self.supportedFamilies
+      )
+    }
+
+    var documents: [String: Data] = [:]
+    for name in Self.companions {
+      let file = url.appending(path: name)
+      guard FileManager.default.fileExists(atPath: file.path(percentEncoded: false)) else {
+        continue
+      }
+      documents[name] = Data(try MappedFile(path: file.path(percentEncoded: false)).bytes)
+    }
+    let generationName = "generation_config.json"
+    let generation: ConfigurationReader? =
+      if documents[generationName] != nil {
+        ConfigurationReader(
+          path: path + "/" + generationName,
+          object: try Self.object(at: path + "/" + generationName)
+        )
+      } else { nil }
+    try self.init(
+      path: path,
+      format: .huggingFace,
+      family: family,
+      configuration: try LlamaFamily.configuration(reader),
+      tokenizer: documents["tokenizer.json"] == nil
+        ? nil : try Tokenizer(contentsOf: url.appending(path: "tokenizer.json")),
+      catalog: try Checkpoint(path: path),
+      generation: GenerationDocument(configuration: reader, generation: generation),
+      quantization: document[Self.quantizationKey]?.objectValue,
+      documents: documents,
+      configurationDocument: document
+    )
+  }
+
+  private static let quantizationKey = "quantization_config"
+
+  private static func object(at path: String) throws -> JSONObject {
+    let file = try MappedFile(path: path)
+    do {
+      guard let object = try JSONValue.parse(file.bytes).objectValue else {
+        throw ModelError.notAModel(path: path, reason: "the file does not hold a JSON object")
+      }
+      return object
+    } catch let error as JSONError {
+      throw CheckpointError.json(path: path, error)
+    }
+  }
+}

@@ -1,0 +1,128 @@
+public import Checkpoints
+public import Foundation
+import Tensor
+
+/// A model on disk: its configuration, its tokenizer and its tensors, opened but not yet read.
+///
+/// Opens a Hugging Face folder (config.json, safetensors, tokenizer.json) or a GGUF file:
+///
+///     let pretrained = try PretrainedModel(at: URL(filePath: "SmolLM2-135M-Instruct"))
+///     let model = try pretrained.makeModel()
+///     let tokenizer = try pretrained.requireTokenizer()
+///     let prompt = tokenizer.encode("The capital of France is")
+///     for token in model.generate(after: prompt, options: GenerationOptions()) { … }
+///
+/// Weights are memory-mapped: opening takes milliseconds, and the file is the only copy.
+public struct PretrainedModel {
+  /// How a model lies on disk.
+  public enum Format: String, Codable, Sendable {
+    /// A Hugging Face folder.
+    case huggingFace = "Hugging Face"
+    /// A GGUF file.
+    case gguf = "GGUF"
+  }
+
+  /// The folder or file.
+  public let path: String
+  /// How the model lies there.
+  public let format: Format
+  /// The family, as `model_type` names it.
+  public let family: String
+  /// The shape of the model.
+  public let configuration: DecoderConfiguration
+  /// The tokenizer; nil if the model has none.
+  public let tokenizer: Tokenizer?
+  /// The tensors under the names of the family.
+  public let catalog: any TensorCatalog
+  /// The ids that end a text: the end-of-sequence ids and the ends of chat turns.
+  public let stopTokens: Set<Int32>
+  /// How the model's makers sample from it.
+  public let sampling: SamplingOptions
+  /// The object under `quantization_config` in config.json; nil for a model in floating point.
+  public let quantization: JSONObject?
+  /// The documents beside the tensors that a copy of this model needs, by file name; config.json is
+  /// not among them, see `configurationDocument`.
+  public let documents: [String: Data]
+  /// The object in config.json (for GGUF: the one that says the same).
+  public let configurationDocument: JSONObject
+
+  /// Opens the model at `url`.
+  ///
+  /// - Throws: `ModelError`, `CheckpointError` or `TokenizerError`, with file and reason.
+  public init(at url: URL) throws {
+    var isFolder: ObjCBool = false
+    let path = url.path(percentEncoded: false)
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+      throw ModelError.notAModel(path: path, reason: "no such file or folder")
+    }
+    self = try Self(folder: url)
+  }
+
+  /// The model with its weights in floating point.
+  ///
+  /// - Throws: `CheckpointError` if a tensor is missing or shaped otherwise; `ModelError` if the
+  ///   weights are quantized (the Quantization module reads those).
+  public func makeModel() throws -> DecoderModel {
+    guard quantization == nil else {
+      throw ModelError.invalidConfiguration(
+        path: path,
+        key: "quantization_config",
+        reason: "is present: build the model with Quantization's QuantizedWeights"
+      )
+    }
+    return try DecoderModel(configuration, weights: DenseWeights(catalog))
+  }
+
+  /// The tokenizer.
+  ///
+  /// - Throws: `ModelError.tokenizerMismatch` if the model has none.
+  public func requireTokenizer() throws(ModelError) -> Tokenizer {
+    guard let tokenizer else {
+      throw .tokenizerMismatch(path: path, reason: "the model has none (tokenizer.json is missing)")
+    }
+    return tokenizer
+  }
+
+  /// The numbers that the model consists of.
+  public var parameterCount: Int {
+    configuration.tensorNames.reduce(0) { $0 + (catalog.describe($1)?.shape.count ?? 0) }
+  }
+
+  init(
+    path: String,
+    format: Format,
+    family: String,
+    configuration: DecoderConfiguration,
+    tokenizer: Tokenizer?,
+    catalog: any TensorCatalog,
+    generation: GenerationDocument,
+    quantization: JSONObject?,
+    documents: [String: Data],
+    configurationDocument: JSONObject
+  ) throws(ModelError) {
+    self.path = path
+    self.format = format
+    self.family = family
+    self.configuration = configuration
+    self.tokenizer = tokenizer
+    self.catalog = catalog
+    self.quantization = quantization
+    self.documents = documents
+    self.configurationDocument = configurationDocument
+    sampling = generation.sampling
+    var stops = generation.stopTokens
+    for marker in ["<|im_end|>", "<|eot_id|>", "<end_of_turn>"] {
+      if let tokenizer, let id = tokenizer.id(of: marker), tokenizer.isSpecial(id) {
+        stops.insert(id)
+      }
+    }
+    stopTokens = stops
+    if let tokenizer, tokenizer.vocabularyCount > configuration.vocabularyCount {
+      throw .tokenizerMismatch(
+        path: path,
+        reason: "it has \(tokenizer.vocabularyCount) tokens, the embedding only "
+          + "\(configuration.vocabularyCount) rows"
+      )
+    }
+  }
+}
