@@ -37,15 +37,15 @@ struct BytePairModel: Sendable {
 
   private static let metaspace: [UInt8] = [0xE2, 0x96, 0x81]
 
-  /// - Parameters:
-  ///   - table: the tokens by bytes.
-  ///   - merges: (left, right) → (rank, merged id).
+  /// A model over the tokens of `table`; `merges` maps (left, right) to (rank, merged id).
   init(table: TokenTable, merges: PairTable, symbols: Symbols, options: Options) {
     self.table = table
     self.merges = merges
     self.symbols = symbols
     self.options = options
-    if case .scalars = symbols { cutsAtMetaspace = allowsCutsAtMetaspace() }
+    if case .scalars = symbols, !options.ignoresMerges {
+      cutsAtMetaspace = allowsCutsAtMetaspace()
+    }
     isWhole = findWholeTokens()
   }
 

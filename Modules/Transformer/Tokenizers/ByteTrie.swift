@@ -7,7 +7,7 @@ struct ByteTrie: Sendable {
   /// The child of the root for each first byte; 0 when there is none.
   private var first = [UInt32](repeating: 0, count: 256)
   private var edges: PairTable
-  /// The id that ends at each node, −1 for none. Node 0 is the root.
+  /// The id that ends at each node, −1 for none; node 0 is the root.
   private var ids: [Int32] = [-1]
 
   init(minimumCapacity: Int = 16) {

@@ -6,9 +6,7 @@ struct MergeTable {
   private let path: String
   private(set) var pairs: PairTable
 
-  /// - Parameters:
-  ///   - count: how many merges to expect.
-  ///   - path: the field named in errors.
+  /// An empty table for about `count` merges; `path` is the field that errors name.
   init(_ vocabulary: Vocabulary, count: Int, path: String) {
     self.vocabulary = vocabulary
     self.path = path

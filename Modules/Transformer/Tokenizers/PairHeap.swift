@@ -52,7 +52,7 @@ struct PairHeap {
 }
 
 extension PairTable {
-  /// Merges a long list of symbols in place, this table being the merges. O(n log n).
+  /// Merges a long list of symbols in place, this table being the merges, in O(n log n).
   func mergeLong(_ ids: inout [Int32], heap: inout PairHeap, links: inout [PairHeap.Link]) {
     heap.removeAll()
     links.removeAll(keepingCapacity: true)

@@ -26,7 +26,7 @@ struct PairTable: Sendable {
     seed = UInt64.random(in: .min ... .max)
   }
 
-  /// The value of the pair, if it has one. `(UInt32.max, UInt32.max)` never has.
+  /// The value of the pair, if it has one; `(UInt32.max, UInt32.max)` never has.
   @inline(__always)
   func value(_ left: UInt32, _ right: UInt32) -> Value? {
     let key = UInt64(left) << 32 | UInt64(right)

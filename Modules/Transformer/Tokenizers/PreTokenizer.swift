@@ -39,9 +39,8 @@ struct PreTokenizer: Sendable {
 
   /// Calls `body` with each text to tokenize and its pieces.
   ///
-  /// - Parameters:
-  ///   - isFirst: whether the text opens the input, before any added token.
-  ///   - body: receives the text, which lives for the call only, and the pieces.
+  /// `isFirst` says whether the text opens the input, before any added token. The text that `body`
+  /// receives lives for the call only.
   func pieces(
     of text: UTF8Text,
     isFirst: Bool,

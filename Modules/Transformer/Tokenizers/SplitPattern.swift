@@ -147,7 +147,7 @@ enum SplitPattern: Hashable, Sendable {
     return position
   }
 
-  /// `[^\s\p{L}\p{N}]*[\r\n]*`
+  /// The end of `[^\s\p{L}\p{N}]*[\r\n]*`.
   @inline(__always)
   private static func endOfSymbols(_ text: UTF8Text, _ start: Int, _ end: Int) -> Int {
     var position = text.endOfRun(of: .other, from: start, end: end)

@@ -13,6 +13,7 @@ extension Tokenizer {
   ///   - text: any text; the empty one gives no ids but the special ones.
   ///   - addSpecialTokens: whether the tokenizer's template is applied (a BOS, `[CLS] … [SEP]`).
   ///   - specialTokenText: what special tokens that are spelled out in `text` mean.
+  /// - Returns: The ids, in order.
   public func encode(
     _ text: String,
     addSpecialTokens: Bool = true,
@@ -41,6 +42,7 @@ extension Tokenizer {
   ///   - second: the text that follows.
   ///   - addSpecialTokens: whether the tokenizer's template for pairs is applied.
   ///   - specialTokenText: what special tokens that are spelled out in the texts mean.
+  /// - Returns: The ids and the type of each.
   public func encodePair(
     _ first: String,
     _ second: String,

@@ -7,6 +7,7 @@ extension Tokenizer {
   /// A `tokenizer_config.json` beside it, if there is one, says which tokens open and end a text.
   ///
   /// - Parameter url: the file, or the folder that holds it.
+  /// - Throws: What is wrong with the file, or which of its components is not supported.
   public init(contentsOf url: URL) throws(TokenizerError) {
     let isFolder = (try? url.resourceValues(forKeys: [.isDirectoryKey]))?.isDirectory ?? false
     let file = isFolder ? url.appending(path: "tokenizer.json") : url

@@ -86,10 +86,8 @@ extension Tokenizer {
     template = parts.template
     decoder = parts.decoder
     let added = parts.vocabulary.added
-    rawMatcher = AddedTokenMatcher(added.filter { !$0.isNormalized })
-    normalizedMatcher = AddedTokenMatcher(added.filter(\.isNormalized)) { token in
-      parts.normalizer.normalized(Array(token.content.utf8))
-    }
+    rawMatcher = AddedTokenMatcher(added.filter { $0.normalizedContent == nil })
+    normalizedMatcher = AddedTokenMatcher(added.filter { $0.normalizedContent != nil })
     bosID = parts.bosID
     eosID = parts.eosID
   }

@@ -22,7 +22,7 @@ extension TokenizerFile {
   ) throws(TokenizerError) -> TextNormalizer.Step {
     let type = field["type"]
     let name = try type.string()
-    if let form = TextNormalizer.Form(rawValue: name) { return .form(form) }
+    if let form = UnicodeNormalizer.Form(rawValue: name) { return .form(form) }
     switch name {
     case "Prepend": return .prepend(try field["prepend"].shortBytes())
     case "Replace": return try replacement(field)

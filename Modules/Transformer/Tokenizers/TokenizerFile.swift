@@ -18,7 +18,8 @@ struct TokenizerFile {
     let version = root["version"]
     if !version.isNull, version.value.stringValue != "1.0" { throw version.unsupported(["1.0"]) }
     let preTokenizer = try preTokenizer(root["pre_tokenizer"])
-    let added = try addedTokens(root["added_tokens"])
+    let normalizer = try normalizer(root["normalizer"])
+    let added = try addedTokens(root["added_tokens"], normalizer)
     let (vocabulary, model) = try model(
       root["model"],
       added: added,
@@ -26,7 +27,7 @@ struct TokenizerFile {
     )
     var parts = TokenizerParts(vocabulary: vocabulary, model: model)
     parts.preTokenizer = preTokenizer
-    parts.normalizer = try normalizer(root["normalizer"])
+    parts.normalizer = normalizer
     parts.template = try template(root["post_processor"], vocabulary) ?? .plain
     parts.decoder = try decoder(root["decoder"], vocabulary)
     parts.bosID = boundary(parts.template.prefixIDs, ["<s>", "<bos>", "<|begin_of_text|>"], added)
@@ -53,21 +54,26 @@ struct TokenizerFile {
 
   // MARK: - Added tokens
 
-  private func addedTokens(_ field: TokenizerField) throws(TokenizerError) -> [AddedToken] {
+  private func addedTokens(
+    _ field: TokenizerField,
+    _ normalizer: TextNormalizer
+  ) throws(TokenizerError) -> [AddedToken] {
     if field.isNull { return [] }
     var tokens: [AddedToken] = []
     for (index, value) in try field.array().enumerated() {
       let entry = TokenizerField(path: "\(field.path)[\(index)]", value: value)
       guard !(try entry["content"].shortBytes()).isEmpty else { continue }
+      let content = try entry["content"].string()
       let isSpecial = try entry["special"].flag(default: false)
+      let isNormalized = try entry["normalized"].flag(default: !isSpecial)
       tokens.append(
         AddedToken(
           id: try entry["id"].id(),
-          content: try entry["content"].string(),
+          content: content,
+          normalizedContent: isNormalized ? normalizer.normalized(content) : nil,
           isSingleWord: try entry["single_word"].flag(default: false),
           stripsLeft: try entry["lstrip"].flag(default: false),
           stripsRight: try entry["rstrip"].flag(default: false),
-          isNormalized: try entry["normalized"].flag(default: !isSpecial),
           isSpecial: isSpecial
         )
       )

@@ -16,9 +16,7 @@ struct Vocabulary: Sendable {
   /// The number of ids: one more than the largest.
   let count: Int
 
-  /// - Parameters:
-  ///   - tokens: spelling and id of the model's tokens.
-  ///   - path: the field named in errors.
+  /// A vocabulary of the model's tokens, spelled as in the file, whose field `path` errors name.
   init(
     _ tokens: [(token: [UInt8], id: Int32)],
     added: [AddedToken],
@@ -109,7 +107,7 @@ struct Vocabulary: Sendable {
 
   /// The spelling of a token in the file, nil where there is no such id.
   func spelling(of id: Int32) -> [UInt8]? {
-    if let token = addedByID[id] { return Array(token.content.utf8) }
+    if let token = addedByID[id] { return token.spelling }
     guard let bytes = table.token(id) else { return nil }
     return isByteLevel && !literalIDs.contains(id) ? ByteAlphabet.encoded(bytes) : Array(bytes)
   }
