@@ -34,7 +34,7 @@ struct BytePairModel: Sendable {
   let options: Options
   /// For each id, whether its own bytes encode to it alone.
   private var isWhole: [Bool] = []
-  /// Where a text may not be cut before ▁: after these bytes. Nil when it may be cut nowhere.
+  /// The bytes after which a text may not be cut before ▁; nil when it may be cut nowhere.
   private var joiningBytes: [Bool]?
 
   private static let metaspace: [UInt8] = [0xE2, 0x96, 0x81]

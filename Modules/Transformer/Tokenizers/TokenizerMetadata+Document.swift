@@ -15,7 +15,10 @@ extension TokenizerMetadata {
     case "llama": pieceDocument(texts)
     default:
       throw .unsupported(
-        path: "tokenizer.ggml.model", name: model, supported: ["gpt2", "llama"])
+        path: "tokenizer.ggml.model",
+        name: model,
+        supported: ["gpt2", "llama"]
+      )
     }
   }
 
@@ -25,8 +28,10 @@ extension TokenizerMetadata {
     for (id, token) in tokens.enumerated() {
       guard let text = String(validating: token, as: UTF8.self) else {
         throw .invalidField(
-          path: "tokenizer.ggml.tokens[\(id)]", expected: "UTF-8, as JSON needs it",
-          found: "other bytes")
+          path: "tokenizer.ggml.tokens[\(id)]",
+          expected: "UTF-8, as JSON needs it",
+          found: "other bytes"
+        )
       }
       texts.append(text)
     }
@@ -42,8 +47,10 @@ extension TokenizerMetadata {
       let texts = parts.compactMap { String(validating: $0, as: UTF8.self) }
       guard texts.count == 2 else {
         throw .invalidField(
-          path: "tokenizer.ggml.merges[\(index)]", expected: "two tokens with a space between",
-          found: "other bytes")
+          path: "tokenizer.ggml.merges[\(index)]",
+          expected: "two tokens with a space between",
+          found: "other bytes"
+        )
       }
       pairs.append(.array(texts.map { .string($0) }))
     }
@@ -51,7 +58,10 @@ extension TokenizerMetadata {
   }
 
   private func document(
-    _ texts: [String], normalizer: JSONValue, preTokenizer: JSONValue, decoder: JSONValue,
+    _ texts: [String],
+    normalizer: JSONValue,
+    preTokenizer: JSONValue,
+    decoder: JSONValue,
     model: JSONObject
   ) -> JSONObject {
     [
@@ -112,7 +122,10 @@ extension TokenizerMetadata {
   }
 
   private func bytePairModel(
-    _ texts: [String], merges: [JSONValue], unknown: String?, hasByteFallback: Bool
+    _ texts: [String],
+    merges: [JSONValue],
+    unknown: String?,
+    hasByteFallback: Bool
   ) -> JSONObject {
     [
       "type": "BPE", "dropout": nil, "unk_token": unknown.map { .string($0) } ?? nil,
@@ -150,10 +163,12 @@ extension TokenizerMetadata {
       default: [byteLevel(usingPattern: true)]
       }
     return document(
-      texts, normalizer: pre == "qwen2" ? ["type": "NFC"] : nil,
+      texts,
+      normalizer: pre == "qwen2" ? ["type": "NFC"] : nil,
       preTokenizer: ["type": "Sequence", "pretokenizers": .array(steps)],
       decoder: byteLevel(usingPattern: true),
-      model: bytePairModel(texts, merges: merges, unknown: nil, hasByteFallback: false))
+      model: bytePairModel(texts, merges: merges, unknown: nil, hasByteFallback: false)
+    )
   }
 
   // MARK: - llama
@@ -175,23 +190,30 @@ extension TokenizerMetadata {
     let unknownType = TokenType.unknown.rawValue
     let unknown = unknownID.map { Int($0) } ?? tokenTypes?.firstIndex(of: unknownType)
     return document(
-      texts, normalizer: ["type": "Sequence", "normalizers": .array(normalizers)],
-      preTokenizer: nil, decoder: ["type": "Sequence", "decoders": .array(decoders)],
+      texts,
+      normalizer: ["type": "Sequence", "normalizers": .array(normalizers)],
+      preTokenizer: nil,
+      decoder: ["type": "Sequence", "decoders": .array(decoders)],
       model: bytePairModel(
-        texts, merges: scoredMerges(texts),
+        texts,
+        merges: scoredMerges(texts),
         unknown: unknown.flatMap { texts.indices.contains($0) ? texts[$0] : nil },
-        hasByteFallback: true))
+        hasByteFallback: true
+      )
+    )
   }
 
   /// Every cut of a piece into two pieces, by falling score, then by the ids of the parts.
   private func scoredMerges(_ texts: [String]) -> [JSONValue] {
-    var ids: [Substring: Int] = [:]
-    for (id, text) in texts.enumerated() where isPiece(id) { ids[text[...]] = id }
+    // By bytes: as strings, canonically equivalent tokens would be one.
+    var ids: [[UInt8]: Int] = [:]
+    for (id, text) in texts.enumerated() where isPiece(id) { ids[Array(text.utf8)] = id }
     var merges: [(score: Float, left: Int, right: Int)] = []
     for (id, text) in texts.enumerated() where isPiece(id) {
       let scalars = text.unicodeScalars
       for cut in scalars.indices.dropFirst() {
-        guard let left = ids[text[..<cut]], let right = ids[text[cut...]] else { continue }
+        guard let left = ids[Array(text[..<cut].utf8)], let right = ids[Array(text[cut...].utf8)]
+        else { continue }
         let score = scores.map { $0.indices.contains(id) ? $0[id] : 0 } ?? 0
         merges.append((score, left, right))
       }
