@@ -74,39 +74,34 @@ extension Tokenizer {
 
   private func append(_ text: String, _ special: SpecialTokenText, to ids: inout [Int32]) {
     var text = text
-    var scratch = BytePairModel.Scratch()
-    ids.reserveCapacity(ids.count + text.utf8.count / 4)
+    var buffer = EncodingBuffer(blocked: special == .plain ? vocabulary.specialIDs : nil)
+    swap(&buffer.ids, &ids)
+    buffer.ids.reserveCapacity(buffer.ids.count + text.utf8.count / 4)
     text.withUTF8 { bytes in
-      appendStretches(bytes, rawMatcher, special, to: &ids) { stretch, range, ids in
-        appendNormalized(
-          stretch,
-          isFirst: range.lowerBound == 0,
-          special,
-          to: &ids,
-          scratch: &scratch
-        )
+      appendStretches(bytes, rawMatcher, to: &buffer) { stretch, isFirst, buffer in
+        appendNormalized(stretch, isFirst: isFirst, to: &buffer)
       }
     }
+    swap(&buffer.ids, &ids)
   }
 
   /// Appends the added tokens of a text, and hands what lies between them to `body`.
   private func appendStretches(
     _ text: UTF8Text,
     _ matcher: AddedTokenMatcher,
-    _ special: SpecialTokenText,
-    to ids: inout [Int32],
-    _ body: (UTF8Text, Range<Int>, inout [Int32]) -> Void
+    to buffer: inout EncodingBuffer,
+    _ body: (_ stretch: UTF8Text, _ isFirst: Bool, inout EncodingBuffer) -> Void
   ) {
     if text.isEmpty { return }
     guard !matcher.isEmpty else {
-      body(text, 0..<text.count, &ids)
+      body(text, true, &buffer)
       return
     }
-    matcher.forEachStretch(of: text, findsSpecial: special == .parsed) { range, id in
+    matcher.forEachStretch(of: text, findsSpecial: buffer.blocked == nil) { range, id in
       if let id {
-        ids.append(id)
+        buffer.ids.append(id)
       } else {
-        body(UTF8Text(rebasing: text[range]), range, &ids)
+        body(UTF8Text(rebasing: text[range]), range.lowerBound == 0, &buffer)
       }
     }
   }
@@ -114,48 +109,48 @@ extension Tokenizer {
   private func appendNormalized(
     _ text: UTF8Text,
     isFirst: Bool,
-    _ special: SpecialTokenText,
-    to ids: inout [Int32],
-    scratch: inout BytePairModel.Scratch
+    to buffer: inout EncodingBuffer
   ) {
     if normalizer.steps.isEmpty && normalizedMatcher.isEmpty {
-      appendPieces(text, isFirst: isFirst, to: &ids, scratch: &scratch)
+      appendPieces(text, isFirst: isFirst, to: &buffer)
       return
     }
     let normalized = normalizer.normalized(Array(text))
     normalized.withUnsafeBufferPointer { bytes in
-      appendStretches(bytes, normalizedMatcher, special, to: &ids) { stretch, range, ids in
-        appendPieces(
-          stretch,
-          isFirst: isFirst && range.lowerBound == 0,
-          to: &ids,
-          scratch: &scratch
-        )
+      appendStretches(bytes, normalizedMatcher, to: &buffer) { stretch, isFirstHere, buffer in
+        appendPieces(stretch, isFirst: isFirst && isFirstHere, to: &buffer)
       }
     }
   }
 
-  private func appendPieces(
-    _ text: UTF8Text,
-    isFirst: Bool,
-    to ids: inout [Int32],
-    scratch: inout BytePairModel.Scratch
-  ) {
+  private func appendPieces(_ text: UTF8Text, isFirst: Bool, to buffer: inout EncodingBuffer) {
     preTokenizer.pieces(of: text, isFirst: isFirst) { text, pieces in
       switch model {
       case .bytePair(let model):
         for piece in pieces where !piece.isEmpty {
-          model.encode(text, piece.lowerBound, piece.upperBound, into: &ids, scratch: &scratch)
+          model.encode(text, piece.lowerBound, piece.upperBound, into: &buffer)
         }
       case .unigram(let model):
-        for piece in pieces {
-          model.encode(text, piece.lowerBound, piece.upperBound, into: &ids)
+        for piece in pieces where !piece.isEmpty {
+          model.encode(text, piece.lowerBound, piece.upperBound, into: &buffer)
         }
       case .wordPiece(let model):
         for piece in pieces where !piece.isEmpty {
-          model.encode(text, piece.lowerBound, piece.upperBound, into: &ids)
+          model.encode(text, piece.lowerBound, piece.upperBound, into: &buffer)
         }
       }
     }
+  }
+}
+
+/// What encoding writes to.
+struct EncodingBuffer {
+  var ids: [Int32] = []
+  /// The ids that text must not become: the special ones, where their spelling is plain text.
+  let blocked: Set<Int32>?
+  var scratch = BytePairModel.Scratch()
+
+  init(blocked: Set<Int32>?) {
+    self.blocked = blocked
   }
 }

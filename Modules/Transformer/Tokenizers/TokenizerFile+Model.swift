@@ -12,6 +12,7 @@ extension TokenizerFile {
     _ = try field.object()
     let type = field["type"]
     let name = type.isNull ? try impliedType(field) : try type.string()
+    guard TokenizerFile.models.contains(name) else { throw type.unsupported(TokenizerFile.models) }
     if isByteLevel, name != "BPE" {
       throw .unsupported(
         path: "pre_tokenizer",
@@ -22,8 +23,7 @@ extension TokenizerFile {
     switch name {
     case "BPE": return try bytePair(field, added, isByteLevel)
     case "Unigram": return try unigram(field, added)
-    case "WordPiece": return try wordPiece(field, added)
-    default: throw type.unsupported(TokenizerFile.models)
+    default: return try wordPiece(field, added)
     }
   }
 

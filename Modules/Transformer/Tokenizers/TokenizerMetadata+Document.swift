@@ -205,13 +205,15 @@ extension TokenizerMetadata {
 
   /// Every cut of a piece into two pieces, by falling score, then by the ids of the parts.
   private func scoredMerges(_ texts: [String]) -> [JSONValue] {
-    var ids: [Substring: Int] = [:]
-    for (id, text) in texts.enumerated() where isPiece(id) { ids[text[...]] = id }
+    // By bytes: as strings, canonically equivalent tokens would be one.
+    var ids: [[UInt8]: Int] = [:]
+    for (id, text) in texts.enumerated() where isPiece(id) { ids[Array(text.utf8)] = id }
     var merges: [(score: Float, left: Int, right: Int)] = []
     for (id, text) in texts.enumerated() where isPiece(id) {
       let scalars = text.unicodeScalars
       for cut in scalars.indices.dropFirst() {
-        guard let left = ids[text[..<cut]], let right = ids[text[cut...]] else { continue }
+        guard let left = ids[Array(text[..<cut].utf8)], let right = ids[Array(text[cut...].utf8)]
+        else { continue }
         let score = scores.map { $0.indices.contains(id) ? $0[id] : 0 } ?? 0
         merges.append((score, left, right))
       }

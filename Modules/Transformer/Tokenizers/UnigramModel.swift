@@ -40,9 +40,9 @@ struct UnigramModel: Sendable {
   }
 
   /// Appends the ids of `text[start..<end]`.
-  func encode(_ text: UTF8Text, _ start: Int, _ end: Int, into output: inout [Int32]) {
+  func encode(_ text: UTF8Text, _ start: Int, _ end: Int, into buffer: inout EncodingBuffer) {
     guard start < end else { return }
-    let nodes = lattice(text, start, end)
+    let nodes = lattice(text, start, end, buffer.blocked)
     var pieces: [(range: Range<Int>, id: Int32)] = []
     var position = end
     while position > start {
@@ -56,11 +56,20 @@ struct UnigramModel: Sendable {
       position = from
     }
     for (range, id) in pieces.reversed() {
-      if id == unknownID { appendUnknown(text, range, &output) } else { output.append(id) }
+      if id == unknownID {
+        appendUnknown(text, range, &buffer)
+      } else {
+        buffer.ids.append(id)
+      }
     }
   }
 
-  private func lattice(_ text: UTF8Text, _ start: Int, _ end: Int) -> [Node] {
+  private func lattice(
+    _ text: UTF8Text,
+    _ start: Int,
+    _ end: Int,
+    _ blocked: Set<Int32>?
+  ) -> [Node] {
     var nodes = [Node](repeating: Node(), count: end - start + 1)
     var position = start
     while position < end {
@@ -72,7 +81,7 @@ struct UnigramModel: Sendable {
       while next < end, let child = trie.child(of: node, byte: text[next]) {
         node = child
         next += 1
-        guard let id = trie.id(at: node) else { continue }
+        guard let id = trie.id(at: node), blocked?.contains(id) != true else { continue }
         isCovered = isCovered || next == position + length
         reach(&nodes[next - start], before + scores[Int(id)], from: position - start, id)
       }
@@ -93,13 +102,16 @@ struct UnigramModel: Sendable {
   }
 
   /// A fused unknown stretch: a token after all, its bytes, or the unknown token.
-  private func appendUnknown(_ text: UTF8Text, _ range: Range<Int>, _ output: inout [Int32]) {
-    if let id = table.id(of: text, from: range.lowerBound, to: range.upperBound) {
-      output.append(id)
+  private func appendUnknown(_ text: UTF8Text, _ range: Range<Int>, _ buffer: inout EncodingBuffer)
+  {
+    if let id = table.id(of: text, from: range.lowerBound, to: range.upperBound),
+      buffer.blocked?.contains(id) != true
+    {
+      buffer.ids.append(id)
     } else if !fallback.isEmpty, range.allSatisfy({ fallback[Int(text[$0])] >= 0 }) {
-      for index in range { output.append(fallback[Int(text[index])]) }
+      for index in range { buffer.ids.append(fallback[Int(text[index])]) }
     } else {
-      output.append(unknownID)
+      buffer.ids.append(unknownID)
     }
   }
 }

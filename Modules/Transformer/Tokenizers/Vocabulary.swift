@@ -12,7 +12,7 @@ struct Vocabulary: Sendable {
   private let literalIDs: Set<Int32>
   private let idsOfLiterals: [[UInt8]: Int32]
   private let addedByID: [Int32: AddedToken]
-  private let specialIDs: Set<Int32>
+  let specialIDs: Set<Int32>
   /// The number of ids: one more than the largest.
   let count: Int
 

@@ -25,20 +25,27 @@ struct WordPieceModel: Sendable {
   }
 
   /// Appends the ids of the word `text[start..<end]`.
-  func encode(_ text: UTF8Text, _ start: Int, _ end: Int, into output: inout [Int32]) {
-    let first = output.count
+  func encode(_ text: UTF8Text, _ start: Int, _ end: Int, into buffer: inout EncodingBuffer) {
+    let first = buffer.ids.count
+    let blocked = buffer.blocked
     var position = start
     var node: UInt32? = ByteTrie.root
     if isTooLong(text, start, end) { node = nil }
     while position < end {
       guard let from = node,
-        let match = trie.longestMatch(in: text, at: position, end: end, from: from)
+        let match = trie.longestMatch(
+          in: text,
+          at: position,
+          end: end,
+          from: from,
+          where: { blocked?.contains($0) != true }
+        )
       else {
-        output.removeSubrange(first...)
-        output.append(unknownID)
+        buffer.ids.removeSubrange(first...)
+        buffer.ids.append(unknownID)
         return
       }
-      output.append(match.id)
+      buffer.ids.append(match.id)
       position = match.end
       node = continuation
     }

@@ -1,0 +1,193 @@
+import Testing
+import Transformer
+
+/// Vocabularies as GGUF stores them.
+@Suite struct TokenizerMetadataTests {
+  private static let byteTokens = (0..<256).map { byte in
+    "<0x" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true) + ">"
+  }
+
+  /// <unk> 0, <s> 1, </s> 2, bytes 3…258, then `pieces` with falling scores.
+  private static func scored(
+    _ pieces: [(String, Float)],
+    userDefined: [String] = []
+  ) -> TokenizerMetadata {
+    let tokens = ["<unk>", "<s>", "</s>"] + byteTokens + pieces.map(\.0) + userDefined
+    var metadata = TokenizerMetadata(model: "llama", tokens: tokens.map { Array($0.utf8) })
+    metadata.scores =
+      [Float](repeating: 0, count: 259) + pieces.map(\.1)
+      + [Float](repeating: 0, count: userDefined.count)
+    metadata.tokenTypes =
+      [2, 3, 3] + [Int32](repeating: 6, count: 256) + [Int32](repeating: 1, count: pieces.count)
+      + [Int32](repeating: 4, count: userDefined.count)
+    metadata.bosID = 1
+    metadata.eosID = 2
+    return metadata
+  }
+
+  private static let pieces: [(String, Float)] = [
+    ("▁", -10), ("a", -11), ("b", -12), ("ab", -2), ("ba", -1), ("▁a", -3), ("▁ab", -4),
+  ]
+  // ▁ 259, a 260, b 261, ab 262, ba 263, ▁a 264, ▁ab 265
+
+  @Test(
+    arguments: [
+      // ▁aba: ba (−1) first, then ▁a (−3).
+      ("aba", [1, 264, 263]),
+      // ▁ab: ab (−2) before ▁a (−3), then ▁ab (−4).
+      ("ab", [1, 265]),
+      // No token: bytes.
+      ("é", [1, 259, 3 + 0xC3, 3 + 0xA9]),
+      // A control token in the text, with a space prefix after it as in the reference.
+      ("a</s>a", [1, 264, 2, 264]),
+      ("", [1]),
+    ] as [(String, [Int32])]
+  )
+  func theHighestScoreMergesFirst(_ text: String, _ ids: [Int32]) throws {
+    let tokenizer = try Tokenizer(metadata: Self.scored(Self.pieces))
+    #expect(tokenizer.encode(text) == ids)
+    #expect(tokenizer.decode(ids, skipSpecialTokens: false).hasPrefix("<s>"))
+  }
+
+  @Test func equalScoresMergeFromTheLeft() throws {
+    var metadata = Self.scored([("a", -5), ("aa", -1), ("aaa", -1)])
+    metadata.addsSpacePrefix = false
+    metadata.addsBOS = false
+    let tokenizer = try Tokenizer(metadata: metadata)
+    // aaaa: aa aa at once would be [260, 260]; the left aa takes the next a only where ranks allow.
+    #expect(tokenizer.encode("aa") == [260])
+    #expect(tokenizer.encode("aaa") == [261])
+    #expect(tokenizer.decode([261, 260]) == "aaaaa")
+  }
+
+  @Test func userDefinedTokensAreTheLongestMatch() throws {
+    var metadata = Self.scored(Self.pieces, userDefined: ["  ", "    ", "\n"])
+    metadata.addsSpacePrefix = false
+    metadata.addsBOS = false
+    let tokenizer = try Tokenizer(metadata: metadata)
+    // Seven spaces: 4 + 2 + 1, and the last one joins the a.
+    #expect(tokenizer.encode("       a\n") == [267, 266, 264, 268])
+    #expect(tokenizer.decode([267, 266, 264, 268]) == "       a\n")
+    #expect(!tokenizer.isSpecial(268))
+  }
+
+  @Test func textCannotForgeControlTokens() throws {
+    // The pieces would lead to </s> if control tokens took part in merges.
+    var metadata = Self.scored([("<", -1), ("/", -1), ("s", -1), (">", -1), ("</", -1), ("s>", -1)])
+    metadata.addsSpacePrefix = false
+    let tokenizer = try Tokenizer(metadata: metadata)
+    #expect(tokenizer.encode("</s>") == [1, 2])
+    #expect(tokenizer.encode("</s>", specialTokenText: .plain) == [1, 263, 264])
+  }
+
+  @Test func boundariesComeFromTheFlags() throws {
+    var metadata = Self.scored(Self.pieces)
+    metadata.addsBOS = false
+    metadata.addsEOS = true
+    let tokenizer = try Tokenizer(metadata: metadata)
+    #expect(tokenizer.encode("a") == [264, 2])
+    #expect(tokenizer.encode("a", addSpecialTokens: false) == [264])
+    let pair = tokenizer.encodePair("a", "ab")
+    #expect(pair.ids == [264, 2, 265, 2])
+    #expect(pair.typeIDs == [0, 0, 1, 1])
+    #expect(tokenizer.bosID == 1)
+    #expect(tokenizer.eosID == 2)
+  }
+
+  @Test(
+    arguments: [
+      ("gpt-2", "12", [256]), ("smollm", "12", [49, 50]), ("llama-bpe", "12", [7, 256]),
+      ("qwen2", "12", [49, 50]), ("qwen2", "e\u{301}", [0xC3, 0xA9]),
+      ("smollm", "e\u{301}", [0x65, 0xCC, 0x81]),
+    ] as [(String, String, [Int32])]
+  )
+  func byteLevelVocabulariesFollowTheirMark(_ pre: String, _ text: String, _ ids: [Int32]) throws {
+    let tokens = TinyTokenizers.alphabet + ["12"]
+    var metadata = TokenizerMetadata(
+      model: "gpt2",
+      tokens: tokens.map { Array($0.utf8) },
+      merges: [Array("1 2".utf8)]
+    )
+    metadata.pre = pre
+    metadata.bosID = 7
+    #expect(try Tokenizer(metadata: metadata).encode(text) == ids)
+  }
+
+  @Test func brokenMetadataSaysWhere() throws {
+    func error(_ change: (inout TokenizerMetadata) -> Void) -> TokenizerError? {
+      var metadata = Self.scored(Self.pieces)
+      change(&metadata)
+      do {
+        _ = try Tokenizer(metadata: metadata)
+        return nil
+      } catch {
+        return error
+      }
+    }
+    #expect(
+      error { $0.model = "bert" }
+        == .unsupported(
+          path: "tokenizer.ggml.model",
+          name: "bert",
+          supported: ["gpt2", "llama"]
+        )
+    )
+    #expect(
+      error {
+        $0.model = "gpt2"; $0.pre = "tekken"
+      }
+        == .unsupported(
+          path: "tokenizer.ggml.pre",
+          name: "tekken",
+          supported: ["gpt-2", "default", "smollm", "llama-bpe", "qwen2"]
+        )
+    )
+    #expect(error { $0.scores = nil } == .missingField(path: "tokenizer.ggml.scores"))
+    #expect(error { $0.tokens = [] } == .missingField(path: "tokenizer.ggml.tokens"))
+    #expect(
+      error { $0.scores?.removeLast() }
+        == .invalidField(
+          path: "tokenizer.ggml.scores",
+          expected: "266 entries, one a token",
+          found: "265"
+        )
+    )
+    #expect(
+      error { $0.scores?[4] = .nan }
+        == .invalidField(path: "tokenizer.ggml.scores[4]", expected: "a number", found: "nan")
+    )
+    #expect(
+      error { $0.tokenTypes?[4] = 9 }
+        == .invalidField(path: "tokenizer.ggml.token_type[4]", expected: "1 to 6", found: "9")
+    )
+    #expect(
+      error { $0.bosID = 266 }
+        == .invalidField(
+          path: "tokenizer.ggml.bos_token_id",
+          expected: "an id below 266",
+          found: "266"
+        )
+    )
+    #expect(error { $0.bosID = nil } == .missingField(path: "tokenizer.ggml.bos_token_id"))
+    #expect(
+      error { $0.tokens[1] = [0xFF] }
+        == .invalidField(
+          path: "tokenizer.ggml.tokens[1]",
+          expected: "UTF-8 in a special token",
+          found: "other bytes"
+        )
+    )
+  }
+
+  /// Tokens that are no UTF-8 are bytes like any other.
+  @Test func tokensNeedNotBeText() throws {
+    var metadata = Self.scored(Self.pieces)
+    metadata.tokens[260] = [0xE2, 0x96]
+    metadata.tokens[261] = [0x81]
+    let tokenizer = try Tokenizer(metadata: metadata)
+    #expect(
+      tokenizer.decode([260, 261]) == "\u{FFFD}\u{FFFD}" || tokenizer.decode([260, 261]) == "▁"
+    )
+    #expect(tokenizer.decode(tokenizer.encode("a ▁ b é")).contains("é"))
+  }
+}
