@@ -73,7 +73,9 @@ public final class AtomicFolder {
     let contents = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
     guard contents.isEmpty || replacing else {
       throw .unwritable(
-        path: path, .system(code: ENOTEMPTY, text: "the folder exists and is not empty"))
+        path: path,
+        .system(code: ENOTEMPTY, text: "the folder exists and is not empty")
+      )
     }
   }
 

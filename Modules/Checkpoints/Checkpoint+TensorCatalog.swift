@@ -8,7 +8,10 @@ extension Checkpoint: TensorCatalog {
   public func describe(_ name: String) -> TensorDescription? {
     guard let entry = self[name], entry.extents.count <= Shape.maximumRank else { return nil }
     return TensorDescription(
-      shape: Shape(entry.extents), storage: entry.type.rawValue, byteCount: entry.byteRange.count)
+      shape: Shape(entry.extents),
+      storage: entry.type.rawValue,
+      byteCount: entry.byteRange.count
+    )
   }
 
   /// A tensor as floats.
@@ -18,12 +21,17 @@ extension Checkpoint: TensorCatalog {
 
   /// A tensor of the element type that it is stored in.
   public func tensor<Element: TensorElement>(
-    _ name: String, as type: Element.Type
+    _ name: String,
+    as type: Element.Type
   ) throws(CheckpointError) -> Tensor<Element> {
     let entry = try entry(named: name)
     guard entry.type.elementType == Element.elementType else {
       throw .inconvertible(
-        path: path, name: name, from: entry.type.rawValue, to: Element.elementType.rawValue)
+        path: path,
+        name: name,
+        from: entry.type.rawValue,
+        to: Element.elementType.rawValue
+      )
     }
     return try tensor(named: name, as: type)
   }
@@ -33,8 +41,11 @@ extension Checkpoint: TensorCatalog {
     let entry = try entry(named: name)
     guard entry.extents.count == 2 else {
       throw .malformed(
-        path: path, tensor: name, offset: nil,
-        reason: "a matrix is needed, found the shape \(entry.extents)")
+        path: path,
+        tensor: name,
+        offset: nil,
+        reason: "a matrix is needed, found the shape \(entry.extents)"
+      )
     }
     return switch entry.type {
     case .float16: .float16(try tensor(named: name, as: Float16.self))

@@ -31,7 +31,8 @@ public protocol TensorCatalog {
   func floats(_ name: String) throws(CheckpointError) -> Tensor<Float>
   /// A tensor of exactly the element type that it is stored in: a view of the file.
   func tensor<Element: TensorElement>(
-    _ name: String, as type: Element.Type
+    _ name: String,
+    as type: Element.Type
   ) throws(CheckpointError) -> Tensor<Element>
   /// A matrix in its own floating storage where it has one (a view of the file), otherwise as
   /// floats.

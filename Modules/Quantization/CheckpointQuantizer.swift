@@ -19,8 +19,11 @@ public struct QuantizationPlan: Sendable {
 
   /// A plan for a model.
   public init(
-    tensorNames: [String], linearLayers: [String], embeddingLayers: [String],
-    configurationDocument: JSONObject, documents: [String: Data]
+    tensorNames: [String],
+    linearLayers: [String],
+    embeddingLayers: [String],
+    configurationDocument: JSONObject,
+    documents: [String: Data]
   ) {
     self.tensorNames = tensorNames
     self.linearLayers = linearLayers
@@ -66,7 +69,10 @@ public struct CheckpointQuantizer {
   /// - Throws: `QuantizationError`, `CheckpointError`.
   @discardableResult
   public func run(
-    _ catalog: any TensorCatalog, plan: QuantizationPlan, to folder: URL, replacing: Bool = false,
+    _ catalog: any TensorCatalog,
+    plan: QuantizationPlan,
+    to folder: URL,
+    replacing: Bool = false,
     progress: (Progress) -> Bool = { _ in true }
   ) throws -> QuantizationReport {
     let roles = try TensorRoles(plan, configuration, catalog)
@@ -75,15 +81,23 @@ public struct CheckpointQuantizer {
     var document = plan.configurationDocument
     document[QuantizationConfiguration.key] = .object(configuration.document)
     try AtomicFile.write(
-      JSONValue.object(document).serialized(pretty: true) + "\n", to: target.file("config.json"))
+      JSONValue.object(document).serialized(pretty: true) + "\n",
+      to: target.file("config.json")
+    )
 
     let writer = try SafetensorsWriter(
-      path: target.file("model.safetensors"), tensors: roles.declarations,
-      metadata: ["format": "pt"])
+      path: target.file("model.safetensors"),
+      tensors: roles.declarations,
+      metadata: ["format": "pt"]
+    )
     var report = QuantizationReport(configuration: configuration)
     for (index, role) in roles.roles.enumerated() {
       let state = Progress(
-        finished: index, total: roles.roles.count, current: role.name, layer: report.layers.last)
+        finished: index,
+        total: roles.roles.count,
+        current: role.name,
+        layer: report.layers.last
+      )
       guard progress(state) else { throw QuantizationError.cancelled }
       switch role.kind {
       case .quantized(let scheme):
@@ -96,12 +110,15 @@ public struct CheckpointQuantizer {
     try target.commit()
     let count = roles.roles.count
     _ = progress(
-      Progress(finished: count, total: count, current: nil, layer: report.layers.last))
+      Progress(finished: count, total: count, current: nil, layer: report.layers.last)
+    )
     return report
   }
 
   private func write(
-    _ role: TensorRoles.Role, _ scheme: WeightScheme, from catalog: any TensorCatalog,
+    _ role: TensorRoles.Role,
+    _ scheme: WeightScheme,
+    from catalog: any TensorCatalog,
     to writer: SafetensorsWriter
   ) throws -> QuantizationReport.Layer {
     let start = ContinuousClock.now
@@ -118,13 +135,21 @@ public struct CheckpointQuantizer {
     }
     let power = (weight * weight).mean()
     return QuantizationReport.Layer(
-      name: role.name, shape: weight.shape, scheme: scheme, meanSquaredError: error,
-      relativeError: power > 0 ? error / Double(power) : 0, byteCount: matrix.byteCount,
-      sourceByteCount: role.source.byteCount, seconds: (ContinuousClock.now - start).seconds)
+      name: role.name,
+      shape: weight.shape,
+      scheme: scheme,
+      meanSquaredError: error,
+      relativeError: power > 0 ? error / Double(power) : 0,
+      byteCount: matrix.byteCount,
+      sourceByteCount: role.source.byteCount,
+      seconds: (ContinuousClock.now - start).seconds
+    )
   }
 
   private func write(
-    _ role: TensorRoles.Role, _ type: ElementType, from catalog: any TensorCatalog,
+    _ role: TensorRoles.Role,
+    _ type: ElementType,
+    from catalog: any TensorCatalog,
     to writer: SafetensorsWriter
   ) throws -> QuantizationReport.Kept {
     switch type {
@@ -138,8 +163,12 @@ public struct CheckpointQuantizer {
       try writer.write(catalog.floats(role.name), named: role.name)
     }
     return QuantizationReport.Kept(
-      name: role.name, shape: role.source.shape, storage: SafetensorsType(type).rawValue,
-      byteCount: role.source.shape.count * type.byteCount, sourceByteCount: role.source.byteCount)
+      name: role.name,
+      shape: role.source.shape,
+      storage: SafetensorsType(type).rawValue,
+      byteCount: role.source.shape.count * type.byteCount,
+      sourceByteCount: role.source.byteCount
+    )
   }
 }
 

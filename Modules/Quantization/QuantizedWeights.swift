@@ -26,8 +26,10 @@ public struct QuantizedWeights: WeightSource {
   ///   - embeddings: the layers that follow the embedding's scheme.
   ///   - dense: where everything that is not packed comes from.
   public init(
-    _ catalog: any TensorCatalog, configuration: QuantizationConfiguration,
-    embeddings: [String], dense: any WeightSource
+    _ catalog: any TensorCatalog,
+    configuration: QuantizationConfiguration,
+    embeddings: [String],
+    dense: any WeightSource
   ) {
     self.catalog = catalog
     self.configuration = configuration
@@ -45,11 +47,18 @@ public struct QuantizedWeights: WeightSource {
 
   /// The packed layer of that name, or the dense one if its weight is not packed.
   public func linear(
-    _ name: String, outputWidth: Int, inputWidth: Int, hasBias: Bool
+    _ name: String,
+    outputWidth: Int,
+    inputWidth: Int,
+    hasBias: Bool
   ) throws -> any LinearLayer {
     guard contains(name + Self.wordsSuffix) else {
       return try dense.linear(
-        name, outputWidth: outputWidth, inputWidth: inputWidth, hasBias: hasBias)
+        name,
+        outputWidth: outputWidth,
+        inputWidth: inputWidth,
+        hasBias: hasBias
+      )
     }
     let matrix = try matrix(name, shape: [outputWidth, inputWidth])
     let bias = hasBias ? try tensor(name + ".bias", shape: [outputWidth]) : nil
@@ -67,7 +76,10 @@ public struct QuantizedWeights: WeightSource {
   public func matrix(_ name: String, shape: Shape) throws -> QuantizedMatrix {
     let isEmbedding = embeddings.contains(name)
     guard let scheme = isEmbedding ? configuration.embeddingScheme : configuration.scheme else {
-      throw invalid(name + Self.wordsSuffix, "is packed, but the configuration has no scheme for it")
+      throw invalid(
+        name + Self.wordsSuffix,
+        "is packed, but the configuration has no scheme for it"
+      )
     }
     let words = try catalog.tensor(name + Self.wordsSuffix, as: Int32.self)
     let width = PackedRows.wordCount(codes: shape[1], bits: scheme.grid.bits)
@@ -85,13 +97,22 @@ public struct QuantizedWeights: WeightSource {
       zeros = points
     }
     return QuantizedMatrix(
-      scheme: scheme, columnCount: shape[1], words: words, stepSizes: scales, zeroPoints: zeros)
+      scheme: scheme,
+      columnCount: shape[1],
+      words: words,
+      stepSizes: scales,
+      zeroPoints: zeros
+    )
   }
 
   private func check(_ name: String, _ found: Shape, expected: Shape) throws {
     guard found == expected else {
       throw CheckpointError.shapeMismatch(
-        path: catalog.path, name: name, expected: expected.extents, found: found.extents)
+        path: catalog.path,
+        name: name,
+        expected: expected.extents,
+        found: found.extents
+      )
     }
   }
 

@@ -20,7 +20,8 @@ struct TensorRoles {
   private(set) var roles: [Role] = []
 
   init(
-    _ plan: QuantizationPlan, _ configuration: QuantizationConfiguration,
+    _ plan: QuantizationPlan,
+    _ configuration: QuantizationConfiguration,
     _ catalog: any TensorCatalog
   ) throws(QuantizationError) {
     let linear = Set(plan.linearLayers)
@@ -37,7 +38,10 @@ struct TensorRoles {
       if let scheme, name.hasSuffix(".weight") {
         guard source.shape.rank == 2 else {
           throw .invalidTensor(
-            name, path: catalog.path, reason: "has the shape \(source.shape), not a matrix")
+            name,
+            path: catalog.path,
+            reason: "has the shape \(source.shape), not a matrix"
+          )
         }
         roles.append(Role(name: layer, kind: .quantized(scheme), source: source))
       } else {
@@ -62,7 +66,10 @@ struct TensorRoles {
       case .kept(let type):
         return [
           SafetensorsDeclaration(
-            name: role.name, type: SafetensorsType(type), shape: role.source.shape)
+            name: role.name,
+            type: SafetensorsType(type),
+            shape: role.source.shape
+          )
         ]
       case .quantized(let scheme):
         let shape = role.source.shape
@@ -70,18 +77,24 @@ struct TensorRoles {
         let width = PackedRows.wordCount(codes: shape[1], bits: scheme.grid.bits)
         var parts = [
           SafetensorsDeclaration(
-            name: role.name + QuantizedWeights.wordsSuffix, type: SafetensorsType(.int32),
-            shape: [shape[0], width]),
+            name: role.name + QuantizedWeights.wordsSuffix,
+            type: SafetensorsType(.int32),
+            shape: [shape[0], width]
+          ),
           SafetensorsDeclaration(
             name: role.name + QuantizedWeights.scalesSuffix,
             type: SafetensorsType(scheme.scaleType == .float16 ? .float16 : .float32),
-            shape: scaleShape),
+            shape: scaleShape
+          ),
         ]
         if !scheme.grid.isSymmetric {
           parts.append(
             SafetensorsDeclaration(
-              name: role.name + QuantizedWeights.zerosSuffix, type: SafetensorsType(.uint8),
-              shape: scaleShape))
+              name: role.name + QuantizedWeights.zerosSuffix,
+              type: SafetensorsType(.uint8),
+              shape: scaleShape
+            )
+          )
         }
         return parts
       }

@@ -38,13 +38,17 @@ import Transformer
       for name in try FileManager.default.contentsOfDirectory(atPath: folder)
       where !name.hasPrefix("config") {
         try FileManager.default.copyItem(
-          atPath: folder + "/" + name, toPath: temporary + "/" + name)
+          atPath: folder + "/" + name,
+          toPath: temporary + "/" + name
+        )
       }
       // The expectations are no part of the model.
       let expected = try SafetensorsFile(path: folder + "/expected.safetensors", mode: .inMemory)
       try FileManager.default.removeItem(atPath: temporary + "/expected.safetensors")
       try FileManager.default.copyItem(
-        atPath: folder + "/" + parts[1], toPath: temporary + "/config.json")
+        atPath: folder + "/" + parts[1],
+        toPath: temporary + "/config.json"
+      )
       try body(PretrainedModel(at: URL(filePath: temporary)), expected)
     }
   }
@@ -63,11 +67,19 @@ import Transformer
         }
         for depth in 0..<hidden.shape[0] {
           expectClose(
-            depths[depth].elements, hidden[depth][row].elements, relative: 1e-5, absolute: 5e-5)
+            depths[depth].elements,
+            hidden[depth][row].elements,
+            relative: 1e-5,
+            absolute: 5e-5
+          )
         }
         expectClose(states.elements, final[row].elements, relative: 1e-5, absolute: 5e-5)
         expectClose(
-          model.head(states).elements, logits[row].elements, relative: 1e-5, absolute: 5e-5)
+          model.head(states).elements,
+          logits[row].elements,
+          relative: 1e-5,
+          absolute: 5e-5
+        )
       }
     }
   }
@@ -115,8 +127,11 @@ import Transformer
         let tokens = Array(ids[row].elements[first...])
         let found = model(tokens, cache: model.makeCache())
         expectClose(
-          found.elements, logits[row][first..<ids.shape[1]].elements, relative: 1e-5,
-          absolute: 5e-5)
+          found.elements,
+          logits[row][first..<ids.shape[1]].elements,
+          relative: 1e-5,
+          absolute: 5e-5
+        )
       }
     }
   }
@@ -126,7 +141,8 @@ import Transformer
     let pretrained = try PretrainedModel(at: URL(filePath: folder + "/" + name))
     let model = try pretrained.makeModel()
     let expected = try SafetensorsFile(
-      path: folder + "/" + name.replacing(".gguf", with: ".expected.safetensors"))
+      path: folder + "/" + name.replacing(".gguf", with: ".expected.safetensors")
+    )
     let ids = try expected.tensor(named: "input_ids", as: Int32.self)
     let logits = try expected.tensor(named: "logits")
     for row in 0..<ids.shape[0] {

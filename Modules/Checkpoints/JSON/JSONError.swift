@@ -16,6 +16,8 @@ public struct JSONError: Error, Equatable, Sendable {
     case loneSurrogate
     /// The same key twice in one object, compared after unescaping, byte by byte.
     case duplicateKey(String)
+    /// A key that the format demands is not there.
+    case missingKey(String)
     /// A number that breaks the grammar (leading zero, missing digits).
     case invalidNumber
     /// A number whose value no `Double` holds, or that is longer than 4,096 characters.
@@ -59,6 +61,7 @@ extension JSONError.Reason: CustomStringConvertible {
     case .invalidEscape: "invalid escape"
     case .loneSurrogate: "lone surrogate"
     case .duplicateKey(let key): "duplicate key \(key.quotedForMessage)"
+    case .missingKey(let key): "missing key \(key.quotedForMessage)"
     case .invalidNumber: "invalid number"
     case .numberOutOfRange: "number out of range"
     case .tooDeep(let limit): "nested deeper than \(limit)"

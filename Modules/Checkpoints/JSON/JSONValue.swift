@@ -120,10 +120,3 @@ extension JSONValue: CustomStringConvertible {
   /// The value as JSON text without white space.
   public var description: String { serialized() }
 }
-
-/// Whether two strings are the same bytes: `==` would call canonically equivalent ones equal, and
-/// vocabularies hold both.
-package func hasSameBytes(_ left: String, _ right: String) -> Bool {
-  let (a, b) = (left.utf8, right.utf8)
-  return a.count == b.count && a.elementsEqual(b)
-}

@@ -25,7 +25,10 @@ public struct DenseWeights: WeightSource {
 
   /// The linear layer whose weight and bias are `name` + ".weight" and ".bias".
   public func linear(
-    _ name: String, outputWidth: Int, inputWidth: Int, hasBias: Bool
+    _ name: String,
+    outputWidth: Int,
+    inputWidth: Int,
+    hasBias: Bool
   ) throws -> any LinearLayer {
     let weight = try catalog.weightMatrix(name + ".weight")
     try check(name + ".weight", found: weight.shape, expected: [outputWidth, inputWidth])
@@ -36,7 +39,11 @@ public struct DenseWeights: WeightSource {
   private func check(_ name: String, found: Shape, expected: Shape) throws(CheckpointError) {
     guard found == expected else {
       throw .shapeMismatch(
-        path: catalog.path, name: name, expected: expected.extents, found: found.extents)
+        path: catalog.path,
+        name: name,
+        expected: expected.extents,
+        found: found.extents
+      )
     }
   }
 }

@@ -9,7 +9,8 @@ struct GenerationDocument {
 
   /// Reads `eos_token_id` of both files, and the sampling settings of the second.
   init(
-    configuration: ConfigurationReader, generation: ConfigurationReader?
+    configuration: ConfigurationReader,
+    generation: ConfigurationReader?
   ) throws(ModelError) {
     stopTokens = Set(try configuration.tokens("eos_token_id"))
     guard let generation else { return }
@@ -18,6 +19,7 @@ struct GenerationDocument {
     sampling = SamplingOptions(
       temperature: try generation.positive("temperature", default: 1),
       topK: try generation.optionalInteger("top_k", in: 1...1_000_000),
-      topP: try generation.optionalPositive("top_p"))
+      topP: try generation.optionalPositive("top_p")
+    )
   }
 }

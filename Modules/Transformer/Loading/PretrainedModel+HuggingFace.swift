@@ -22,7 +22,10 @@ extension PretrainedModel {
     let family = try reader.string("model_type") ?? "unknown"
     guard family == LlamaFamily.modelType else {
       throw ModelError.unsupportedFamily(
-        family, path: configurationPath, supported: Self.supportedFamilies)
+        family,
+        path: configurationPath,
+        supported: Self.supportedFamilies
+      )
     }
 
     var documents: [String: Data] = [:]
@@ -31,23 +34,29 @@ extension PretrainedModel {
       guard FileManager.default.fileExists(atPath: file.path(percentEncoded: false)) else {
         continue
       }
-      documents[name] = try MappedFile(path: file.path(percentEncoded: false)).data
+      documents[name] = Data(try MappedFile(path: file.path(percentEncoded: false)).bytes)
     }
     let generationName = "generation_config.json"
     let generation: ConfigurationReader? =
       if documents[generationName] != nil {
         ConfigurationReader(
-          path: path + "/" + generationName, object: try Self.object(at: path + "/" + generationName))
+          path: path + "/" + generationName,
+          object: try Self.object(at: path + "/" + generationName)
+        )
       } else { nil }
     try self.init(
-      path: path, format: .huggingFace, family: family,
+      path: path,
+      format: .huggingFace,
+      family: family,
       configuration: try LlamaFamily.configuration(reader),
       tokenizer: documents["tokenizer.json"] == nil
         ? nil : try Tokenizer(contentsOf: url.appending(path: "tokenizer.json")),
-      catalog: try Checkpoint(at: path),
+      catalog: try Checkpoint(path: path),
       generation: GenerationDocument(configuration: reader, generation: generation),
-      quantization: document[Self.quantizationKey]?.objectValue, documents: documents,
-      configurationDocument: document)
+      quantization: document[Self.quantizationKey]?.objectValue,
+      documents: documents,
+      configurationDocument: document
+    )
   }
 
   private static let quantizationKey = "quantization_config"

@@ -1,5 +1,6 @@
 public import Checkpoints
 public import Foundation
+import Tensor
 
 /// A model on disk: its configuration, its tokenizer and its tensors, opened but not yet read.
 ///
@@ -54,7 +55,7 @@ public struct PretrainedModel {
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
       throw ModelError.notAModel(path: path, reason: "no such file or folder")
     }
-    self = isFolder.boolValue ? try Self(folder: url) : try Self(gguf: url)
+    self = try Self(folder: url)
   }
 
   /// The model with its weights in floating point.
@@ -64,8 +65,10 @@ public struct PretrainedModel {
   public func makeModel() throws -> DecoderModel {
     guard quantization == nil else {
       throw ModelError.invalidConfiguration(
-        path: path, key: "quantization_config",
-        reason: "is present: build the model with Quantization's QuantizedWeights")
+        path: path,
+        key: "quantization_config",
+        reason: "is present: build the model with Quantization's QuantizedWeights"
+      )
     }
     return try DecoderModel(configuration, weights: DenseWeights(catalog))
   }
@@ -86,9 +89,16 @@ public struct PretrainedModel {
   }
 
   init(
-    path: String, format: Format, family: String, configuration: DecoderConfiguration,
-    tokenizer: Tokenizer?, catalog: any TensorCatalog, generation: GenerationDocument,
-    quantization: JSONObject?, documents: [String: Data], configurationDocument: JSONObject
+    path: String,
+    format: Format,
+    family: String,
+    configuration: DecoderConfiguration,
+    tokenizer: Tokenizer?,
+    catalog: any TensorCatalog,
+    generation: GenerationDocument,
+    quantization: JSONObject?,
+    documents: [String: Data],
+    configurationDocument: JSONObject
   ) throws(ModelError) {
     self.path = path
     self.format = format
@@ -111,7 +121,8 @@ public struct PretrainedModel {
       throw .tokenizerMismatch(
         path: path,
         reason: "it has \(tokenizer.vocabularyCount) tokens, the embedding only "
-          + "\(configuration.vocabularyCount) rows")
+          + "\(configuration.vocabularyCount) rows"
+      )
     }
   }
 }

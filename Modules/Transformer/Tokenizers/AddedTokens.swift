@@ -2,16 +2,20 @@
 struct AddedToken: Equatable, Sendable {
   var id: Int32
   var content: String
+  /// The content as the model would see it, when it is searched in the normalized text: what
+  /// decoding starts from.
+  var normalizedContent: String?
   /// Only where no word character touches it.
   var isSingleWord = false
   /// Takes the white space before it.
   var stripsLeft = false
   /// Takes the white space after it.
   var stripsRight = false
-  /// Searched in the normalized text instead of the raw text.
-  var isNormalized = false
   /// Left out when a text is decoded without special tokens.
   var isSpecial = true
+
+  /// The spelling that is searched and decoded.
+  var spelling: [UInt8] { Array((normalizedContent ?? content).utf8) }
 }
 
 /// Finds added tokens in a text: leftmost first, at one place the longest.
@@ -19,11 +23,10 @@ struct AddedTokenMatcher: Sendable {
   private var trie = ByteTrie()
   private let tokens: [Int32: AddedToken]
 
-  /// A matcher for `tokens`, each spelled as `spelling` says.
-  init(_ tokens: [AddedToken], spelling: (AddedToken) -> [UInt8] = { Array($0.content.utf8) }) {
+  init(_ tokens: [AddedToken]) {
     var byID: [Int32: AddedToken] = [:]
     for token in tokens {
-      trie.insert(spelling(token), id: token.id)
+      trie.insert(token.spelling, id: token.id)
       byID[token.id] = token
     }
     self.tokens = byID
@@ -34,11 +37,11 @@ struct AddedTokenMatcher: Sendable {
 
   /// Calls `body` for each stretch in order: plain text (`id` nil) or an added token.
   ///
-  /// - Parameters:
-  ///   - findsSpecial: whether special tokens count, or are plain text.
-  ///   - body: receives the range in `text` and the id.
+  /// Without `findsSpecial`, special tokens are plain text.
   func forEachStretch(
-    of text: UTF8Text, findsSpecial: Bool, _ body: (Range<Int>, Int32?) -> Void
+    of text: UTF8Text,
+    findsSpecial: Bool,
+    _ body: (Range<Int>, Int32?) -> Void
   ) {
     var textStart = 0
     var position = 0
@@ -82,7 +85,10 @@ struct AddedTokenMatcher: Sendable {
   }
 
   private func extended(
-    _ text: UTF8Text, _ range: Range<Int>, _ token: AddedToken, notBefore: Int
+    _ text: UTF8Text,
+    _ range: Range<Int>,
+    _ token: AddedToken,
+    notBefore: Int
   ) -> Range<Int> {
     var (lower, upper) = (range.lowerBound, range.upperBound)
     while token.stripsLeft, lower > notBefore {

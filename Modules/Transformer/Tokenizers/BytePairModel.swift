@@ -37,15 +37,15 @@ struct BytePairModel: Sendable {
 
   private static let metaspace: [UInt8] = [0xE2, 0x96, 0x81]
 
-  /// - Parameters:
-  ///   - table: the tokens by bytes.
-  ///   - merges: (left, right) → (rank, merged id).
+  /// A model over the tokens of `table`; `merges` maps (left, right) to (rank, merged id).
   init(table: TokenTable, merges: PairTable, symbols: Symbols, options: Options) {
     self.table = table
     self.merges = merges
     self.symbols = symbols
     self.options = options
-    if case .scalars = symbols { cutsAtMetaspace = allowsCutsAtMetaspace() }
+    if case .scalars = symbols, !options.ignoresMerges {
+      cutsAtMetaspace = allowsCutsAtMetaspace()
+    }
     isWhole = findWholeTokens()
   }
 
@@ -59,7 +59,10 @@ struct BytePairModel: Sendable {
 
   /// Appends the ids of `text[start..<end]`.
   func encode(
-    _ text: UTF8Text, _ start: Int, _ end: Int, into output: inout [Int32],
+    _ text: UTF8Text,
+    _ start: Int,
+    _ end: Int,
+    into output: inout [Int32],
     scratch: inout Scratch
   ) {
     guard cutsAtMetaspace else {
@@ -76,7 +79,10 @@ struct BytePairModel: Sendable {
 
   @inline(__always)
   private func encodePiece(
-    _ text: UTF8Text, _ start: Int, _ end: Int, into output: inout [Int32],
+    _ text: UTF8Text,
+    _ start: Int,
+    _ end: Int,
+    into output: inout [Int32],
     scratch: inout Scratch
   ) {
     if let id = table.id(of: text, from: start, to: end),
@@ -136,7 +142,10 @@ struct BytePairModel: Sendable {
   // MARK: - First symbols
 
   private func appendSymbols(
-    _ text: UTF8Text, _ start: Int, _ end: Int, to ids: inout [Int32]
+    _ text: UTF8Text,
+    _ start: Int,
+    _ end: Int,
+    to ids: inout [Int32]
   ) {
     var unknowns = UnknownRun(options)
     switch symbols {
@@ -161,7 +170,10 @@ struct BytePairModel: Sendable {
 
   /// The byte tokens of a scalar if all exist, else the unknown token.
   private func addBytes(
-    _ text: UTF8Text, _ range: Range<Int>, _ fallback: [Int32], _ unknowns: inout UnknownRun,
+    _ text: UTF8Text,
+    _ range: Range<Int>,
+    _ fallback: [Int32],
+    _ unknowns: inout UnknownRun,
     _ ids: inout [Int32]
   ) {
     guard !fallback.isEmpty, range.allSatisfy({ fallback[Int(text[$0])] >= 0 }) else {

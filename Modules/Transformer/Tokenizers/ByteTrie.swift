@@ -7,7 +7,7 @@ struct ByteTrie: Sendable {
   /// The child of the root for each first byte; 0 when there is none.
   private var first = [UInt32](repeating: 0, count: 256)
   private var edges: PairTable
-  /// The id that ends at each node, −1 for none. Node 0 is the root.
+  /// The id that ends at each node, −1 for none; node 0 is the root.
   private var ids: [Int32] = [-1]
 
   init(minimumCapacity: Int = 16) {
@@ -69,7 +69,10 @@ struct ByteTrie: Sendable {
   /// The longest entry that `accepts` at `index` of the text, starting at `node`.
   @inline(__always)
   func longestMatch(
-    in text: UTF8Text, at index: Int, end: Int, from node: UInt32 = ByteTrie.root,
+    in text: UTF8Text,
+    at index: Int,
+    end: Int,
+    from node: UInt32 = ByteTrie.root,
     where accepts: (Int32) -> Bool = { _ in true }
   ) -> (id: Int32, end: Int)? {
     var best: (id: Int32, end: Int)?

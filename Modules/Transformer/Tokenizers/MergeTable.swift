@@ -6,9 +6,7 @@ struct MergeTable {
   private let path: String
   private(set) var pairs: PairTable
 
-  /// - Parameters:
-  ///   - count: how many merges to expect.
-  ///   - path: the field named in errors.
+  /// An empty table for about `count` merges; `path` is the field that errors name.
   init(_ vocabulary: Vocabulary, count: Int, path: String) {
     self.vocabulary = vocabulary
     self.path = path
@@ -19,8 +17,10 @@ struct MergeTable {
   mutating func add(line: [UInt8], rank: Int) throws(TokenizerError) {
     guard let space = line.firstIndex(of: 0x20), !line[(space + 1)...].contains(0x20) else {
       throw .invalidField(
-        path: "\(path)[\(rank)]", expected: "two tokens with one space between",
-        found: String(decoding: line, as: UTF8.self).quotedForMessage)
+        path: "\(path)[\(rank)]",
+        expected: "two tokens with one space between",
+        found: String(decoding: line, as: UTF8.self).quotedForMessage
+      )
     }
     try add(Array(line[..<space]), Array(line[(space + 1)...]), rank: rank)
   }
@@ -31,14 +31,20 @@ struct MergeTable {
     let rightID = try id(of: right, rank)
     let merged = try id(of: left + right, rank)
     pairs.set(
-      UInt32(bitPattern: leftID), UInt32(bitPattern: rightID),
+      UInt32(bitPattern: leftID),
+      UInt32(bitPattern: rightID),
       to: PairTable.Value(
-        first: UInt32(truncatingIfNeeded: rank), second: UInt32(bitPattern: merged)))
+        first: UInt32(truncatingIfNeeded: rank),
+        second: UInt32(bitPattern: merged)
+      )
+    )
   }
 
   private func id(of token: [UInt8], _ rank: Int) throws(TokenizerError) -> Int32 {
     if let id = vocabulary.modelID(of: token) { return id }
     throw .unknownToken(
-      path: "\(path)[\(rank)]", token: String(decoding: token, as: UTF8.self).shortened)
+      path: "\(path)[\(rank)]",
+      token: String(decoding: token, as: UTF8.self).shortened
+    )
   }
 }

@@ -52,7 +52,7 @@ struct PairHeap {
 }
 
 extension PairTable {
-  /// Merges a long list of symbols in place, this table being the merges. O(n log n).
+  /// Merges a long list of symbols in place, this table being the merges, in O(n log n).
   func mergeLong(_ ids: inout [Int32], heap: inout PairHeap, links: inout [PairHeap.Link]) {
     heap.removeAll()
     links.removeAll(keepingCapacity: true)
@@ -75,18 +75,26 @@ extension PairTable {
     guard let merge = value(UInt32(bitPattern: first), UInt32(bitPattern: second)) else { return }
     heap.push(
       PairHeap.Candidate(
-        key: UInt64(merge.first) << 32 | UInt64(UInt32(left)), left: first, right: second))
+        key: UInt64(merge.first) << 32 | UInt64(UInt32(left)),
+        left: first,
+        right: second
+      )
+    )
   }
 
   private func apply(
-    _ candidate: PairHeap.Candidate, _ ids: inout [Int32], _ heap: inout PairHeap,
+    _ candidate: PairHeap.Candidate,
+    _ ids: inout [Int32],
+    _ heap: inout PairHeap,
     _ links: inout [PairHeap.Link]
   ) {
     let left = candidate.position
     let right = Int(links[left].next)
     guard right >= 0, ids[left] == candidate.left, ids[right] == candidate.right,
       let merge = value(
-        UInt32(bitPattern: candidate.left), UInt32(bitPattern: candidate.right))
+        UInt32(bitPattern: candidate.left),
+        UInt32(bitPattern: candidate.right)
+      )
     else { return }
     ids[left] = Int32(bitPattern: merge.second)
     ids[right] = PairTable.gone

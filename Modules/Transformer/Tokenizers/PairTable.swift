@@ -26,7 +26,7 @@ struct PairTable: Sendable {
     seed = UInt64.random(in: .min ... .max)
   }
 
-  /// The value of the pair, if it has one. `(UInt32.max, UInt32.max)` never has.
+  /// The value of the pair, if it has one; `(UInt32.max, UInt32.max)` never has.
   @inline(__always)
   func value(_ left: UInt32, _ right: UInt32) -> Value? {
     let key = UInt64(left) << 32 | UInt64(right)
@@ -39,7 +39,8 @@ struct PairTable: Sendable {
           let value = slots[index * 2 + 1]
           return Value(
             first: UInt32(truncatingIfNeeded: value >> 32),
-            second: UInt32(truncatingIfNeeded: value))
+            second: UInt32(truncatingIfNeeded: value)
+          )
         }
         index = (index + 1) & mask
       }
@@ -51,7 +52,8 @@ struct PairTable: Sendable {
     if count * 2 >= mask { grow() }
     let isNew = insert(
       key: UInt64(left) << 32 | UInt64(right),
-      value: UInt64(value.first) << 32 | UInt64(value.second))
+      value: UInt64(value.first) << 32 | UInt64(value.second)
+    )
     if isNew { count += 1 }
   }
 

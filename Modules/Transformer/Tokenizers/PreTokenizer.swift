@@ -39,11 +39,12 @@ struct PreTokenizer: Sendable {
 
   /// Calls `body` with each text to tokenize and its pieces.
   ///
-  /// - Parameters:
-  ///   - isFirst: whether the text opens the input, before any added token.
-  ///   - body: receives the text, which lives for the call only, and the pieces.
+  /// `isFirst` says whether the text opens the input, before any added token. The text that `body`
+  /// receives lives for the call only.
   func pieces(
-    of text: UTF8Text, isFirst: Bool, _ body: (UTF8Text, [Range<Int>]) -> Void
+    of text: UTF8Text,
+    isFirst: Bool,
+    _ body: (UTF8Text, [Range<Int>]) -> Void
   ) {
     var pieces = [0..<text.count]
     var owned: [UInt8]?
@@ -82,7 +83,9 @@ struct PreTokenizer: Sendable {
   }
 
   private func rewrite(
-    _ owned: [UInt8]?, _ text: UTF8Text, _ pieces: inout [Range<Int>],
+    _ owned: [UInt8]?,
+    _ text: UTF8Text,
+    _ pieces: inout [Range<Int>],
     _ body: (Piece, inout [UInt8]) -> Void
   ) -> [UInt8] {
     withText(owned, text) { text in
@@ -98,7 +101,10 @@ struct PreTokenizer: Sendable {
   }
 
   private static func metaspace(
-    _ piece: Piece, _ replacement: [UInt8], _ isPrefixed: Bool, into output: inout [UInt8]
+    _ piece: Piece,
+    _ replacement: [UInt8],
+    _ isPrefixed: Bool,
+    into output: inout [UInt8]
   ) {
     let startsWithSpace = piece.first == 0x20 || piece.bytes.starts(with: replacement)
     if isPrefixed && !startsWithSpace { output.append(contentsOf: replacement) }
@@ -110,7 +116,10 @@ struct PreTokenizer: Sendable {
   // MARK: - Steps that cut
 
   private func cut(
-    _ owned: [UInt8]?, _ text: UTF8Text, _ pieces: [Range<Int>], _ step: Step
+    _ owned: [UInt8]?,
+    _ text: UTF8Text,
+    _ pieces: [Range<Int>],
+    _ step: Step
   ) -> [Range<Int>] {
     withText(owned, text) { text in
       var result: [Range<Int>] = []
@@ -123,7 +132,10 @@ struct PreTokenizer: Sendable {
   }
 
   private static func cut(
-    _ text: UTF8Text, _ piece: Range<Int>, _ step: Step, into result: inout [Range<Int>]
+    _ text: UTF8Text,
+    _ piece: Range<Int>,
+    _ step: Step,
+    into result: inout [Range<Int>]
   ) {
     switch step {
     case .pattern(let pattern):
@@ -149,8 +161,11 @@ struct PreTokenizer: Sendable {
 
   @inline(__always)
   private static func split(
-    _ text: UTF8Text, _ piece: Range<Int>, _ behavior: DelimiterBehavior,
-    _ result: inout [Range<Int>], _ isDelimiter: (UInt32) -> Bool
+    _ text: UTF8Text,
+    _ piece: Range<Int>,
+    _ behavior: DelimiterBehavior,
+    _ result: inout [Range<Int>],
+    _ isDelimiter: (UInt32) -> Bool
   ) {
     var matches = DelimiterSplitter(behavior, piece)
     var position = piece.lowerBound
@@ -185,7 +200,9 @@ struct PreTokenizer: Sendable {
   }
 
   private func withText<Result>(
-    _ owned: [UInt8]?, _ text: UTF8Text, _ body: (UTF8Text) -> Result
+    _ owned: [UInt8]?,
+    _ text: UTF8Text,
+    _ body: (UTF8Text) -> Result
   ) -> Result {
     if let owned { return owned.withUnsafeBufferPointer(body) }
     return body(text)

@@ -23,7 +23,9 @@ enum SplitPattern: Hashable, Sendable {
     (#"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#, .gpt2),
     (#"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#, .gpt2),
     (contractions + #"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"# + tail, .llama3(digits: 3)),
-    ("'" + shortContractions + #"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"# + tail, .llama3(digits: 3)),
+    (
+      "'" + shortContractions + #"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"# + tail, .llama3(digits: 3)
+    ),
     (contractions + #"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|"# + tail, .llama3(digits: 1)),
   ]
 
@@ -76,7 +78,10 @@ enum SplitPattern: Hashable, Sendable {
 
   /// The end of `'s 't 'm 'd 're 've 'll` at an apostrophe.
   private static func contraction(
-    _ text: UTF8Text, _ start: Int, _ end: Int, foldsCase: Bool
+    _ text: UTF8Text,
+    _ start: Int,
+    _ end: Int,
+    foldsCase: Bool
   ) -> Int? {
     let fold: UInt8 = foldsCase ? 0x20 : 0
     guard start + 1 < end else { return nil }
@@ -99,7 +104,10 @@ enum SplitPattern: Hashable, Sendable {
 
   @inline(__always)
   private static func llama3Piece(
-    _ text: UTF8Text, _ start: Int, _ end: Int, digits: Int
+    _ text: UTF8Text,
+    _ start: Int,
+    _ end: Int,
+    digits: Int
   ) -> Int {
     let first = text[start]
     if first == 0x27, let next = contraction(text, start, end, foldsCase: true) { return next }
@@ -125,7 +133,10 @@ enum SplitPattern: Hashable, Sendable {
   }
 
   private static func endOfDigits(
-    _ text: UTF8Text, _ start: Int, _ end: Int, atMost count: Int
+    _ text: UTF8Text,
+    _ start: Int,
+    _ end: Int,
+    atMost count: Int
   ) -> Int {
     var position = start
     for _ in 0..<count where position < end {
@@ -136,7 +147,7 @@ enum SplitPattern: Hashable, Sendable {
     return position
   }
 
-  /// `[^\s\p{L}\p{N}]*[\r\n]*`
+  /// The end of `[^\s\p{L}\p{N}]*[\r\n]*`.
   @inline(__always)
   private static func endOfSymbols(_ text: UTF8Text, _ start: Int, _ end: Int) -> Int {
     var position = text.endOfRun(of: .other, from: start, end: end)

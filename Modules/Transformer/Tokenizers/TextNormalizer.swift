@@ -1,18 +1,8 @@
-internal import Foundation
-
 /// Rewrites text before it is cut into pieces.
 struct TextNormalizer: Sendable {
-  /// The four Unicode normalization forms.
-  enum Form: String, Sendable, CaseIterable {
-    case composed = "NFC"
-    case decomposed = "NFD"
-    case compatibilityComposed = "NFKC"
-    case compatibilityDecomposed = "NFKD"
-  }
-
   /// One step.
   enum Step: Sendable {
-    case form(Form)
+    case form(UnicodeNormalizer.Form)
     case prepend([UInt8])
     case replace([UInt8], with: [UInt8])
     /// Runs of at least `minimum` times `unit`: the regular expression `unit{minimum,}`.
@@ -25,7 +15,12 @@ struct TextNormalizer: Sendable {
 
   var steps: [Step] = []
 
-  /// The normalized form of a text that is not empty.
+  /// The normalized form of a string.
+  func normalized(_ text: String) -> String {
+    String(decoding: normalized(Array(text.utf8)), as: UTF8.self)
+  }
+
+  /// The normalized form of a text.
   func normalized(_ text: [UInt8]) -> [UInt8] {
     var text = text
     for step in steps where !text.isEmpty { text = TextNormalizer.apply(step, to: text) }
@@ -34,13 +29,13 @@ struct TextNormalizer: Sendable {
 
   private static func apply(_ step: Step, to text: [UInt8]) -> [UInt8] {
     switch step {
-    case .form(let form): normalized(text, to: form)
+    case .form(let form): UnicodeNormalizer(form).normalized(text)
     case .prepend(let prefix): prefix + text
     case .replace(let pattern, let content): replaced(text, pattern, with: content)
     case .replaceRuns(let unit, let minimum, let content):
       replaceRuns(in: text, unit, minimum...Int.max, with: content)
     case .lowercase: lowercased(text)
-    case .stripAccents: withoutMarks(text)
+    case .stripAccents: withoutMarks(text, [.nonspacingMark, .spacingMark, .enclosingMark])
     case .strip(let left, let right): stripped(text, left: left, right: right)
     case .bert(let normalizer): normalizer.normalized(text)
     }
@@ -55,7 +50,10 @@ struct TextNormalizer: Sendable {
 
   /// Replaces each run of `unit` whose length lies in `counts`; a longer run is cut up.
   private static func replaceRuns(
-    in text: [UInt8], _ unit: [UInt8], _ counts: ClosedRange<Int>, with content: [UInt8]
+    in text: [UInt8],
+    _ unit: [UInt8],
+    _ counts: ClosedRange<Int>,
+    with content: [UInt8]
   ) -> [UInt8] {
     guard let first = unit.first else { return text }
     var output: [UInt8] = []
@@ -82,7 +80,10 @@ struct TextNormalizer: Sendable {
   }
 
   private static func repetitions(
-    of unit: [UInt8], in text: UTF8Text, at index: Int, atMost limit: Int
+    of unit: [UInt8],
+    in text: UTF8Text,
+    at index: Int,
+    atMost limit: Int
   ) -> Int {
     var count = 0
     var position = index
@@ -97,38 +98,7 @@ struct TextNormalizer: Sendable {
     return count
   }
 
-  // MARK: - Unicode
-
-  /// Normalizes the stretches that hold anything but ASCII.
-  ///
-  /// ASCII never changes and never joins what precedes it, so each stretch of other scalars is
-  /// normalized together with the one ASCII scalar before it.
-  static func normalized(_ text: [UInt8], to form: Form) -> [UInt8] {
-    guard var start = text.firstIndex(where: { $0 >= 0x80 }) else { return text }
-    var output: [UInt8] = []
-    output.reserveCapacity(text.count)
-    var copied = 0
-    while start < text.count {
-      let from = max(copied, start - 1)
-      let end = text[start...].firstIndex { $0 < 0x80 } ?? text.count
-      output.append(contentsOf: text[copied..<from])
-      output.append(contentsOf: foundationForm(text[from..<end], form))
-      copied = end
-      start = text[end...].firstIndex { $0 >= 0x80 } ?? text.count
-    }
-    output.append(contentsOf: text[copied...])
-    return output
-  }
-
-  private static func foundationForm(_ text: ArraySlice<UInt8>, _ form: Form) -> String.UTF8View {
-    let string = String(decoding: text, as: UTF8.self)
-    return switch form {
-    case .composed: string.precomposedStringWithCanonicalMapping.utf8
-    case .decomposed: string.decomposedStringWithCanonicalMapping.utf8
-    case .compatibilityComposed: string.precomposedStringWithCompatibilityMapping.utf8
-    case .compatibilityDecomposed: string.decomposedStringWithCompatibilityMapping.utf8
-    }
-  }
+  // MARK: - Scalars
 
   /// Each scalar's own lower case, without regard to its place in a word.
   static func lowercased(_ text: [UInt8]) -> [UInt8] {
@@ -145,13 +115,16 @@ struct TextNormalizer: Sendable {
     return output
   }
 
-  /// Drops the non-spacing marks.
-  static func withoutMarks(_ text: [UInt8]) -> [UInt8] {
+  /// Drops the scalars of these categories, none of which is ASCII.
+  static func withoutMarks(
+    _ text: [UInt8],
+    _ marks: Set<Unicode.GeneralCategory>
+  ) -> [UInt8] {
     guard text.contains(where: { $0 >= 0x80 }) else { return text }
     var output: [UInt8] = []
     output.reserveCapacity(text.count)
     for scalar in text.scalars
-    where scalar.isASCII || scalar.properties.generalCategory != .nonspacingMark {
+    where scalar.isASCII || !marks.contains(scalar.properties.generalCategory) {
       output.append(scalar)
     }
     return output
@@ -187,7 +160,8 @@ struct BertNormalizer: Equatable, Sendable {
   func normalized(_ text: [UInt8]) -> [UInt8] {
     var text = cleansText || separatesIdeographs ? cleaned(text) : text
     if stripsAccents {
-      text = TextNormalizer.withoutMarks(TextNormalizer.normalized(text, to: .decomposed))
+      text = UnicodeNormalizer(.decomposed).normalized(text)
+      text = TextNormalizer.withoutMarks(text, [.nonspacingMark])
     }
     return lowercases ? TextNormalizer.lowercased(text) : text
   }
@@ -226,7 +200,7 @@ struct BertNormalizer: Equatable, Sendable {
   private func isDropped(_ scalar: Unicode.Scalar) -> Bool {
     if scalar.value == 0xFFFD { return true }
     switch scalar.properties.generalCategory {
-    case .control, .format, .privateUse, .unassigned: return true
+    case .control, .format, .privateUse: return true
     default: return false
     }
   }

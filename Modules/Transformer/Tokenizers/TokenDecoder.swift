@@ -67,7 +67,10 @@ struct PieceDecoder: Sendable {
   }
 
   private static func stripped(
-    _ token: [UInt8], _ scalar: Unicode.Scalar, _ start: Int, _ stop: Int
+    _ token: [UInt8],
+    _ scalar: Unicode.Scalar,
+    _ start: Int,
+    _ stop: Int
   ) -> [UInt8] {
     var content: [UInt8] = []
     content.append(scalar)

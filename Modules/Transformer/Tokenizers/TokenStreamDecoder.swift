@@ -12,7 +12,7 @@ public struct TokenStreamDecoder: Sendable {
   private let skipSpecialTokens: Bool
   /// Bytes that are decoded but not yet given out.
   private var ready: [UInt8] = []
-  /// Byte tokens in a row. Whether they are text shows only when the row ends.
+  /// Byte tokens in a row: whether they are text shows only when the row ends.
   private var byteRun: [UInt8] = []
   private var isFirst = true
   private var leadingLeft: Int
@@ -72,7 +72,7 @@ public struct TokenStreamDecoder: Sendable {
 
   private mutating func appendBytes(_ id: Int32, _ vocabulary: Vocabulary) {
     if let token = vocabulary.addedToken(id) {
-      let spelling = Array(token.content.utf8)
+      let spelling = token.spelling
       let bytes = spelling.withUnsafeBufferPointer { ByteAlphabet.decoded($0) }
       ready.append(contentsOf: bytes ?? spelling)
     } else if let bytes = vocabulary.table.token(id) {
@@ -116,7 +116,9 @@ public struct TokenStreamDecoder: Sendable {
   }
 
   private mutating func appendMetaspace(
-    _ token: [UInt8], _ replacement: Unicode.Scalar, dropsAll: Bool
+    _ token: [UInt8],
+    _ replacement: Unicode.Scalar,
+    dropsAll: Bool
   ) {
     for scalar in token.scalars {
       if scalar != replacement {

@@ -8,7 +8,7 @@ struct TokenTable: Sendable {
   private var starts: [Int32] = []
   /// The length of each token, −1 where an id has no token.
   private var lengths: [Int32] = []
-  /// Upper half: hash, lower half: id. All ones: free.
+  /// Half of the hash above, the id below; all ones when free.
   private var slots: [UInt64]
   private let mask: Int
   private let seed: UInt64
@@ -42,7 +42,7 @@ struct TokenTable: Sendable {
     return bytes[start..<start + Int(lengths[Int(id)])]
   }
 
-  /// Stores the bytes of an id. With `isFindable`, `id(of:)` will find them.
+  /// Stores the bytes of an id; with `isFindable`, `id(of:)` will find them.
   ///
   /// - Returns: The id that had the same bytes before; it stays the one that is found.
   @discardableResult
@@ -58,6 +58,15 @@ struct TokenTable: Sendable {
     while slots[index] != TokenTable.free { index = (index + 1) & mask }
     slots[index] = hash & 0xFFFF_FFFF_0000_0000 | UInt64(UInt32(bitPattern: id))
     return nil
+  }
+
+  /// The tokens that `keeps` accepts, under their ids.
+  func restricted(to keeps: (Int32) -> Bool) -> TokenTable {
+    var result = TokenTable(idCount: count)
+    for id in 0..<Int32(count) where keeps(id) {
+      token(id)?.withUnsafeBufferPointer { _ = result.insert($0, id: id) }
+    }
+    return result
   }
 
   /// The id of the token that equals `text[from..<to]`.

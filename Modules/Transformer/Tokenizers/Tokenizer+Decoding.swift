@@ -6,6 +6,7 @@ extension Tokenizer {
   /// - Parameters:
   ///   - ids: the ids, in order.
   ///   - skipSpecialTokens: whether special tokens are left out.
+  /// - Returns: The text.
   public func decode(_ ids: some Sequence<Int32>, skipSpecialTokens: Bool = true) -> String {
     var decoder = TokenStreamDecoder(self, skipSpecialTokens: skipSpecialTokens)
     for id in ids { decoder.consume(id) }
@@ -15,6 +16,7 @@ extension Tokenizer {
   /// A decoder for ids that come one by one.
   ///
   /// - Parameter skipSpecialTokens: whether special tokens are left out.
+  /// - Returns: A decoder at the start of a text.
   public func makeStreamDecoder(skipSpecialTokens: Bool = true) -> TokenStreamDecoder {
     TokenStreamDecoder(self, skipSpecialTokens: skipSpecialTokens)
   }

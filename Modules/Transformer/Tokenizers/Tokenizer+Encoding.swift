@@ -13,8 +13,11 @@ extension Tokenizer {
   ///   - text: any text; the empty one gives no ids but the special ones.
   ///   - addSpecialTokens: whether the tokenizer's template is applied (a BOS, `[CLS] … [SEP]`).
   ///   - specialTokenText: what special tokens that are spelled out in `text` mean.
+  /// - Returns: The ids, in order.
   public func encode(
-    _ text: String, addSpecialTokens: Bool = true, specialTokenText: SpecialTokenText = .parsed
+    _ text: String,
+    addSpecialTokens: Bool = true,
+    specialTokenText: SpecialTokenText = .parsed
   ) -> [Int32] {
     guard addSpecialTokens, template.single != TokenTemplate.plain.single else {
       var ids: [Int32] = []
@@ -39,8 +42,11 @@ extension Tokenizer {
   ///   - second: the text that follows.
   ///   - addSpecialTokens: whether the tokenizer's template for pairs is applied.
   ///   - specialTokenText: what special tokens that are spelled out in the texts mean.
+  /// - Returns: The ids and the type of each.
   public func encodePair(
-    _ first: String, _ second: String, addSpecialTokens: Bool = true,
+    _ first: String,
+    _ second: String,
+    addSpecialTokens: Bool = true,
     specialTokenText: SpecialTokenText = .parsed
   ) -> TokenizedPair {
     var result = TokenizedPair(ids: [], typeIDs: [])
@@ -73,15 +79,23 @@ extension Tokenizer {
     text.withUTF8 { bytes in
       appendStretches(bytes, rawMatcher, special, to: &ids) { stretch, range, ids in
         appendNormalized(
-          stretch, isFirst: range.lowerBound == 0, special, to: &ids, scratch: &scratch)
+          stretch,
+          isFirst: range.lowerBound == 0,
+          special,
+          to: &ids,
+          scratch: &scratch
+        )
       }
     }
   }
 
   /// Appends the added tokens of a text, and hands what lies between them to `body`.
   private func appendStretches(
-    _ text: UTF8Text, _ matcher: AddedTokenMatcher, _ special: SpecialTokenText,
-    to ids: inout [Int32], _ body: (UTF8Text, Range<Int>, inout [Int32]) -> Void
+    _ text: UTF8Text,
+    _ matcher: AddedTokenMatcher,
+    _ special: SpecialTokenText,
+    to ids: inout [Int32],
+    _ body: (UTF8Text, Range<Int>, inout [Int32]) -> Void
   ) {
     if text.isEmpty { return }
     guard !matcher.isEmpty else {
@@ -98,7 +112,10 @@ extension Tokenizer {
   }
 
   private func appendNormalized(
-    _ text: UTF8Text, isFirst: Bool, _ special: SpecialTokenText, to ids: inout [Int32],
+    _ text: UTF8Text,
+    isFirst: Bool,
+    _ special: SpecialTokenText,
+    to ids: inout [Int32],
     scratch: inout BytePairModel.Scratch
   ) {
     if normalizer.steps.isEmpty && normalizedMatcher.isEmpty {
@@ -109,13 +126,19 @@ extension Tokenizer {
     normalized.withUnsafeBufferPointer { bytes in
       appendStretches(bytes, normalizedMatcher, special, to: &ids) { stretch, range, ids in
         appendPieces(
-          stretch, isFirst: isFirst && range.lowerBound == 0, to: &ids, scratch: &scratch)
+          stretch,
+          isFirst: isFirst && range.lowerBound == 0,
+          to: &ids,
+          scratch: &scratch
+        )
       }
     }
   }
 
   private func appendPieces(
-    _ text: UTF8Text, isFirst: Bool, to ids: inout [Int32],
+    _ text: UTF8Text,
+    isFirst: Bool,
+    to ids: inout [Int32],
     scratch: inout BytePairModel.Scratch
   ) {
     preTokenizer.pieces(of: text, isFirst: isFirst) { text, pieces in

@@ -7,6 +7,7 @@ extension Tokenizer {
   /// A `tokenizer_config.json` beside it, if there is one, says which tokens open and end a text.
   ///
   /// - Parameter url: the file, or the folder that holds it.
+  /// - Throws: What is wrong with the file, or which of its components is not supported.
   public init(contentsOf url: URL) throws(TokenizerError) {
     let isFolder = (try? url.resourceValues(forKeys: [.isDirectoryKey]))?.isDirectory ?? false
     let file = isFolder ? url.appending(path: "tokenizer.json") : url
@@ -36,14 +37,18 @@ extension Tokenizer {
     let data: Data
     do {
       let attributes = try FileManager.default.attributesOfItem(
-        atPath: url.resolvingSymlinksInPath().path)
+        atPath: url.resolvingSymlinksInPath().path
+      )
       guard attributes[.type] as? FileAttributeType == .typeRegular else {
         throw TokenizerError.unreadableFile(path: url.path, reason: "not a regular file")
       }
       let size = (attributes[.size] as? NSNumber)?.intValue ?? 0
       guard size <= TokenizerLimits.fileBytes else {
         throw TokenizerError.limitExceeded(
-          path: "\(url.path): bytes", limit: TokenizerLimits.fileBytes, found: size)
+          path: "\(url.path): bytes",
+          limit: TokenizerLimits.fileBytes,
+          found: size
+        )
       }
       data = try Data(contentsOf: url, options: .mappedIfSafe)
     } catch let error as TokenizerError {
@@ -64,7 +69,8 @@ extension Tokenizer {
 
   /// The id of a token that a configuration names as a string or as an object with `content`.
   private static func id(
-    _ field: TokenizerField, _ vocabulary: Vocabulary
+    _ field: TokenizerField,
+    _ vocabulary: Vocabulary
   ) throws(TokenizerError) -> Int32? {
     if field.isNull { return nil }
     let content = field.value.objectValue == nil ? field : field["content"]

@@ -42,7 +42,8 @@ public struct Tokenizer: Sendable {
   public var specialTokens: [String: Int32] {
     Dictionary(
       vocabulary.added.filter(\.isSpecial).map { ($0.content, $0.id) },
-      uniquingKeysWith: { _, last in last })
+      uniquingKeysWith: { _, last in last }
+    )
   }
 
   /// The id of a token in the spelling of the vocabulary: `Ġthe`, `▁the`, `##ing`, `<|im_end|>`.
@@ -85,10 +86,8 @@ extension Tokenizer {
     template = parts.template
     decoder = parts.decoder
     let added = parts.vocabulary.added
-    rawMatcher = AddedTokenMatcher(added.filter { !$0.isNormalized })
-    normalizedMatcher = AddedTokenMatcher(added.filter(\.isNormalized)) { token in
-      parts.normalizer.normalized(Array(token.content.utf8))
-    }
+    rawMatcher = AddedTokenMatcher(added.filter { $0.normalizedContent == nil })
+    normalizedMatcher = AddedTokenMatcher(added.filter { $0.normalizedContent != nil })
     bosID = parts.bosID
     eosID = parts.eosID
   }

@@ -59,7 +59,10 @@ struct TokenizerField {
     let array = try array()
     guard array.count <= TokenizerLimits.steps else {
       throw .limitExceeded(
-        path: "\(path): number of entries", limit: TokenizerLimits.steps, found: array.count)
+        path: "\(path): number of entries",
+        limit: TokenizerLimits.steps,
+        found: array.count
+      )
     }
     return array.enumerated().map {
       TokenizerField(path: "\(path)[\($0.offset)]", value: $0.element)
@@ -104,7 +107,10 @@ struct TokenizerField {
     let bytes = Array(try string().utf8)
     guard bytes.count <= TokenizerLimits.tokenBytes else {
       throw .limitExceeded(
-        path: "\(path): bytes", limit: TokenizerLimits.tokenBytes, found: bytes.count)
+        path: "\(path): bytes",
+        limit: TokenizerLimits.tokenBytes,
+        found: bytes.count
+      )
     }
     return bytes
   }

@@ -5,15 +5,19 @@ extension TokenizerFile {
 
   /// The model and its vocabulary.
   func model(
-    _ field: TokenizerField, added: [AddedToken], isByteLevel: Bool
+    _ field: TokenizerField,
+    added: [AddedToken],
+    isByteLevel: Bool
   ) throws(TokenizerError) -> (Vocabulary, TokenModel) {
     _ = try field.object()
     let type = field["type"]
     let name = type.isNull ? try impliedType(field) : try type.string()
     if isByteLevel, name != "BPE" {
       throw .unsupported(
-        path: "pre_tokenizer", name: "ByteLevel with the model \(name.shortened)",
-        supported: ["ByteLevel with the model BPE"])
+        path: "pre_tokenizer",
+        name: "ByteLevel with the model \(name.shortened)",
+        supported: ["ByteLevel with the model BPE"]
+      )
     }
     switch name {
     case "BPE": return try bytePair(field, added, isByteLevel)
@@ -49,7 +53,8 @@ extension TokenizerFile {
   }
 
   private func unknownID(
-    _ field: TokenizerField, _ vocabulary: Vocabulary
+    _ field: TokenizerField,
+    _ vocabulary: Vocabulary
   ) throws(TokenizerError) -> Int32? {
     if field.isNull { return nil }
     let token = try field.string()
@@ -62,25 +67,37 @@ extension TokenizerFile {
   // MARK: - BPE
 
   private func bytePair(
-    _ field: TokenizerField, _ added: [AddedToken], _ isByteLevel: Bool
+    _ field: TokenizerField,
+    _ added: [AddedToken],
+    _ isByteLevel: Bool
   ) throws(TokenizerError) -> (Vocabulary, TokenModel) {
     try refuseSubwordMarks(field)
     let hasFallback = try field["byte_fallback"].flag(default: false)
     if hasFallback, isByteLevel {
       throw .unsupported(
-        path: "model.byte_fallback", name: "byte_fallback with ByteLevel", supported: ["false"])
+        path: "model.byte_fallback",
+        name: "byte_fallback with ByteLevel",
+        supported: ["false"]
+      )
     }
     let vocabulary = try vocabulary(
-      try tokens(field["vocab"]), added: added, isByteLevel: isByteLevel, path: "model.vocab")
+      try tokens(field["vocab"]),
+      added: added,
+      isByteLevel: isByteLevel,
+      path: "model.vocab"
+    )
     var options = BytePairModel.Options()
     options.unknownID = try unknownID(field["unk_token"], vocabulary)
     options.fusesUnknown = try field["fuse_unk"].flag(default: false)
     options.ignoresMerges = try field["ignore_merges"].flag(default: false)
     let model = BytePairModel(
-      table: vocabulary.table, merges: try merges(field["merges"], vocabulary),
+      table: vocabulary.table,
+      merges: try merges(field["merges"], vocabulary),
       symbols: isByteLevel
         ? .bytes(vocabulary.idsOfBytes)
-        : .scalars(fallback: hasFallback ? vocabulary.byteTokens : []), options: options)
+        : .scalars(fallback: hasFallback ? vocabulary.byteTokens : []),
+      options: options
+    )
     return (vocabulary, .bytePair(model))
   }
 
@@ -95,7 +112,8 @@ extension TokenizerFile {
 
   /// The merges as strings `"a b"` or as lists `["a", "b"]`.
   private func merges(
-    _ field: TokenizerField, _ vocabulary: Vocabulary
+    _ field: TokenizerField,
+    _ vocabulary: Vocabulary
   ) throws(TokenizerError) -> PairTable {
     let array = try field.array()
     var table = MergeTable(vocabulary, count: array.count, path: field.path)
@@ -117,7 +135,8 @@ extension TokenizerFile {
   // MARK: - Unigram and WordPiece
 
   private func unigram(
-    _ field: TokenizerField, _ added: [AddedToken]
+    _ field: TokenizerField,
+    _ added: [AddedToken]
   ) throws(TokenizerError) -> (Vocabulary, TokenModel) {
     var tokens: [(token: [UInt8], id: Int32)] = []
     var scores: [Double] = []
@@ -133,21 +152,33 @@ extension TokenizerFile {
       scores.append(score)
     }
     let vocabulary = try vocabulary(
-      tokens, added: added, isByteLevel: false, path: "model.vocab")
+      tokens,
+      added: added,
+      isByteLevel: false,
+      path: "model.vocab"
+    )
     guard !scores.isEmpty else { throw field["vocab"].invalid("at least one token") }
     let unknownID = try field["unk_id"].integer(in: 0...scores.count - 1)
     let hasFallback = try field["byte_fallback"].flag(default: false)
     let model = UnigramModel(
-      table: vocabulary.table, scores: scores, unknownID: Int32(unknownID),
-      fallback: hasFallback ? vocabulary.byteTokens : [])
+      table: vocabulary.table,
+      scores: scores,
+      unknownID: Int32(unknownID),
+      fallback: hasFallback ? vocabulary.byteTokens : []
+    )
     return (vocabulary, .unigram(model))
   }
 
   private func wordPiece(
-    _ field: TokenizerField, _ added: [AddedToken]
+    _ field: TokenizerField,
+    _ added: [AddedToken]
   ) throws(TokenizerError) -> (Vocabulary, TokenModel) {
     let vocabulary = try vocabulary(
-      try tokens(field["vocab"]), added: added, isByteLevel: false, path: "model.vocab")
+      try tokens(field["vocab"]),
+      added: added,
+      isByteLevel: false,
+      path: "model.vocab"
+    )
     let unknown = field["unk_token"]
     guard let unknownID = try unknownID(unknown, vocabulary) else {
       throw .missingField(path: unknown.path)
@@ -155,9 +186,11 @@ extension TokenizerFile {
     let longest = field["max_input_chars_per_word"]
     let prefix = field["continuing_subword_prefix"]
     let model = WordPieceModel(
-      table: vocabulary.table, prefix: prefix.isNull ? "##" : try prefix.string(),
+      table: vocabulary.table,
+      prefix: prefix.isNull ? "##" : try prefix.string(),
       unknownID: unknownID,
-      longestWord: longest.isNull ? 100 : try longest.integer(in: 0...Int(Int32.max)))
+      longestWord: longest.isNull ? 100 : try longest.integer(in: 0...Int(Int32.max))
+    )
     return (vocabulary, .wordPiece(model))
   }
 }

@@ -22,7 +22,7 @@ extension TokenizerFile {
   ) throws(TokenizerError) -> TextNormalizer.Step {
     let type = field["type"]
     let name = try type.string()
-    if let form = TextNormalizer.Form(rawValue: name) { return .form(form) }
+    if let form = UnicodeNormalizer.Form(rawValue: name) { return .form(form) }
     switch name {
     case "Prepend": return .prepend(try field["prepend"].shortBytes())
     case "Replace": return try replacement(field)
@@ -31,7 +31,8 @@ extension TokenizerFile {
     case "Strip":
       return .strip(
         left: try field["strip_left"].flag(default: true),
-        right: try field["strip_right"].flag(default: true))
+        right: try field["strip_right"].flag(default: true)
+      )
     case "BertNormalizer": return .bert(try bertNormalizer(field))
     default: throw type.unsupported(TokenizerFile.normalizers)
     }
@@ -42,7 +43,9 @@ extension TokenizerFile {
     return BertNormalizer(
       cleansText: try field["clean_text"].flag(default: true),
       separatesIdeographs: try field["handle_chinese_chars"].flag(default: true),
-      stripsAccents: try field["strip_accents"].flag(default: lowercases), lowercases: lowercases)
+      stripsAccents: try field["strip_accents"].flag(default: lowercases),
+      lowercases: lowercases
+    )
   }
 
   private func replacement(_ field: TokenizerField) throws(TokenizerError) -> TextNormalizer.Step {
@@ -71,7 +74,8 @@ extension TokenizerFile {
     let rest = String(regex.unicodeScalars.dropFirst())
     let unit = Array(String(Character(scalar)).utf8)
     if rest == "+" { return (unit, 1) }
-    guard rest.hasPrefix("{"), rest.hasSuffix(",}"), let minimum = Int(rest.dropFirst().dropLast(2)),
+    guard rest.hasPrefix("{"), rest.hasSuffix(",}"),
+      let minimum = Int(rest.dropFirst().dropLast(2)),
       minimum > 0
     else { return nil }
     return (unit, minimum)
@@ -90,7 +94,10 @@ extension TokenizerFile {
     for step in try steps(field, listKey: "pretokenizers") {
       if result.isByteLevel {
         throw .unsupported(
-          path: step.path, name: "a step after ByteLevel", supported: ["ByteLevel as last step"])
+          path: step.path,
+          name: "a step after ByteLevel",
+          supported: ["ByteLevel as last step"]
+        )
       }
       if step["type"].value.stringValue == "ByteLevel" {
         result.isByteLevel = true
@@ -124,7 +131,9 @@ extension TokenizerFile {
   private func metaspace(_ field: TokenizerField) throws(TokenizerError) -> PreTokenizer.Step {
     .metaspace(
       replacement: Array(String(Character(try field["replacement"].scalar())).utf8),
-      prefix: try prefixScheme(field), splits: try field["split"].flag(default: true))
+      prefix: try prefixScheme(field),
+      splits: try field["split"].flag(default: true)
+    )
   }
 
   /// `prepend_scheme`, or the older `add_prefix_space`.
@@ -161,7 +170,8 @@ extension TokenizerFile {
 
   /// The decoder; tokens with spaces between them when the field is null.
   func decoder(
-    _ field: TokenizerField, _ vocabulary: Vocabulary
+    _ field: TokenizerField,
+    _ vocabulary: Vocabulary
   ) throws(TokenizerError) -> TokenDecoder {
     let steps = try steps(field, listKey: "decoders")
     guard let first = steps.first else { return field.isNull ? .spaced : .pieces(PieceDecoder()) }
@@ -172,16 +182,22 @@ extension TokenizerFile {
     case "Metaspace" where isAlone:
       return .metaspace(
         replacement: try first["replacement"].scalar(),
-        keepsFirst: try prefixScheme(first) == .never)
+        keepsFirst: try prefixScheme(first) == .never
+      )
     case "WordPiece" where isAlone:
       let prefix = first["prefix"]
       return .wordPiece(
         prefix: prefix.isNull ? "##" : try prefix.string(),
-        cleansUp: try first["cleanup"].flag(default: true))
+        cleansUp: try first["cleanup"].flag(default: true)
+      )
     case "ByteLevel", "Metaspace", "WordPiece":
       throw .unsupported(
-        path: first.path, name: "\(try first["type"].string()) in this place",
-        supported: ["ByteLevel alone, after a ByteLevel pre_tokenizer", "Metaspace or WordPiece alone"])
+        path: first.path,
+        name: "\(try first["type"].string()) in this place",
+        supported: [
+          "ByteLevel alone, after a ByteLevel pre_tokenizer", "Metaspace or WordPiece alone",
+        ]
+      )
     default:
       return .pieces(try pieceDecoder(steps))
     }
@@ -200,8 +216,11 @@ extension TokenizerFile {
       case "Strip" where isEarly:
         decoder.steps.append(
           .strip(
-            try step["content"].scalar(), start: try step["start"].integer(in: 0...64),
-            stop: try step["stop"].integer(in: 0...64)))
+            try step["content"].scalar(),
+            start: try step["start"].integer(in: 0...64),
+            stop: try step["stop"].integer(in: 0...64)
+          )
+        )
       case "ByteFallback" where isEarly: decoder.joinsBytes = true
       case "Fuse" where !isFused: isFused = true
       case "Strip" where isFused && decoder.leading == nil:
@@ -211,8 +230,10 @@ extension TokenizerFile {
         )
       case _ where TokenizerFile.decoders.contains(name):
         throw .unsupported(
-          path: step.path, name: "\(name) in this place",
-          supported: ["Replace and Strip, then ByteFallback, then Fuse, then Strip"])
+          path: step.path,
+          name: "\(name) in this place",
+          supported: ["Replace and Strip, then ByteFallback, then Fuse, then Strip"]
+        )
       default: throw type.unsupported(TokenizerFile.decoders)
       }
     }
@@ -225,6 +246,8 @@ extension TokenizerFile {
     let pattern = field["pattern"]
     if !pattern["Regex"].isNull { throw pattern["Regex"].unsupported(["a pattern of type String"]) }
     return .replace(
-      try nonEmpty(pattern["String"]), with: try field["content"].shortBytes())
+      try nonEmpty(pattern["String"]),
+      with: try field["content"].shortBytes()
+    )
   }
 }

@@ -7,14 +7,18 @@ extension TokenizerFile {
 
   /// The template of the post-processor, nil when it adds nothing.
   func template(
-    _ field: TokenizerField, _ vocabulary: Vocabulary
+    _ field: TokenizerField,
+    _ vocabulary: Vocabulary
   ) throws(TokenizerError) -> TokenTemplate? {
     var result: TokenTemplate?
     for step in try steps(field, listKey: "processors") {
       guard let template = try oneTemplate(step, vocabulary) else { continue }
       if result != nil {
         throw .unsupported(
-          path: step.path, name: "a second template", supported: ["one template"])
+          path: step.path,
+          name: "a second template",
+          supported: ["one template"]
+        )
       }
       result = template
     }
@@ -22,7 +26,8 @@ extension TokenizerFile {
   }
 
   private func oneTemplate(
-    _ field: TokenizerField, _ vocabulary: Vocabulary
+    _ field: TokenizerField,
+    _ vocabulary: Vocabulary
   ) throws(TokenizerError) -> TokenTemplate? {
     let type = field["type"]
     switch try type.string() {
@@ -32,7 +37,8 @@ extension TokenizerFile {
       let special = try specialTokens(field["special_tokens"], vocabulary)
       return TokenTemplate(
         single: try parts(field["single"], special, isPair: false),
-        pair: try parts(field["pair"], special, isPair: true))
+        pair: try parts(field["pair"], special, isPair: true)
+      )
     case "BertProcessing":
       let (start, end) = try boundaries(field, vocabulary)
       return TokenTemplate(
@@ -40,7 +46,8 @@ extension TokenizerFile {
         pair: [
           .special(start, typeID: 0), .first(typeID: 0), .special(end, typeID: 0),
           .second(typeID: 1), .special(end, typeID: 1),
-        ])
+        ]
+      )
     case "RobertaProcessing":
       let (start, end) = try boundaries(field, vocabulary)
       return TokenTemplate(
@@ -48,14 +55,16 @@ extension TokenizerFile {
         pair: [
           .special(start, typeID: 0), .first(typeID: 0), .special(end + end, typeID: 0),
           .second(typeID: 0), .special(end, typeID: 0),
-        ])
+        ]
+      )
     default: throw type.unsupported(TokenizerFile.processors)
     }
   }
 
   /// `cls` and `sep`, each as [token, id].
   private func boundaries(
-    _ field: TokenizerField, _ vocabulary: Vocabulary
+    _ field: TokenizerField,
+    _ vocabulary: Vocabulary
   ) throws(TokenizerError) -> (start: [Int32], end: [Int32]) {
     func id(_ field: TokenizerField) throws(TokenizerError) -> Int32 {
       let pair = try field.elements()
@@ -66,7 +75,8 @@ extension TokenizerFile {
   }
 
   private func known(
-    _ field: TokenizerField, _ vocabulary: Vocabulary
+    _ field: TokenizerField,
+    _ vocabulary: Vocabulary
   ) throws(TokenizerError) -> Int32 {
     let id = try field.id()
     guard vocabulary.spelling(of: id) != nil else {
@@ -76,7 +86,8 @@ extension TokenizerFile {
   }
 
   private func specialTokens(
-    _ field: TokenizerField, _ vocabulary: Vocabulary
+    _ field: TokenizerField,
+    _ vocabulary: Vocabulary
   ) throws(TokenizerError) -> [String: [Int32]] {
     var result: [String: [Int32]] = [:]
     if field.isNull { return result }
@@ -90,7 +101,9 @@ extension TokenizerFile {
   }
 
   private func parts(
-    _ field: TokenizerField, _ special: [String: [Int32]], isPair: Bool
+    _ field: TokenizerField,
+    _ special: [String: [Int32]],
+    isPair: Bool
   ) throws(TokenizerError) -> [TokenTemplate.Part] {
     var parts: [TokenTemplate.Part] = []
     for element in try field.elements() {

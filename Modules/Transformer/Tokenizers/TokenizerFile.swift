@@ -18,23 +18,32 @@ struct TokenizerFile {
     let version = root["version"]
     if !version.isNull, version.value.stringValue != "1.0" { throw version.unsupported(["1.0"]) }
     let preTokenizer = try preTokenizer(root["pre_tokenizer"])
-    let added = try addedTokens(root["added_tokens"])
+    let normalizer = try normalizer(root["normalizer"])
+    let added = try addedTokens(root["added_tokens"], normalizer)
     let (vocabulary, model) = try model(
-      root["model"], added: added, isByteLevel: preTokenizer.isByteLevel)
+      root["model"],
+      added: added,
+      isByteLevel: preTokenizer.isByteLevel
+    )
     var parts = TokenizerParts(vocabulary: vocabulary, model: model)
     parts.preTokenizer = preTokenizer
-    parts.normalizer = try normalizer(root["normalizer"])
+    parts.normalizer = normalizer
     parts.template = try template(root["post_processor"], vocabulary) ?? .plain
     parts.decoder = try decoder(root["decoder"], vocabulary)
     parts.bosID = boundary(parts.template.prefixIDs, ["<s>", "<bos>", "<|begin_of_text|>"], added)
     parts.eosID = boundary(
-      parts.template.suffixIDs, ["</s>", "<eos>", "<|end_of_text|>", "<|endoftext|>"], added)
+      parts.template.suffixIDs,
+      ["</s>", "<eos>", "<|end_of_text|>", "<|endoftext|>"],
+      added
+    )
     return parts
   }
 
   /// The id of a boundary: from the template, else by its customary name.
   private func boundary(
-    _ templateIDs: [Int32], _ names: [String], _ added: [AddedToken]
+    _ templateIDs: [Int32],
+    _ names: [String],
+    _ added: [AddedToken]
   ) -> Int32? {
     if templateIDs.count == 1, let id = templateIDs.first { return id }
     for name in names {
@@ -45,27 +54,39 @@ struct TokenizerFile {
 
   // MARK: - Added tokens
 
-  private func addedTokens(_ field: TokenizerField) throws(TokenizerError) -> [AddedToken] {
+  private func addedTokens(
+    _ field: TokenizerField,
+    _ normalizer: TextNormalizer
+  ) throws(TokenizerError) -> [AddedToken] {
     if field.isNull { return [] }
     var tokens: [AddedToken] = []
     for (index, value) in try field.array().enumerated() {
       let entry = TokenizerField(path: "\(field.path)[\(index)]", value: value)
       guard !(try entry["content"].shortBytes()).isEmpty else { continue }
+      let content = try entry["content"].string()
       let isSpecial = try entry["special"].flag(default: false)
+      let isNormalized = try entry["normalized"].flag(default: !isSpecial)
       tokens.append(
         AddedToken(
-          id: try entry["id"].id(), content: try entry["content"].string(),
+          id: try entry["id"].id(),
+          content: content,
+          normalizedContent: isNormalized ? normalizer.normalized(content) : nil,
           isSingleWord: try entry["single_word"].flag(default: false),
           stripsLeft: try entry["lstrip"].flag(default: false),
           stripsRight: try entry["rstrip"].flag(default: false),
-          isNormalized: try entry["normalized"].flag(default: !isSpecial), isSpecial: isSpecial))
+          isSpecial: isSpecial
+        )
+      )
     }
     return tokens
   }
 
   /// The tokens and their ids in one vocabulary.
   func vocabulary(
-    _ tokens: [(token: [UInt8], id: Int32)], added: [AddedToken], isByteLevel: Bool, path: String
+    _ tokens: [(token: [UInt8], id: Int32)],
+    added: [AddedToken],
+    isByteLevel: Bool,
+    path: String
   ) throws(TokenizerError) -> Vocabulary {
     let vocabulary = try Vocabulary(tokens, added: added, isByteLevel: isByteLevel, path: path)
     let limit = tokens.count + added.count + TokenizerLimits.idGap
@@ -77,7 +98,9 @@ struct TokenizerFile {
       guard let id = vocabulary.modelID(of: spelling), id != token.id else { continue }
       throw .invalidField(
         path: "added_tokens: id of \(token.content.quotedForMessage)",
-        expected: "\(id) as in \(path)", found: "\(token.id)")
+        expected: "\(id) as in \(path)",
+        found: "\(token.id)"
+      )
     }
     return vocabulary
   }
@@ -94,7 +117,10 @@ struct TokenizerFile {
     }
     guard result.count <= TokenizerLimits.steps else {
       throw .limitExceeded(
-        path: "\(field.path): number of steps", limit: TokenizerLimits.steps, found: result.count)
+        path: "\(field.path): number of steps",
+        limit: TokenizerLimits.steps,
+        found: result.count
+      )
     }
     return result
   }

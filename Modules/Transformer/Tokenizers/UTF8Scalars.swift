@@ -5,8 +5,9 @@ enum ScalarClass: UInt8 {
   case number
   case whitespace
 
-  /// The class of a scalar value. ASCII is decided by comparisons, the rest by the general
-  /// category of the standard library.
+  /// The class of a scalar value.
+  ///
+  /// ASCII is decided by comparisons, the rest by the general category of the standard library.
   @inline(__always)
   init(_ value: UInt32) {
     if value < 0x80 {

@@ -17,9 +17,8 @@ struct UnigramModel: Sendable {
   /// The id of each byte token, empty when the model has no byte fallback.
   private let fallback: [Int32]
 
-  /// - Parameters:
-  ///   - scores: one log-probability an id.
-  ///   - fallback: the ids of the 256 byte tokens, or empty.
+  /// A model with one log-probability an id; `fallback` holds the ids of the 256 byte tokens, or
+  /// nothing.
   init(table: TokenTable, scores: [Double], unknownID: Int32, fallback: [Int32]) {
     var trie = ByteTrie(minimumCapacity: table.count * 2)
     for id in 0..<Int32(table.count) {

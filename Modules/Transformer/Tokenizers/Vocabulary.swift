@@ -16,11 +16,11 @@ struct Vocabulary: Sendable {
   /// The number of ids: one more than the largest.
   let count: Int
 
-  /// - Parameters:
-  ///   - tokens: spelling and id of the model's tokens.
-  ///   - path: the field named in errors.
+  /// A vocabulary of the model's tokens, spelled as in the file, whose field `path` errors name.
   init(
-    _ tokens: [(token: [UInt8], id: Int32)], added: [AddedToken], isByteLevel: Bool,
+    _ tokens: [(token: [UInt8], id: Int32)],
+    added: [AddedToken],
+    isByteLevel: Bool,
     path: String
   ) throws(TokenizerError) {
     let idCount = try Vocabulary.checkedCount(tokens, path)
@@ -40,7 +40,10 @@ struct Vocabulary: Sendable {
       }
       if let duplicate {
         throw .invalidField(
-          path: path, expected: "distinct tokens", found: "ids \(duplicate) and \(id) alike")
+          path: path,
+          expected: "distinct tokens",
+          found: "ids \(duplicate) and \(id) alike"
+        )
       }
     }
     self.table = table
@@ -49,14 +52,16 @@ struct Vocabulary: Sendable {
     literalIDs = Set(literals.map(\.1))
     idsOfLiterals = Dictionary(
       literals + added.map { (Array($0.content.utf8), $0.id) },
-      uniquingKeysWith: { _, last in last })
+      uniquingKeysWith: { _, last in last }
+    )
     addedByID = Dictionary(added.map { ($0.id, $0) }, uniquingKeysWith: { _, last in last })
     specialIDs = Set(added.filter(\.isSpecial).map(\.id))
     count = max(idCount, added.map { Int($0.id) + 1 }.max() ?? 0)
   }
 
   private static func checkedCount(
-    _ tokens: [(token: [UInt8], id: Int32)], _ path: String
+    _ tokens: [(token: [UInt8], id: Int32)],
+    _ path: String
   ) throws(TokenizerError) -> Int {
     var bytes = 0
     var largest: Int32 = -1
@@ -66,8 +71,10 @@ struct Vocabulary: Sendable {
       }
       guard token.count <= TokenizerLimits.tokenBytes else {
         throw .limitExceeded(
-          path: "\(path): bytes of token \(id)", limit: TokenizerLimits.tokenBytes,
-          found: token.count)
+          path: "\(path): bytes of token \(id)",
+          limit: TokenizerLimits.tokenBytes,
+          found: token.count
+        )
       }
       bytes += token.count
       largest = max(largest, id)
@@ -100,7 +107,7 @@ struct Vocabulary: Sendable {
 
   /// The spelling of a token in the file, nil where there is no such id.
   func spelling(of id: Int32) -> [UInt8]? {
-    if let token = addedByID[id] { return Array(token.content.utf8) }
+    if let token = addedByID[id] { return token.spelling }
     guard let bytes = table.token(id) else { return nil }
     return isByteLevel && !literalIDs.contains(id) ? ByteAlphabet.encoded(bytes) : Array(bytes)
   }

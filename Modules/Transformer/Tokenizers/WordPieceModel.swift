@@ -1,5 +1,6 @@
-/// WordPiece: the longest token that starts a word, then the longest `##` token that goes on, and
-/// so forth. A word that cannot be covered, or that is too long, is one unknown token.
+/// WordPiece: the longest token at the start of a word, then the longest `##` token, and so forth.
+///
+/// A word that cannot be covered, or that is too long, is one unknown token.
 ///
 /// - Source: BERT's reference tokenizer; Hugging Face `WordPiece`.
 /// - Complexity: O(n · length of the longest token).
@@ -10,9 +11,8 @@ struct WordPieceModel: Sendable {
   private let unknownID: Int32
   private let longestWord: Int
 
-  /// - Parameters:
-  ///   - prefix: what marks a token that continues a word.
-  ///   - longestWord: the most scalars of a word; a longer one is unknown.
+  /// A model whose continuing tokens start with `prefix`; words of more than `longestWord` scalars
+  /// are unknown.
   init(table: TokenTable, prefix: String, unknownID: Int32, longestWord: Int) {
     var trie = ByteTrie(minimumCapacity: table.count * 2)
     for id in 0..<Int32(table.count) {

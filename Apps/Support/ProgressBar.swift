@@ -1,0 +1,85 @@
+/// How far a piece of work has come, as one line of text.
+///
+/// On a terminal: `quantizing  ████████░░░░░░░░  50%  105/210 layers  8.1/s  0:13 left  …up_proj`.
+/// In a file: `quantizing: 105 of 210 layers (50%), 8.1 layers/s, 0:13 left`.
+public struct ProgressBar: Hashable, Sendable {
+  /// What is being done: "quantizing".
+  public var label: String
+  /// What is counted, in the plural: "layers".
+  public var unit: String
+  /// The units done.
+  public var completed: Int
+  /// All units.
+  public var total: Int
+  /// Seconds since the start.
+  public var elapsed: Double
+  /// What is being worked on, or what is known so far; may be empty.
+  public var note: String
+
+  /// A line for work at a certain point.
+  public init(
+    label: String,
+    unit: String,
+    completed: Int = 0,
+    total: Int,
+    elapsed: Double = 0,
+    note: String = ""
+  ) {
+    self.label = label
+    self.unit = unit
+    self.completed = completed
+    self.total = total
+    self.elapsed = elapsed
+    self.note = note
+  }
+
+  /// The part that is done, in [0, 1].
+  public var fraction: Double {
+    total > 0 ? min(max(Double(completed) / Double(total), 0), 1) : 0
+  }
+
+  /// The units per second; nil before there is anything to say.
+  public var rate: Double? {
+    completed > 0 && elapsed > 0 ? Double(completed) / elapsed : nil
+  }
+
+  /// The seconds that the rest takes at the same rate; nil before there is anything to say.
+  public var remaining: Double? { rate.map { Double(max(total - completed, 0)) / $0 } }
+
+  /// The line for a terminal, no wider than `width`; the note gives way first, then the bar.
+  public func bar(width: Int) -> String {
+    var facts = ["\(Int(fraction * 100))%", "\(completed)/\(total) \(unit)"]
+    if let rate { facts.append("\(rateText(rate))/s") }
+    if let remaining { facts.append("\(clockText(remaining)) left") }
+    let text = facts.joined(separator: "  ")
+    let room = width - label.columnCount - text.columnCount - 4
+    guard room >= 4 else { return "\(label)  \(text)".shortened(to: width) }
+    let noteRoom = note.isEmpty ? 0 : min(note.columnCount + 2, room - 12)
+    let cells = min(30, noteRoom > 8 ? room - noteRoom : room)
+    let filled = Int(fraction * Double(cells))
+    let picture =
+      String(repeating: "█", count: filled) + String(repeating: "░", count: cells - filled)
+    let line = "\(label)  \(picture)  \(text)"
+    guard noteRoom > 8 else { return line }
+    return "\(line)  \(note.printable.shortened(to: noteRoom - 2))"
+  }
+
+  /// The line for a file or a pipe.
+  public var plainLine: String {
+    var parts = ["\(label): \(completed) of \(total) \(unit) (\(Int(fraction * 100))%)"]
+    if let rate { parts.append("\(rateText(rate)) \(unit)/s") }
+    if let remaining, completed < total { parts.append("\(clockText(remaining)) left") }
+    if !note.isEmpty { parts.append(note.printable) }
+    return parts.joined(separator: ", ")
+  }
+
+  /// The line that stays when the work is done.
+  public var summary: String {
+    let done = "\(label): \(completed.grouped) \(unit) in \(durationText(elapsed))"
+    return note.isEmpty ? done : "\(done), \(note.printable)"
+  }
+
+  private func rateText(_ rate: Double) -> String {
+    rate >= 100 ? rate.fixed(0) : rate >= 10 ? rate.fixed(1) : rate.fixed(2)
+  }
+}

@@ -1,0 +1,58 @@
+import Checkpoints
+import Foundation
+import Tensor
+import Transformer
+
+/// Text to feed to a model: the sources and documents of this checkout, one after another.
+enum SampleText {
+  private static let suffixes = [".swift", ".md", ".c", ".h"]
+
+  static func read() throws -> String {
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent().deletingLastPathComponent()
+    let files = try FileManager.default.subpathsOfDirectory(atPath: root.path)
+      .filter { path in
+        !path.hasPrefix(".") && suffixes.contains { path.hasSuffix($0) }
+      }
+      .sorted()
+    return files.compactMap { path in
+      try? String(contentsOf: root.appending(path: path), encoding: .utf8)
+    }.joined()
+  }
+}
+
+// MARK: - Tokenizer
+
+extension InferenceSuite {
+  func measureTokenizer(_ tokenizer: Tokenizer, text: String) throws {
+    run.startGroup("tokenizer")
+    let file = FileManager.default.temporaryDirectory.appending(
+      path: "apus-bench-\(ProcessInfo.processInfo.processIdentifier).txt")
+    try text.write(to: file, atomically: true, encoding: .utf8)
+    defer { try? FileManager.default.removeItem(at: file) }
+    let order: JSONObject = ["folder": .string(folder.path), "file": .string(file.path)]
+    try checkTokens(tokenizer, text: text, order: order)
+    var peer = order
+    peer["kind"] = "tokenizer"
+    try run.measure(
+      BenchCase(
+        name: "tokenize \(text.utf8.count / 1000) kB", metric: .text(Double(text.utf8.count)),
+        peer: peer
+      ) { keep(tokenizer.encode(text)) })
+  }
+
+  /// Both sides must find the same tokens before their times mean anything.
+  private func checkTokens(_ tokenizer: Tokenizer, text: String, order: JSONObject) throws {
+    var order = order
+    order["do"] = "tell"
+    order["name"] = "tokens"
+    guard let ids = try run.peer?.ask(order)["ids"]?.arrayValue else { return }
+    let theirs = ids.compactMap(\.intValue)
+    let ours = tokenizer.encode(text).map(Int.init)
+    guard ours == theirs else {
+      let place = zip(ours, theirs).prefix { $0 == $1 }.count
+      throw BenchError.disagreement(
+        "\(ours.count) tokens, the peer's are \(theirs.count); they differ from \(place) on")
+    }
+  }
+}

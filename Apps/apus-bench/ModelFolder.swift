@@ -1,0 +1,54 @@
+import Checkpoints
+import Foundation
+import Transformer
+
+/// Makes sure that a model lies in a Hugging Face folder with float32 weights, which both sides read.
+enum ModelFolder {
+  /// The folder of the model itself if its weights are float32, otherwise of a copy in the cache.
+  static func float32(of path: String?, say: (String) -> Void) throws -> URL {
+    guard let path else {
+      throw BenchError.noModel("this suite needs --model (a Hugging Face folder or a GGUF file)")
+    }
+    let url = URL(fileURLWithPath: path)
+    let pretrained = try PretrainedModel(at: url)
+    let names = pretrained.configuration.tensorNames
+    let isFloat32 = names.allSatisfy { pretrained.catalog.describe($0)?.storage == "F32" }
+    if pretrained.format == .huggingFace && isFloat32 { return url }
+    let folder = try copyFolder(of: url)
+    if FileManager.default.fileExists(atPath: folder.appending(path: "config.json").path) {
+      return folder
+    }
+    say("writing the weights as float32 to \(folder.path)")
+    try write(pretrained, to: folder)
+    return folder
+  }
+
+  /// Where the copy goes: a folder for each model and each of its versions.
+  private static func copyFolder(of url: URL) throws -> URL {
+    let caches = try FileManager.default.url(
+      for: .cachesDirectory, in: .userDomainMask, appropriateFor: nil, create: true)
+    let attributes = try FileManager.default.attributesOfItem(atPath: url.path)
+    let changed = (attributes[.modificationDate] as? Date ?? .distantPast).timeIntervalSince1970
+    let name = url.deletingPathExtension().lastPathComponent
+    return caches.appending(path: "apus/bench/\(name)-float32-\(Int(changed))")
+  }
+
+  private static func write(_ pretrained: PretrainedModel, to folder: URL) throws {
+    let target = try AtomicFolder(path: folder.path, replacing: true)
+    for (name, data) in pretrained.documents { try AtomicFile.write(data, to: target.file(name)) }
+    var document = pretrained.configurationDocument
+    document["torch_dtype"] = "float32"
+    try AtomicFile.write(
+      JSONValue.object(document).serialized(pretty: true) + "\n", to: target.file("config.json"))
+    let names = pretrained.configuration.tensorNames
+    let declarations = try names.map { name in
+      SafetensorsDeclaration(
+        name: name, type: .float32, shape: try pretrained.catalog.floats(name).shape)
+    }
+    let writer = try SafetensorsWriter(
+      path: target.file("model.safetensors"), tensors: declarations, metadata: ["format": "pt"])
+    for name in names { try writer.write(pretrained.catalog.floats(name), named: name) }
+    try writer.finish()
+    try target.commit()
+  }
+}

@@ -1,0 +1,52 @@
+import ArgumentParser
+import Support
+
+/// `eval`: the perplexity of models on a text.
+struct EvaluateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "eval",
+    abstract: "Measure how well models predict a text.",
+    discussion: """
+      Perplexity is exp of the mean negative log-likelihood of the text's tokens: the lower the \
+      better, and comparable only between models with the same tokenizer and the same options. \
+      While a model reads, its perplexity so far is shown. Every model is compared with the first.
+
+      EXAMPLES
+        apus-quantize eval SmolLM2-135M --text wiki.txt
+        apus-quantize eval SmolLM2-135M small4 small3 --text wiki.txt --max-windows 8
+        apus-quantize eval model.gguf --text wiki.txt --stride 256 --json
+      """
+  )
+
+  @Argument(help: "Model folders or .gguf files; the first is what the others are compared with.")
+  var models: [String]
+
+  @Option(help: ArgumentHelp("The text, in UTF-8.", valueName: "file"))
+  var text: String
+
+  @OptionGroup(title: "Perplexity")
+  var arguments: EvaluationArguments
+
+  @OptionGroup(title: "Output")
+  var output: OutputArguments
+
+  private struct Document: Encodable {
+    var text: String
+    var models: [Evaluation]
+  }
+
+  func run() throws {
+    let text = try TextFile(path: self.text, characters: arguments.characters)
+    let files = try models.map { try ModelFile(path: $0) }
+    let evaluations = try files.map { file in
+      try Evaluation(file, text: text, arguments: arguments, output: output)
+    }
+    let compared = Evaluation.compared(evaluations)
+    let stream = StandardStream.output
+    try stream.writeLine(
+      output.json
+        ? jsonText(Document(text: self.text, models: compared))
+        : Evaluation.table(compared).text(width: stream.columnCount)
+    )
+  }
+}

@@ -1,0 +1,90 @@
+import ArgumentParser
+import Transformer
+
+extension PerplexityOptions.Weighting: ExpressibleByArgument {}
+
+/// How a text is cut and its losses are averaged.
+struct EvaluationArguments: ParsableArguments {
+  enum LeadingToken: String, EnumerableFlag {
+    case bos
+    case noBOS
+
+    static func name(for value: LeadingToken) -> NameSpecification {
+      value == .bos ? .customLong("bos") : .customLong("no-bos")
+    }
+
+    static func help(for value: LeadingToken) -> ArgumentHelp? {
+      switch value {
+      case .bos: "Put the model's first token in front of every window. (default: as it was trained)"
+      case .noBOS: "Put nothing in front of the windows."
+      }
+    }
+  }
+
+  static let defaultWindow = 512
+
+  @Option(
+    help: ArgumentHelp(
+      "Tokens that the model sees at once. (default: \(Self.defaultWindow), or the context)",
+      valueName: "tokens"
+    )
+  )
+  var window: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Tokens from one window's start to the next; smaller than the window gives every token "
+        + "more to look back at. (default: the window)",
+      valueName: "tokens"
+    )
+  )
+  var stride: Int?
+
+  @Option(help: "What counts the same in the mean: every token, or every complete window (GPTQ).")
+  var weighting = PerplexityOptions.Weighting.tokens
+
+  @Option(help: ArgumentHelp("Read no more windows. (default: all)", valueName: "count"))
+  var maxWindows: Int?
+
+  @Option(help: ArgumentHelp("Read no more of the text. (default: all)", valueName: "count"))
+  var characters: Int?
+
+  @Flag
+  var leadingToken: LeadingToken?
+
+  func validate() throws {
+    func require(_ value: Int?, atLeast least: Int, _ name: String) throws {
+      guard let value, value < least else { return }
+      throw ValidationError("\(name) \(value) is too small; choose at least \(least)")
+    }
+    try require(window, atLeast: 2, "--window")
+    try require(stride, atLeast: 1, "--stride")
+    try require(maxWindows, atLeast: 1, "--max-windows")
+    try require(characters, atLeast: 1, "--characters")
+    if let stride, stride > window ?? Self.defaultWindow {
+      throw ValidationError(
+        "--stride \(stride) skips tokens; choose at most the window of "
+          + "\(window ?? Self.defaultWindow)"
+      )
+    }
+  }
+
+  /// The options for a model with that context, whose BOS is `token` and usual `isUsual`.
+  func options(
+    contextLength: Int,
+    beginToken token: Int32?,
+    isUsual: Bool
+  ) throws -> PerplexityOptions {
+    if leadingToken == .bos && token == nil {
+      throw ValidationError("--bos: the model has no token that begins a text; leave it out")
+    }
+    let wantsToken = leadingToken.map { $0 == .bos } ?? isUsual
+    return PerplexityOptions(
+      window: window ?? min(Self.defaultWindow, contextLength),
+      stride: stride,
+      weighting: weighting,
+      leadingToken: wantsToken ? token : nil,
+      maximumWindows: maxWindows
+    )
+  }
+}

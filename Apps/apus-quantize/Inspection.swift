@@ -1,0 +1,181 @@
+import Support
+import Transformer
+
+/// What a model says about itself.
+struct Inspection: Encodable {
+  /// A tensor of the checkpoint.
+  struct Entry: Encodable {
+    var name: String
+    var storage: String
+    var shape: [Int]
+    var bytes: Int
+  }
+
+  /// What is known of the tokenizer.
+  struct TokenizerFacts: Encodable {
+    var tokens: Int
+    var specialTokens: Int
+    var beginToken: String?
+    var endToken: String?
+    var stopTokens: [Int32]
+  }
+
+  var path: String
+  var format: String
+  var family: String
+  var method: String
+  var parameters: Int
+  var bytes: Int
+  var bitsPerWeight: Double
+  var configuration: DecoderConfiguration
+  var quantization: [String: String]?
+  var tokenizer: TokenizerFacts?
+  var tensors: [Entry]
+}
+
+// MARK: - For people
+
+extension Inspection {
+  /// The sections that a person reads.
+  func text(listingTensors: Bool) -> String {
+    let width = StandardStream.output.columnCount
+    let sections = [
+      factsText(facts),
+      "configuration\n" + factsText(configurationFacts, indent: 2),
+      tokenizer.map { "tokenizer\n" + factsText(tokenizerFacts($0), indent: 2) },
+      quantization.map { facts in
+        let pairs = facts.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+        return "quantization\n" + factsText(pairs, indent: 2)
+      },
+      (listingTensors ? tensorTable : patternTable).text(width: width),
+    ]
+    return sections.compactMap { $0 }.joined(separator: "\n\n")
+  }
+
+  private var facts: [(String, String)] {
+    [
+      ("model", path), ("format", format), ("family", family), ("weights", method),
+      ("parameters", "\(parameters.grouped) (\(shortCount(parameters)))"),
+      ("bytes", "\(bytes.grouped) (\(byteCount(bytes)))"),
+      ("bits per weight", bitsPerWeight.fixed(3)), ("tensors", tensors.count.grouped),
+    ]
+  }
+
+  private var configurationFacts: [(String, String)] {
+    let model = configuration
+    let heads = model.keyHeadCount == model.headCount ? "" : ", \(model.keyHeadCount) for keys"
+    return [
+      ("vocabulary", "\(model.vocabularyCount.grouped) tokens"),
+      ("context", "\(model.contextLength.grouped) tokens"),
+      ("blocks", "\(model.blockCount)"),
+      ("width", "\(model.hiddenWidth), \(model.feedForwardWidth) in the feed-forward network"),
+      ("heads", "\(model.headCount) of width \(model.headWidth)\(heads)"),
+      ("norm epsilon", "\(model.normEpsilon)"),
+      ("rotary base", "\(model.rotaryBase), \(Self.scalingText(model.rotaryScaling))"),
+      ("head", model.tiesEmbedding ? "shares the embedding" : "has weights of its own"),
+      ("biases", Self.biasText(model)),
+    ]
+  }
+
+  private static func scalingText(_ scaling: RotaryScaling) -> String {
+    switch scaling {
+    case .none: "not stretched"
+    case .linear(let factor): "stretched by \(factor)"
+    case .llama3(let factor, _, _, let length): "stretched by \(factor) from \(length) (Llama 3)"
+    case .divisors: "stretched by a divisor for each frequency"
+    }
+  }
+
+  private static func biasText(_ model: DecoderConfiguration) -> String {
+    switch (model.hasAttentionBias, model.hasFeedForwardBias) {
+    case (true, true): "attention, feed-forward network"
+    case (true, false): "attention"
+    case (false, true): "feed-forward network"
+    case (false, false): "none"
+    }
+  }
+
+  private func tokenizerFacts(_ facts: TokenizerFacts) -> [(String, String)] {
+    [
+      ("tokens", "\(facts.tokens.grouped), \(facts.specialTokens.grouped) special"),
+      ("begins with", facts.beginToken ?? "nothing"), ("ends with", facts.endToken ?? "nothing"),
+      ("stops at", facts.stopTokens.map { "\($0)" }.joined(separator: ", ")),
+    ]
+  }
+
+  private func factsText(_ facts: [(String, String)], indent: Int = 0) -> String {
+    let width = facts.reduce(0) { max($0, $1.0.columnCount) }
+    let margin = String(repeating: " ", count: indent)
+    let lines = facts.map { name, value in
+      margin + name + String(repeating: " ", count: width - name.columnCount + 2) + value.printable
+    }
+    return lines.joined(separator: "\n")
+  }
+}
+
+// MARK: - Tensors
+
+extension Inspection {
+  private static let columns: [Table.Column] = [
+    "tensor", "storage", .number("shape"), .number("bytes"),
+  ]
+
+  private var tensorTable: Table {
+    var table = Table(Self.columns)
+    for tensor in tensors {
+      table.add(
+        tensor.name,
+        tensor.storage,
+        Self.shapeText(tensor.shape),
+        tensor.bytes.grouped
+      )
+    }
+    return table
+  }
+
+  /// One row for the tensors that differ in their numbers only.
+  private var patternTable: Table {
+    var rows: [TensorPattern] = []
+    var positions: [TensorPattern.Key: Int] = [:]
+    for tensor in tensors {
+      let key = TensorPattern.Key(tensor)
+      if let position = positions[key] {
+        rows[position].count += 1
+        rows[position].bytes += tensor.bytes
+      } else {
+        positions[key] = rows.count
+        rows.append(TensorPattern(key: key, count: 1, bytes: tensor.bytes))
+      }
+    }
+    var table = Table(Self.columns + [.number("count")])
+    for row in rows {
+      let (key, bytes) = (row.key, row.bytes.grouped)
+      table.add(key.name, key.storage, Self.shapeText(key.shape), bytes, row.count.grouped)
+    }
+    return table
+  }
+
+  private static func shapeText(_ shape: [Int]) -> String {
+    shape.isEmpty ? "scalar" : shape.map { "\($0)" }.joined(separator: "×")
+  }
+}
+
+/// Tensors whose names differ in a number, such as that of their block.
+private struct TensorPattern {
+  struct Key: Hashable {
+    var name: String
+    var storage: String
+    var shape: [Int]
+
+    init(_ tensor: Inspection.Entry) {
+      let parts = tensor.name.split(separator: ".", omittingEmptySubsequences: false)
+      name = parts.map { Int($0) == nil ? String($0) : "*" }.joined(separator: ".")
+      storage = tensor.storage
+      shape = tensor.shape
+    }
+  }
+
+  var key: Key
+  var count: Int
+  var bytes: Int
+}

@@ -1,0 +1,102 @@
+import ArgumentParser
+import Quantization
+
+extension QuantizationConfiguration.Method: ExpressibleByArgument {}
+extension RangeEstimation: ExpressibleByArgument {}
+extension ScaleType: ExpressibleByArgument {}
+
+/// What weights are rounded to.
+struct QuantizationArguments: ParsableArguments {
+  enum Sharing: String, ExpressibleByArgument, CaseIterable {
+    case tensor
+    case channel
+    case group
+  }
+
+  enum Symmetry: String, EnumerableFlag {
+    case symmetric
+    case asymmetric
+
+    static func help(for value: Symmetry) -> ArgumentHelp? {
+      switch value {
+      case .symmetric: "The same range on both sides of zero: no zero points are stored."
+      case .asymmetric: "A zero point for each scale."
+      }
+    }
+  }
+
+  static let defaultGroupSize = 64
+
+  @Option(name: .shortAndLong, help: ArgumentHelp("Bits per weight, 2 to 8.", valueName: "2-8"))
+  var bits = 4
+
+  @Option(help: "How weights are rounded: rtn takes the nearest point of the grid.")
+  var method = QuantizationConfiguration.Method.roundToNearest
+
+  @Option(help: "Which weights share a scale: a matrix, an output channel, a group of inputs.")
+  var granularity = Sharing.group
+
+  @Option(
+    help: ArgumentHelp(
+      "Weights in a group. (default: \(Self.defaultGroupSize))",
+      valueName: "weights"
+    )
+  )
+  var groupSize: Int?
+
+  @Flag
+  var symmetry = Symmetry.asymmetric
+
+  @Option(help: "A group's range: minmax covers it, mse searches the smallest squared error.")
+  var range = RangeEstimation.minMax
+
+  @Option(
+    help: ArgumentHelp(
+      "Bits of the embedding and the head; they stay in floating point without it.",
+      valueName: "2-8"
+    )
+  )
+  var embeddingBits: Int?
+
+  @Option(help: "How scales are stored.")
+  var scaleType = ScaleType.float16
+
+  func validate() throws {
+    if groupSize != nil && granularity != .group {
+      throw ValidationError(
+        "--group-size has no meaning with --granularity \(granularity.rawValue); leave one of "
+          + "them out"
+      )
+    }
+    do throws(QuantizationError) {
+      _ = try scheme(bits: bits)
+    } catch { throw ValidationError(error.description) }
+    do throws(QuantizationError) {
+      _ = try embeddingBits.map(scheme(bits:))
+    } catch { throw ValidationError("--embedding-bits: \(error.description)") }
+  }
+
+  /// The settings that were typed; they have passed `validate()`.
+  func configuration() throws -> QuantizationConfiguration {
+    QuantizationConfiguration(
+      method: method,
+      scheme: try scheme(bits: bits),
+      embeddingScheme: try embeddingBits.map(scheme(bits:))
+    )
+  }
+
+  private func scheme(bits: Int) throws(QuantizationError) -> WeightScheme {
+    let granularity: Granularity =
+      switch self.granularity {
+      case .tensor: .tensor
+      case .channel: .outputChannel
+      case .group: .inputGroups(groupSize ?? Self.defaultGroupSize)
+      }
+    return try WeightScheme(
+      grid: QuantizationGrid(bits: bits, isSymmetric: symmetry == .symmetric),
+      granularity: granularity,
+      range: range,
+      scaleType: scaleType
+    )
+  }
+}

@@ -1,0 +1,94 @@
+import ArgumentParser
+import Quantization
+import Support
+
+/// `run`: a model with fewer bits.
+struct RunCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run",
+    abstract: "Make a model smaller: fewer bits per weight.",
+    discussion: """
+      Rounds the linear layers of all blocks to few bits and writes a model folder that this \
+      program reads like any other. Norms stay as they are, the embedding too unless \
+      --embedding-bits says otherwise. The folder appears complete or not at all, whatever \
+      interrupts the run.
+
+      EXAMPLES
+        apus-quantize run SmolLM2-135M --output small --bits 4
+        apus-quantize run model.gguf --output tiny --bits 3 --group-size 32 --range mse
+        apus-quantize run SmolLM2-135M --output small --bits 4 --embedding-bits 8 \\
+            --evaluate wiki.txt --max-windows 8
+      """
+  )
+
+  @Argument(help: "A model folder or a .gguf file in full precision.")
+  var model: String
+
+  @Option(name: .shortAndLong, help: ArgumentHelp("Where the model goes.", valueName: "folder"))
+  var output: String
+
+  @Flag(help: "Replace the model in an output folder that is not empty.")
+  var force = false
+
+  @OptionGroup(title: "Quantization")
+  var arguments: QuantizationArguments
+
+  @Option(
+    help: ArgumentHelp("Measure the perplexity on a text before and after.", valueName: "file")
+  )
+  var evaluate: String?
+
+  @OptionGroup(title: "Perplexity (with --evaluate)")
+  var evaluation: EvaluationArguments
+
+  @OptionGroup(title: "Output")
+  var style: OutputArguments
+
+  func run() throws {
+    let configuration = try arguments.configuration()
+    let source = try ModelFile(path: model)
+    let text = try evaluate.map { try TextFile(path: $0, characters: evaluation.characters) }
+    if text != nil { _ = try source.perplexityOptions(evaluation) }
+    let folder = try OutputFolder(path: output, replaces: force, source: source.path)
+
+    let before = try text.map { text in
+      try Evaluation(source, text: text, arguments: evaluation, output: style)
+    }
+    let report = try folder.write { path in
+      try quantize(source, configuration: configuration, to: path)
+    }
+    var evaluations = [before].compactMap { $0 }
+    if let text {
+      let result = try ModelFile(path: output)
+      evaluations.append(
+        try Evaluation(result, text: text, arguments: evaluation, output: style)
+      )
+    }
+    try show(
+      QuantizationSummary(output: output, report: report, evaluations: evaluations)
+    )
+  }
+
+  private func quantize(
+    _ source: ModelFile,
+    configuration: QuantizationConfiguration,
+    to path: String
+  ) throws -> QuantizationReport {
+    let progress = style.progress("quantizing", unit: "layers")
+    defer { progress.clear() }
+    let report = try source.quantize(configuration, to: path) { completed, total, layer in
+      progress.update(completed: completed, total: total, note: layer)
+      return !Cancellation.isRequested
+    }
+    try Cancellation.check()
+    progress.finish()
+    return report
+  }
+
+  private func show(_ summary: QuantizationSummary) throws {
+    let stream = StandardStream.output
+    try stream.writeLine(
+      style.json ? jsonText(summary) : summary.table.text(width: stream.columnCount)
+    )
+  }
+}

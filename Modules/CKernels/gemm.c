@@ -1,0 +1,203 @@
+// Matrix products in packed blocks (Goto and van de Geijn, "Anatomy of high-performance matrix
+// multiplication").
+//
+// For each block of columns, then of k, both operands are packed once, by all threads, into panels
+// that the register tile reads with stride 1; then the block of C is cut into parts, taken
+// dynamically. A part keeps its block of A in L2 and passes each panel of B under it. Panels of B
+// come from L2 or L3: at 14 × 32 the tile needs 9 bytes of B per cycle.
+//
+// Blocks of k are balanced (576 is one block, 1024 is two of 512) and always added in order, so
+// that an element of C is the same sum whatever the split.
+#include "product.h"
+#include "scratch.h"
+#include "table.h"
+
+#define K_BLOCK 640          // a panel of B: 80 KiB at 32 columns
+#define LEFT_FLOATS 131072   // a part's block of A: half of the 1 MiB of L2
+#define COLUMN_BLOCK 2048    // packed B: at most 5 MiB of L3
+#define ROW_BLOCK 2048       // packed A: the same
+#define PART_PRODUCTS 1000000  // multiply-adds worth a part of their own, about 10 µs
+#define PACK_FLOATS 16384      // floats worth a part of packing
+
+static ptrdiff_t minimum(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+static ptrdiff_t divide_up(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
+
+/// The block that covers `extent` in as few pieces as `limit` allows, all but the last equal and a
+/// multiple of `unit`.
+static ptrdiff_t balanced(ptrdiff_t extent, ptrdiff_t limit, ptrdiff_t unit) {
+  ptrdiff_t pieces = divide_up(extent, limit);
+  return divide_up(divide_up(extent, pieces), unit) * unit;
+}
+
+/// The block of a product that is being computed.
+typedef struct {
+  const ck_product *product;
+  const ck_table *table;
+  ptrdiff_t row, rows, column, columns, p, k;
+  ptrdiff_t panel_rows;
+  float *left, *right;
+  ptrdiff_t left_step, left_parts, right_step;      // packing: rows or columns per part
+  ptrdiff_t row_step, row_parts, column_step;       // multiplying
+} block;
+
+// MARK: - Packing
+
+static void pack_left(const block *b, ptrdiff_t first, ptrdiff_t count) {
+  const ck_product *product = b->product;
+  ptrdiff_t row = b->row + first;
+  float *out = b->left + first * b->k;
+  if (product->transpose_a) {
+    const float *from = product->a + b->p * product->stride_a + row;
+    b->table->pack_transposed_rows(from, product->stride_a, count, b->k, b->panel_rows, out);
+  } else {
+    const float *from = product->a + row * product->stride_a + b->p;
+    b->table->pack_rows(from, product->stride_a, count, b->k, b->panel_rows, out);
+  }
+}
+
+static void pack_stored_rows(const block *b, ptrdiff_t first, ptrdiff_t count) {
+  ptrdiff_t width = b->table->tile_columns;
+  float *expanded = ck_scratch(SCRATCH_PART, width * b->k);
+  for (ptrdiff_t i = 0; i < count; i += width) {
+    ptrdiff_t height = minimum(width, count - i);
+    for (ptrdiff_t j = 0; j < height; j++) {
+      ptrdiff_t row = b->column + first + i + j;
+      ck_expand_row(b->product->rows, row, b->p, b->k, expanded + j * b->k);
+    }
+    float *out = b->right + (first + i) * b->k;
+    b->table->pack_transposed_columns(expanded, b->k, height, b->k, out);
+  }
+}
+
+static void pack_right(const block *b, ptrdiff_t first, ptrdiff_t count) {
+  const ck_product *product = b->product;
+  ptrdiff_t column = b->column + first;
+  float *out = b->right + first * b->k;
+  if (product->rows) {
+    pack_stored_rows(b, first, count);
+  } else if (product->transpose_b) {
+    const float *from = product->b + column * product->stride_b + b->p;
+    b->table->pack_transposed_columns(from, product->stride_b, count, b->k, out);
+  } else {
+    const float *from = product->b + b->p * product->stride_b + column;
+    b->table->pack_columns(from, product->stride_b, count, b->k, out);
+  }
+}
+
+static void pack_part(void *context, ptrdiff_t part) {
+  const block *b = context;
+  if (part < b->left_parts) {
+    ptrdiff_t first = part * b->left_step;
+    pack_left(b, first, minimum(b->left_step, b->rows - first));
+  } else {
+    ptrdiff_t first = (part - b->left_parts) * b->right_step;
+    pack_right(b, first, minimum(b->right_step, b->columns - first));
+  }
+}
+
+/// Packs the operands that changed since the last block.
+static void pack(block *b, bool left, bool right) {
+  ptrdiff_t tile_columns = b->table->tile_columns;
+  ptrdiff_t floats = PACK_FLOATS / b->k + 1;
+  b->left_step = divide_up(floats, b->panel_rows) * b->panel_rows;
+  b->left_parts = left ? divide_up(b->rows, b->left_step) : 0;
+  b->right_step = divide_up(floats, tile_columns) * tile_columns;
+  ptrdiff_t right_parts = right ? divide_up(b->columns, b->right_step) : 0;
+  ck_parallel(b->left_parts + right_parts, pack_part, b);
+}
+
+// MARK: - Multiplying
+
+static void multiply_part(void *context, ptrdiff_t part) {
+  const block *b = context;
+  const ck_product *product = b->product;
+  ptrdiff_t first_row = part % b->row_parts * b->row_step;
+  ptrdiff_t first_column = part / b->row_parts * b->column_step;
+  ptrdiff_t end_row = minimum(first_row + b->row_step, b->rows);
+  ptrdiff_t end_column = minimum(first_column + b->column_step, b->columns);
+  bool first = b->p == 0;
+  ck_tile tile = {.k = b->k, .b_stride = b->table->tile_columns, .c_stride = product->stride_c};
+  tile.mode = !first || product->accumulate ? TILE_ADD : product->bias ? TILE_BIAS : TILE_SET;
+  for (ptrdiff_t j = first_column; j < end_column; j += b->table->tile_columns) {
+    tile.b = b->right + j * b->k;
+    tile.columns = minimum(b->table->tile_columns, end_column - j);
+    if (product->bias) tile.bias = product->bias + b->column + j;
+    for (ptrdiff_t i = first_row; i < end_row; i += b->panel_rows) {
+      tile.a = b->left + i * b->k;
+      tile.rows = minimum(b->panel_rows, end_row - i);
+      tile.c = product->c + (b->row + i) * product->stride_c + b->column + j;
+      b->table->tile(&tile);
+    }
+  }
+}
+
+/// Cuts the block into parts: as large as the caches like, but at least eight when there is work
+/// for them.
+static void multiply(block *b) {
+  ptrdiff_t tile_columns = b->table->tile_columns;
+  ptrdiff_t row_limit = LEFT_FLOATS / b->k;
+  if (row_limit < b->panel_rows) row_limit = b->panel_rows;
+  b->row_step = balanced(b->rows, row_limit, b->panel_rows);
+  b->row_parts = divide_up(b->rows, b->row_step);
+  ptrdiff_t wanted = minimum(8, b->rows * b->columns / (PART_PRODUCTS / b->k + 1));
+  ptrdiff_t column_parts = divide_up(wanted > 1 ? wanted : 1, b->row_parts);
+  b->column_step = balanced(b->columns, divide_up(b->columns, column_parts), tile_columns);
+  if (b->column_step > 512) b->column_step = 512;
+  ck_parallel(b->row_parts * divide_up(b->columns, b->column_step), multiply_part, b);
+}
+
+void ck_multiply_blocks(const ck_product *product) {
+  const ck_table *table = ck_current();
+  block b = {.product = product, .table = table};
+  b.panel_rows = balanced(product->m, table->tile_rows, 1);
+  ptrdiff_t k_step = balanced(product->k, K_BLOCK, 8);
+  ptrdiff_t row_step = balanced(product->m, ROW_BLOCK, b.panel_rows);
+  ptrdiff_t column_step = balanced(product->n, COLUMN_BLOCK, table->tile_columns);
+  ptrdiff_t longest = minimum(k_step, product->k);
+  b.left = ck_scratch(SCRATCH_LEFT, minimum(row_step, product->m) * longest + table->lanes);
+  b.right = ck_scratch(SCRATCH_RIGHT, column_step * longest);
+  bool left_is_one_block = product->m <= row_step && product->k <= k_step;
+  for (b.column = 0; b.column < product->n; b.column += column_step) {
+    b.columns = minimum(column_step, product->n - b.column);
+    for (b.p = 0; b.p < product->k; b.p += k_step) {
+      b.k = minimum(k_step, product->k - b.p);
+      for (b.row = 0; b.row < product->m; b.row += row_step) {
+        b.rows = minimum(row_step, product->m - b.row);
+        pack(&b, b.column == 0 || !left_is_one_block, b.row == 0);
+        multiply(&b);
+      }
+    }
+  }
+}
+
+/// What is left of C when there is nothing to sum: zeros, or C itself.
+static void clear(ptrdiff_t m, ptrdiff_t n, float *c, ptrdiff_t stride_c) {
+  for (ptrdiff_t i = 0; i < m; i++) {
+    for (ptrdiff_t j = 0; j < n; j++) c[i * stride_c + j] = 0;
+  }
+}
+
+#if defined(__APPLE__)
+#include <Accelerate/Accelerate.h>
+#endif
+
+void ck_sgemm(bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
+              const float *a, ptrdiff_t stride_a, const float *b, ptrdiff_t stride_b, float beta,
+              float *c, ptrdiff_t stride_c) {
+  if (m <= 0 || n <= 0) return;
+  if (k <= 0) {
+    if (beta == 0) clear(m, n, c, stride_c);
+    return;
+  }
+#if defined(__APPLE__)
+  cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans,
+              transpose_b ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k, 1, a,
+              (int)stride_a, b, (int)stride_b, beta, c, (int)stride_c);
+#else
+  ck_product product = {
+      .m = m, .n = n, .k = k, .a = a, .stride_a = stride_a, .transpose_a = transpose_a, .b = b,
+      .stride_b = stride_b, .transpose_b = transpose_b, .accumulate = beta != 0, .c = c,
+      .stride_c = stride_c};
+  ck_multiply_blocks(&product);
+#endif
+}

@@ -1,0 +1,13 @@
+#include <time.h>
+
+#include "codes.h"
+#include "scratch.h"
+#include "table.h"
+#define LANES 4
+#include "simd/all.h"
+
+#if defined(__aarch64__)
+const ck_table ck_table_baseline = CK_TABLE("neon");
+#else
+const ck_table ck_table_baseline = CK_TABLE("baseline");
+#endif

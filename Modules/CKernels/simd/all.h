@@ -1,0 +1,21 @@
+// Every kernel of one instruction set, in order of dependence, and the table that names them.
+#pragma clang fp contract(fast)
+#include "vector.h"
+
+#include "map.h"
+#include "reduce.h"
+#include "rows.h"
+#include "convert.h"
+#include "quantize.h"
+#include "expand.h"
+#include "dot.h"
+#include "tile.h"
+#include "pack.h"
+#include "probe.h"
+
+#define CK_ENTRY(result, name, parameters, arguments) .name = kernel_##name,
+#define CK_TABLE(isa)                                                                         \
+  {.name = isa, .tile_rows = TILE_ROWS, .tile_columns = TILE_COLUMNS, .lanes = LANES,         \
+   .tile = tile, .pack_rows = pack_rows, .pack_transposed_rows = pack_transposed_rows,        \
+   .pack_columns = pack_columns, .pack_transposed_columns = pack_transposed_columns,          \
+   .dots = dots, .row_dots = row_dots, .expand_row = kernel_expand_row, CK_DISPATCHED(CK_ENTRY)}

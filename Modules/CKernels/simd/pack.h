@@ -1,0 +1,110 @@
+// Copies operands into the order in which the tile reads them.
+//
+// A panel holds `width` rows (of A) or columns (of B) with k as the outer index: element (i, p) at
+// p·width + i. Panels of B are always TILE_COLUMNS wide, padded with zeros; panels of A are as wide
+// as their row count. Rows that run along k are transposed in registers, LANES × LANES at a time.
+
+/// Writes `v` to p[0 ..< count] and, where `end` leaves room, beyond: what spills is written again
+/// later. A full store is several times cheaper than a part.
+INLINE void store_spilling(float *p, vf v, ptrdiff_t count, const float *end) {
+  if (p + LANES <= end) {
+    store(p, v);
+  } else {
+    store_part(p, v, count);
+  }
+}
+
+/// Up to LANES rows along k, to out[p·step + row]. Writes zeros to lanes beyond `rows` when `pad`.
+INLINE void transpose_rows(const float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t k,
+                           float *out, ptrdiff_t step, bool pad, const float *end) {
+  for (ptrdiff_t p = 0; p < k; p += LANES) {
+    ptrdiff_t count = k - p < LANES ? k - p : LANES;
+    vf r[LANES];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < LANES; i++) {
+      const float *row = x + i * stride + p;
+      r[i] = i >= rows ? (vf)0 : count == LANES ? load(row) : load_part(row, count);
+    }
+    transpose(r);
+    float *to = out + p * step;
+    if (count == LANES && (pad || rows == LANES)) {
+#pragma clang loop unroll(full)
+      for (int i = 0; i < LANES; i++) store(to + i * step, r[i]);
+      continue;
+    }
+#pragma clang loop unroll(full)
+    for (int i = 0; i < LANES; i++) {
+      if (i >= count) break;
+      if (pad) {
+        store(to + i * step, r[i]);
+      } else {
+        store_spilling(to + i * step, r[i], rows, end);
+      }
+    }
+  }
+}
+
+/// Rows of A [rows × k], row-major, into panels of `width` rows.
+static void pack_rows(const float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t k,
+                      ptrdiff_t width, float *out) {
+  for (ptrdiff_t row = 0; row < rows; row += width) {
+    ptrdiff_t height = rows - row < width ? rows - row : width;
+    float *panel = out + row * k;
+    for (ptrdiff_t i = 0; i < height; i += LANES) {
+      ptrdiff_t count = height - i < LANES ? height - i : LANES;
+      // A spill past the last of several groups of lanes would destroy the first.
+      const float *end = height <= LANES ? panel + height * k : panel;
+      transpose_rows(x + (row + i) * stride, stride, count, k, panel + i, height, false, end);
+    }
+  }
+}
+
+/// Columns of A given as rows of Aᵀ [k × rows], into panels of `width` rows.
+static void pack_transposed_rows(const float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t k,
+                                 ptrdiff_t width, float *out) {
+  for (ptrdiff_t row = 0; row < rows; row += width) {
+    ptrdiff_t height = rows - row < width ? rows - row : width;
+    float *to = out + row * k;
+    for (ptrdiff_t p = 0; p < k; p++, to += height) {
+      const float *from = x + p * stride + row;
+      ptrdiff_t i = 0;
+      for (; i + LANES <= height; i += LANES) store(to + i, load(from + i));
+      if (i < height) store_part(to + i, load_part(from + i, height - i), height - i);
+    }
+  }
+}
+
+/// B [k × columns], row-major, into panels of TILE_COLUMNS.
+static void pack_columns(const float *x, ptrdiff_t stride, ptrdiff_t columns, ptrdiff_t k,
+                         float *out) {
+  for (ptrdiff_t column = 0; column < columns; column += TILE_COLUMNS) {
+    ptrdiff_t count = columns - column;
+    const float *from = x + column;
+    float *to = out + column * k;
+    if (count >= TILE_COLUMNS) {
+      for (ptrdiff_t p = 0; p < k; p++, from += stride, to += TILE_COLUMNS) {
+        store(to, load(from));
+        store(to + LANES, load(from + LANES));
+      }
+      continue;
+    }
+    ptrdiff_t low = count < LANES ? count : LANES, high = count - low;
+    for (ptrdiff_t p = 0; p < k; p++, from += stride, to += TILE_COLUMNS) {
+      store(to, low == LANES ? load(from) : load_part(from, low));
+      store(to + LANES, high > 0 ? load_part(from + LANES, high) : (vf)0);
+    }
+  }
+}
+
+/// B given as rows of Bᵀ [columns × k], into panels of TILE_COLUMNS.
+static void pack_transposed_columns(const float *x, ptrdiff_t stride, ptrdiff_t columns,
+                                    ptrdiff_t k, float *out) {
+  for (ptrdiff_t column = 0; column < columns; column += TILE_COLUMNS) {
+    for (ptrdiff_t i = 0; i < TILE_COLUMNS; i += LANES) {
+      ptrdiff_t left = columns - column - i;
+      ptrdiff_t count = left < 0 ? 0 : left < LANES ? left : LANES;
+      const float *from = count > 0 ? x + (column + i) * stride : x;
+      transpose_rows(from, stride, count, k, out + column * k + i, TILE_COLUMNS, true, NULL);
+    }
+  }
+}

@@ -1,0 +1,93 @@
+// The inner tile of every matrix product: C[rows × columns] += A · B in registers.
+//
+// One accumulator row is two vectors wide; TILE_ROWS rows fill the register file (AVX-512: 14 × 32
+// in 28 of 32 registers; AVX2 and SSE2: 6 × 2 vectors in 12 of 16; NEON: 12 × 8 in 24 of 32). Each
+// step of k loads two vectors of B and broadcasts one float of A per row. There is one copy of the
+// loop per row count and per width (one or two vectors), so that the last rows of a matrix cost
+// what they compute. B must be readable for whole vectors; only C is cut at `columns`.
+//
+// A comes in two forms: packed (element (i, p) at a[p·rows + i]) or in place, in rows of
+// TILE_DIRECT_STRIDE floats (the probabilities of attention). B is read in place with any row
+// stride; a packed panel has stride TILE_COLUMNS. Each element of C is one chain of
+// multiply-adds in the order of k, whatever the tile: how a product is split never shows.
+#if LANES == 16
+#define TILE_ROWS 14
+#elif LANES == 4 && defined(__aarch64__)
+#define TILE_ROWS 12
+#else
+#define TILE_ROWS 6
+#endif
+#define TILE_COLUMNS (2 * LANES)
+
+INLINE void finish(vf value, const ck_tile *t, ptrdiff_t row, ptrdiff_t column) {
+  float *c = t->c + row * t->c_stride + column;
+  ptrdiff_t count = t->columns - column;
+  if (count >= LANES) {
+    if (t->mode == TILE_ADD) value += load(c);
+    if (t->mode == TILE_BIAS) value += load(t->bias + column);
+    store(c, value);
+  } else if (count > 0) {
+    if (t->mode == TILE_ADD) value += load_part(c, count);
+    if (t->mode == TILE_BIAS) value += load_part(t->bias + column, count);
+    store_part(c, value, count);
+  }
+}
+
+INLINE void multiply_tile(const ck_tile *t, int rows, int vectors, ptrdiff_t row_step,
+                     ptrdiff_t k_step) {
+  vf sum[TILE_ROWS][2];
+  const float *a = t->a, *b = t->b;
+  ptrdiff_t b_stride = t->b_stride;
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++) {
+    sum[i][0] = sum[i][1] = 0;
+    for (int v = 0; v < vectors; v++) {
+      __builtin_prefetch(t->c + i * t->c_stride + v * LANES, 0, 2);
+    }
+  }
+#pragma clang loop unroll_count(4)
+  for (ptrdiff_t p = 0; p < t->k; p++, a += k_step, b += b_stride) {
+    vf first = load(b), second = vectors == 2 ? load(b + LANES) : first;
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++) {
+      vf left = a[i * row_step];
+      sum[i][0] += left * first;
+      if (vectors == 2) sum[i][1] += left * second;
+    }
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++) {
+    finish(sum[i][0], t, i, 0);
+    if (vectors == 2) finish(sum[i][1], t, i, LANES);
+  }
+}
+
+#define TILE(R)                                                                                 \
+  static void tile_##R##_1(const ck_tile *t) { multiply_tile(t, R, 1, 1, R); }                       \
+  static void tile_##R##_2(const ck_tile *t) { multiply_tile(t, R, 2, 1, R); }                       \
+  static void direct_##R##_1(const ck_tile *t) { multiply_tile(t, R, 1, TILE_DIRECT_STRIDE, 1); }    \
+  static void direct_##R##_2(const ck_tile *t) { multiply_tile(t, R, 2, TILE_DIRECT_STRIDE, 1); }
+TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
+#if TILE_ROWS > 6
+TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
+#endif
+#if TILE_ROWS > 12
+TILE(13) TILE(14)
+#endif
+#undef TILE
+
+static void tile(const ck_tile *t) {
+  typedef void (*function)(const ck_tile *);
+#define ENTRY(R) {{tile_##R##_1, tile_##R##_2}, {direct_##R##_1, direct_##R##_2}},
+  static const function functions[TILE_ROWS][2][2] = {
+      ENTRY(1) ENTRY(2) ENTRY(3) ENTRY(4) ENTRY(5) ENTRY(6)
+#if TILE_ROWS > 6
+      ENTRY(7) ENTRY(8) ENTRY(9) ENTRY(10) ENTRY(11) ENTRY(12)
+#endif
+#if TILE_ROWS > 12
+      ENTRY(13) ENTRY(14)
+#endif
+  };
+#undef ENTRY
+  functions[t->rows - 1][t->direct][t->columns > LANES](t);
+}

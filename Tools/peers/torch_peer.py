@@ -1,0 +1,174 @@
+"""The benchmark's reference: torch, and OpenBLAS through numpy, as a process that takes orders.
+
+apus-bench starts it as `python torch_peer.py THREADS` and speaks one JSON object a line on
+standard input and output:
+
+    {"do": "hello"}                               -> {"variants": {"torch": "torch 2.x", ...}}
+    {"do": "load", "case": {"kind": "gemm", ...}} -> {"estimates": {"torch": seconds, ...}}
+    {"do": "run", "variant": "torch", "repeats": 5, "inner": 10, "warm": true}
+                                                  -> {"seconds": [5 numbers]}
+    {"do": "tell", "name": "logits", ...}         -> facts about a model, see torch_llama.py
+
+A fault is answered with {"error": "..."}. Between orders the process sleeps in a read.
+"""
+import json
+import os
+import sys
+import time
+
+THREADS = int(sys.argv[1])
+# Both must be set before the libraries are loaded: they read them once.
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(THREADS)
+
+import numpy
+import torch
+import torch.nn.functional as F
+
+try:
+    import tokenizers  # Only the tokenizer's speed is compared with it: it may be missing.
+except ImportError:
+    tokenizers = None
+
+# One thread is timed by the processor time of the process, which other users of the machine do not
+# disturb; the other side does the same.
+CLOCK = time.process_time if THREADS == 1 else time.perf_counter
+
+
+def gemm(m, n, k, transpose_a=False, transpose_b=False):
+    a = torch.randn(k, m).t() if transpose_a else torch.randn(m, k)
+    b = torch.randn(n, k).t() if transpose_b else torch.randn(k, n)
+    c = torch.empty(m, n)
+    x, y, z = a.numpy(), b.numpy(), c.numpy()
+    return {"torch": lambda: torch.mm(a, b, out=c), "openblas": lambda: numpy.matmul(x, y, out=z)}
+
+
+def linear(rows, inputs, outputs):
+    x, w, y = torch.randn(rows, inputs), torch.randn(outputs, inputs), torch.empty(rows, outputs)
+    # numpy hands a product with a vector to sgemv, one with a 1-row matrix to the slower sgemm.
+    wn = w.numpy()
+    xn, yn = (x[0].numpy(), y[0].numpy()) if rows == 1 else (x.numpy(), y.numpy())
+    if rows == 1:
+        openblas = lambda: numpy.matmul(wn, xn, out=yn)
+    else:
+        openblas = lambda: numpy.matmul(xn, wn.T, out=yn)
+    return {"torch": lambda: F.linear(x, w), "openblas": openblas}
+
+
+def vector(name, count):
+    # Where torch can write into a given output it does: that is its fastest way.
+    a, b, out = torch.rand(count) * 4 - 2, torch.rand(count), torch.empty(count)
+    silu = torch.ops.aten.silu.out
+    calls = {
+        "add": lambda: torch.add(a, b, out=out),
+        "sum": lambda: a.sum().item(),
+        "exp": lambda: torch.exp(a, out=out),
+        "silu": lambda: silu(a, out=out),
+        "silu_multiply": lambda: torch.mul(silu(a, out=out), b, out=out),
+    }
+    return {"torch": calls[name]}
+
+
+def rows(name, count, width):
+    x, out = torch.rand(count, width) * 4 - 2, torch.empty(count, width)
+    w, b = torch.rand(width), torch.rand(width)
+    calls = {
+        "softmax": lambda: torch.softmax(x, -1, out=out),
+        "rms_norm": lambda: F.rms_norm(x, (width,), w, 1e-5),
+        "layer_norm": lambda: F.layer_norm(x, (width,), w, b, 1e-5),
+    }
+    return {"torch": calls[name]}
+
+
+def small(name):
+    a, b = torch.randn(8, 8), torch.randn(8, 8)
+    calls = {
+        "add": lambda: a + b,
+        "matmul": lambda: a @ b,
+        "reshape": lambda: a.view(64),
+        "slice": lambda: a[2:6],
+    }
+    return {"torch": calls[name]}
+
+
+def llama(name, **arguments):
+    import torch_llama
+    return {"torch": torch_llama.case(name, **arguments)}
+
+
+def tokenizer(folder, file):
+    return {"tokenizers": tokenizing(folder, file)} if tokenizers else {}
+
+
+def tokenizing(folder, file):
+    encoder = tokenizers.Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
+    text = open(file, encoding="utf-8", newline="").read()
+    return lambda: encoder.encode(text)
+
+
+KINDS = {"gemm": gemm, "linear": linear, "vector": vector, "rows": rows, "small": small,
+         "llama": llama,
+         "tokenizer": tokenizer}
+calls = {}
+
+
+def timed(call, inner):
+    start = CLOCK()
+    for _ in range(inner):
+        call()
+    return (CLOCK() - start) / inner
+
+
+def hello():
+    blas = numpy.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    variants = {"torch": f"torch {torch.__version__.split('+')[0]}"}
+    if "openblas" in blas["name"].lower():
+        variants["openblas"] = f"OpenBLAS {blas['version']}"
+    if tokenizers:
+        variants["tokenizers"] = f"tokenizers {tokenizers.__version__}"
+    return {"variants": variants, "capability": torch.backends.cpu.get_cpu_capability()}
+
+
+def load(case):
+    calls.clear()
+    known = hello()["variants"]
+    made = KINDS[case.pop("kind")](**case)
+    calls.update((name, call) for name, call in made.items() if name in known)
+    for call in calls.values():
+        call()
+    return {"estimates": {name: timed(call, 1) for name, call in calls.items()}}
+
+
+def run(variant, repeats, inner, warm):
+    call = calls[variant]
+    if warm:
+        call()
+    return {"seconds": [timed(call, inner) for _ in range(repeats)]}
+
+
+def tell(name, **arguments):
+    if name == "tokens":
+        return {"ids": tokenizing(**arguments)().ids if tokenizers else None}
+    import torch_llama
+    return torch_llama.tell(name, **arguments)
+
+
+ORDERS = {"hello": hello, "load": load, "run": run, "tell": tell}
+
+
+def main():
+    torch.set_num_threads(THREADS)
+    torch.manual_seed(0)
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # Whatever a library prints must not get among the answers.
+    with torch.inference_mode():
+        for line in sys.stdin:
+            order = json.loads(line)
+            try:
+                answer = ORDERS[order.pop("do")](**order)
+            except Exception as fault:
+                answer = {"error": f"{type(fault).__name__}: {fault}"}
+            print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
