@@ -37,10 +37,17 @@ extension String {
   /// The text on one line: names out of files must not move a terminal's cursor.
   ///
   /// Controls and direction marks are written as `\u{1B}`.
-  public var printable: String {
-    guard unicodeScalars.contains(where: \.isUnprintable) else { return self }
+  public var printable: String { escaping { $0.isUnprintable } }
+
+  /// The text with its line feeds and tabs, and every other control written as `\u{1B}`.
+  public var printableLines: String {
+    escaping { $0.isUnprintable && $0 != "\n" && $0 != "\t" }
+  }
+
+  private func escaping(_ isEscaped: (Unicode.Scalar) -> Bool) -> String {
+    guard unicodeScalars.contains(where: isEscaped) else { return self }
     return unicodeScalars.reduce(into: "") { text, scalar in
-      if scalar.isUnprintable {
+      if isEscaped(scalar) {
         text += "\\u{\(String(scalar.value, radix: 16, uppercase: true))}"
       } else {
         text.unicodeScalars.append(scalar)

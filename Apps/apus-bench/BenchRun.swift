@@ -16,7 +16,9 @@ final class BenchRun {
   private var limits: MachineLimits
   private var suite = ""
 
-  /// Seconds between two turns. The workers of torch and OpenBLAS spin for a while after a call;
+  /// Seconds between two turns.
+  ///
+  /// The workers of torch and OpenBLAS spin for a while after a call;
   /// they must sleep before the other side is measured.
   private static let settling = 0.03
 
@@ -54,7 +56,8 @@ final class BenchRun {
       "\nmultiply-add peak \(significant(limits.peakPerThread / 1e9)) GFLOP/s a thread, "
         + "\(significant(limits.peak / 1e9)) together; "
         + "read \(significant(limits.readBandwidth / 1e9)) GB/s; "
-        + "load \(significant(limits.load))")
+        + "load \(significant(limits.load))"
+    )
     report.startTable("\(suite): \(title)")
   }
 
@@ -70,13 +73,19 @@ final class BenchRun {
       if effort.warmsUp(estimate: estimate) { item.call() }
       ours.add(
         watch.seconds(
-          repeats: effort.repeats(estimate: estimate), inner: effort.inner(estimate: estimate),
-          item.call))
+          repeats: effort.repeats(estimate: estimate),
+          inner: effort.inner(estimate: estimate),
+          item.call
+        )
+      )
       for (variant, estimate) in others.sorted(by: { $0.key < $1.key }) {
         settle()
         let seconds = try peer?.run(
-          variant, repeats: effort.repeats(estimate: estimate),
-          inner: effort.inner(estimate: estimate), warm: effort.warmsUp(estimate: estimate))
+          variant,
+          repeats: effort.repeats(estimate: estimate),
+          inner: effort.inner(estimate: estimate),
+          warm: effort.warmsUp(estimate: estimate)
+        )
         theirs[variant, default: Samples()].add(seconds ?? [])
       }
     }
@@ -93,14 +102,21 @@ final class BenchRun {
     let metric = item.metric
     func value(_ samples: Samples) -> ReportRow.Value {
       ReportRow.Value(
-        median: metric.value(seconds: samples.median), best: metric.value(seconds: samples.best))
+        median: metric.value(seconds: samples.median),
+        best: metric.value(seconds: samples.best)
+      )
     }
     let better = theirs.min { $0.value.median < $1.value.median }
     add(
       ReportRow(
-        name: item.name, unit: metric.unit, isHigherBetter: metric.isHigherBetter, ours: value(ours),
+        name: item.name,
+        unit: metric.unit,
+        isHigherBetter: metric.isHigherBetter,
+        ours: value(ours),
         reference: better.map { (peer?.variants[$0.key] ?? $0.key, value($0.value)) },
-        share: share(item.bound, seconds: ours.best)))
+        share: share(item.bound, seconds: ours.best)
+      )
+    )
   }
 
   /// The part of the machine's limit that a call of so many seconds reaches.

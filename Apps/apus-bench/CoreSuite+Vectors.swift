@@ -12,13 +12,18 @@ extension CoreSuite {
     for (count, name) in Self.vectorSizes {
       run.startGroup("vectors of \(name)")
       let (a, b) = (random([count]), random([count]))
-      func measure(_ name: String, _ key: String, arrays: Int, _ call: @escaping () -> Void) throws {
+      func measure(_ name: String, _ key: String, arrays: Int, _ call: @escaping () -> Void) throws
+      {
         let bytes = Double(4 * arrays * count)
         try run.measure(
           BenchCase(
-            name: name, metric: .bytes(bytes), bound: count > 1 << 20 ? .memory(bytes) : .unknown,
+            name: name,
+            metric: .bytes(bytes),
+            bound: count > 1 << 20 ? .memory(bytes) : .unknown,
             peer: ["kind": "vector", "name": .string(key), "count": .integer(Int64(count))],
-            call: call))
+            call: call
+          )
+        )
       }
       try measure("add", "add", arrays: 3) { keep(a + b) }
       try measure("sum", "sum", arrays: 1) { keep(a.sum()) }
@@ -32,19 +37,24 @@ extension CoreSuite {
     for (count, name) in Self.vectorSizes {
       run.startGroup("rows, \(name) elements")
       func measure(
-        _ name: String, _ key: String, width: Int, _ call: @escaping (Tensor<Float>) -> Void
+        _ name: String,
+        _ key: String,
+        width: Int,
+        _ call: @escaping (Tensor<Float>) -> Void
       ) throws {
         let rows = count / width
         let x = random([rows, width])
         try run.measure(
           BenchCase(
-            name: "\(name), rows of \(width)", metric: .bytes(Double(8 * count)),
+            name: "\(name), rows of \(width)",
+            metric: .bytes(Double(8 * count)),
             bound: count > 1 << 20 ? .memory(Double(8 * count)) : .unknown,
             peer: [
               "kind": "rows", "name": .string(key), "count": .integer(Int64(rows)),
               "width": .integer(Int64(width)),
             ]
-          ) { call(x) })
+          ) { call(x) }
+        )
       }
       let (weight, bias) = (random([512]), random([512]))
       try measure("softmax", "softmax", width: 1024) { keep($0.softmax()) }
@@ -59,7 +69,9 @@ extension CoreSuite {
 
   /// The kernel as the tensor operations call theirs: about 16 Ki elements a part.
   private func layerNormalized(
-    _ x: Tensor<Float>, weight: Tensor<Float>, bias: Tensor<Float>
+    _ x: Tensor<Float>,
+    weight: Tensor<Float>,
+    bias: Tensor<Float>
   ) -> Tensor<Float> {
     let width = x.shape[-1]
     return x.withUnsafeElements { source in
@@ -70,8 +82,14 @@ extension CoreSuite {
             WorkPool.forEachRange(count: x.shape[0], grain: (1 << 14) / width) { range in
               let start = range.lowerBound * width
               ck_layer_norm_rows(
-                range.count, width, from + start, weight.baseAddress, bias.baseAddress, 1e-5,
-                to + start)
+                range.count,
+                width,
+                from + start,
+                weight.baseAddress,
+                bias.baseAddress,
+                1e-5,
+                to + start
+              )
             }
           }
         }
@@ -90,8 +108,12 @@ extension CoreSuite {
     func measure(_ name: String, _ call: @escaping () -> Void) throws {
       try run.measure(
         BenchCase(
-          name: name, metric: .microseconds, peer: ["kind": "small", "name": .string(name)],
-          call: call))
+          name: name,
+          metric: .microseconds,
+          peer: ["kind": "small", "name": .string(name)],
+          call: call
+        )
+      )
     }
     try measure("add") { keep(a + b) }
     try measure("matmul") { keep(a.matmul(b)) }

@@ -4,7 +4,8 @@ import Tensor
 extension Suite {
   /// The tensor operations that everything else is made of.
   static let core = Suite(
-    name: "core", summary: "matrix products, vector and row operations, the cost of a call"
+    name: "core",
+    summary: "matrix products, vector and row operations, the cost of a call"
   ) { run in
     try CoreSuite(run: run).measure()
   }
@@ -64,7 +65,9 @@ extension CoreSuite {
       let operations = 2 * Double(m * n * k)
       try run.measure(
         BenchCase(
-          name: product.name, metric: .flops(operations), bound: .arithmetic(operations),
+          name: product.name,
+          metric: .flops(operations),
+          bound: .arithmetic(operations),
           peer: [
             "kind": "gemm", "m": .integer(Int64(m)), "n": .integer(Int64(n)),
             "k": .integer(Int64(k)), "transpose_a": .bool(product.transposesA),
@@ -73,8 +76,13 @@ extension CoreSuite {
         ) {
           keep(
             a.matmul(
-              b, transposingSelf: product.transposesA, transposingOther: product.transposesB))
-        })
+              b,
+              transposingSelf: product.transposesA,
+              transposingOther: product.transposesB
+            )
+          )
+        }
+      )
     }
   }
 
@@ -102,7 +110,8 @@ extension CoreSuite {
               "kind": "linear", "rows": .integer(Int64(rows)), "inputs": .integer(Int64(inputs)),
               "outputs": .integer(Int64(outputs)),
             ]
-          ) { keep(weight.product(with: x)) })
+          ) { keep(weight.product(with: x)) }
+        )
       }
     }
   }

@@ -36,8 +36,11 @@ extension InferenceSuite {
     // Later rounds find memory that the first has left behind.
     let (mine, other) = (ours.prefix(1), theirs.prefix(1))
     add(
-      "memory after first logits", "MB", mine.compactMap(\.resident),
-      other.compactMap(\.resident))
+      "memory after first logits",
+      "MB",
+      mine.compactMap(\.resident),
+      other.compactMap(\.resident)
+    )
     add("of it not a file's", "MB", mine.compactMap(\.anonymous), other.compactMap(\.anonymous))
   }
 
@@ -51,8 +54,13 @@ extension InferenceSuite {
     let peerName = run.peer?.variants["torch"] ?? "torch"
     run.add(
       ReportRow(
-        name: name, unit: unit, isHigherBetter: false, ours: value(ours),
-        reference: theirs.isEmpty ? nil : (peerName, value(theirs))))
+        name: name,
+        unit: unit,
+        isHigherBetter: false,
+        ours: value(ours),
+        reference: theirs.isEmpty ? nil : (peerName, value(theirs))
+      )
+    )
   }
 
   private func loadHere() throws -> Load {
@@ -70,8 +78,11 @@ extension InferenceSuite {
         return Double(after[keyPath: part] - before[keyPath: part]) / 1e6
       }
       return Load(
-        load: loaded, firstLogits: answered, resident: growth(\.resident),
-        anonymous: growth(\.anonymous))
+        load: loaded,
+        firstLogits: answered,
+        resident: growth(\.resident),
+        anonymous: growth(\.anonymous)
+      )
     }
   }
 
@@ -86,9 +97,11 @@ extension InferenceSuite {
       return value
     }
     return Load(
-      load: try number("load"), firstLogits: try number("first"),
+      load: try number("load"),
+      firstLogits: try number("first"),
       resident: answer["resident"]?.doubleValue.map { $0 / 1e6 },
-      anonymous: answer["anonymous"]?.doubleValue.map { $0 / 1e6 })
+      anonymous: answer["anonymous"]?.doubleValue.map { $0 / 1e6 }
+    )
   }
 
   /// Reads the files once, so that no side pays for the disk.

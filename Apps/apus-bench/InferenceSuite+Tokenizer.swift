@@ -27,7 +27,8 @@ extension InferenceSuite {
   func measureTokenizer(_ tokenizer: Tokenizer, text: String) throws {
     run.startGroup("tokenizer")
     let file = FileManager.default.temporaryDirectory.appending(
-      path: "apus-bench-\(ProcessInfo.processInfo.processIdentifier).txt")
+      path: "apus-bench-\(ProcessInfo.processInfo.processIdentifier).txt"
+    )
     try text.write(to: file, atomically: true, encoding: .utf8)
     defer { try? FileManager.default.removeItem(at: file) }
     let order: JSONObject = ["folder": .string(folder.path), "file": .string(file.path)]
@@ -36,9 +37,11 @@ extension InferenceSuite {
     peer["kind"] = "tokenizer"
     try run.measure(
       BenchCase(
-        name: "tokenize \(text.utf8.count / 1000) kB", metric: .text(Double(text.utf8.count)),
+        name: "tokenize \(text.utf8.count / 1000) kB",
+        metric: .text(Double(text.utf8.count)),
         peer: peer
-      ) { keep(tokenizer.encode(text)) })
+      ) { keep(tokenizer.encode(text)) }
+    )
   }
 
   /// Both sides must find the same tokens before their times mean anything.
@@ -52,7 +55,8 @@ extension InferenceSuite {
     guard ours == theirs else {
       let place = zip(ours, theirs).prefix { $0 == $1 }.count
       throw BenchError.disagreement(
-        "\(ours.count) tokens, the peer's are \(theirs.count); they differ from \(place) on")
+        "\(ours.count) tokens, the peer's are \(theirs.count); they differ from \(place) on"
+      )
     }
   }
 }

@@ -7,7 +7,8 @@ import Transformer
 extension Suite {
   /// A LLaMA-family model with float32 weights.
   static let inference = Suite(
-    name: "inference", summary: "a language model in float32: load, prefill, decode, tokenizer"
+    name: "inference",
+    summary: "a language model in float32: load, prefill, decode, tokenizer"
   ) { run in
     let folder = try ModelFolder.float32(of: run.modelPath, say: run.report.say)
     try InferenceSuite(run: run, folder: folder).measure()
@@ -45,9 +46,12 @@ extension InferenceSuite {
     let operations = 2 * weights * Double(prompt.count)
     try run.measure(
       BenchCase(
-        name: "prefill, \(prompt.count) tokens", metric: .tokens(Double(prompt.count)),
-        bound: .arithmetic(operations), peer: peerCase("prefill", prompt)
-      ) { keep(model.nextTokenLogits(prompt, cache: model.makeCache())) })
+        name: "prefill, \(prompt.count) tokens",
+        metric: .tokens(Double(prompt.count)),
+        bound: .arithmetic(operations),
+        peer: peerCase("prefill", prompt)
+      ) { keep(model.nextTokenLogits(prompt, cache: model.makeCache())) }
+    )
 
     let start = Array(prompt.prefix(Self.shortPrompt))
     let cache = model.makeCache()
@@ -58,8 +62,10 @@ extension InferenceSuite {
     peer["count"] = .integer(Int64(count))
     try run.measure(
       BenchCase(
-        name: "decode, \(count) tokens", metric: .tokens(Double(count)),
-        bound: .memory(4 * (weights + head) * Double(count)), peer: peer
+        name: "decode, \(count) tokens",
+        metric: .tokens(Double(count)),
+        bound: .memory(4 * (weights + head) * Double(count)),
+        peer: peer
       ) {
         cache.truncate(to: start.count)
         var logits = first
@@ -67,7 +73,8 @@ extension InferenceSuite {
           logits = model.nextTokenLogits([logits.argmax().item], cache: cache)
         }
         keep(logits)
-      })
+      }
+    )
   }
 
   /// The weights of the linear layers inside the blocks: each is used once for each token.
@@ -101,19 +108,25 @@ extension InferenceSuite {
     let worst = max(long, short)
     guard worst <= Self.tolerance else {
       throw BenchError.disagreement(
-        "logits differ by up to \(worst), more than \(Self.tolerance)")
+        "logits differ by up to \(worst), more than \(Self.tolerance)"
+      )
     }
     run.report.say(
       "logits agree with the peer's: they differ by at most \(worst), after \(prompt.count) tokens "
-        + "at once and after each of 16 single ones")
+        + "at once and after each of 16 single ones"
+    )
   }
 
   /// The largest difference of any logit after `prompt` and after each of `steps`.
   private func difference(
-    _ model: DecoderModel, _ peer: Peer, prompt: [Int32], steps: [Int32]
+    _ model: DecoderModel,
+    _ peer: Peer,
+    prompt: [Int32],
+    steps: [Int32]
   ) throws -> Float {
     let file = FileManager.default.temporaryDirectory.appending(
-      path: "apus-bench-\(ProcessInfo.processInfo.processIdentifier).logits")
+      path: "apus-bench-\(ProcessInfo.processInfo.processIdentifier).logits"
+    )
     defer { try? FileManager.default.removeItem(at: file) }
     _ = try peer.ask([
       "do": "tell", "name": "logits", "folder": .string(folder.path), "tokens": json(prompt),

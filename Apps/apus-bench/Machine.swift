@@ -24,7 +24,8 @@ struct MachineLimits {
         peakPerThread: single,
         peak: threads == 1 ? single : single * Self.speedup(threads: threads),
         readBandwidth: bandwidth(),
-        load: loadAverage())
+        load: loadAverage()
+      )
     }
 
     /// How much faster the threads finish a pile of probes together than one does alone.

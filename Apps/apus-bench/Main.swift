@@ -9,7 +9,8 @@ struct BenchCommand: ParsableCommand {
     commandName: "apus-bench",
     abstract: "Measures Apus, and torch beside it in the same run.",
     discussion: "Suites:\n"
-      + Suite.all.map { "  \($0.name): \($0.summary)" }.joined(separator: "\n"))
+      + Suite.all.map { "  \($0.name): \($0.summary)" }.joined(separator: "\n")
+  )
 
   @Argument(help: "The suite to run, or 'all'.")
   var suite: String
@@ -25,7 +26,10 @@ struct BenchCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A Python that has torch, numpy and safetensors, or 'none'.", valueName: "python"))
+      "A Python that has torch, numpy and safetensors, or 'none'.",
+      valueName: "python"
+    )
+  )
   var peer: String?
 
   @Flag(help: "Fewer and shorter repeats: shows that everything runs, not how fast.")
@@ -47,7 +51,8 @@ struct BenchCommand: ParsableCommand {
       modelPath: model,
       peer: Peer.find(python: peer, threads: WorkPool.threadCount),
       report: Report(jsonPath: json),
-      effort: quick ? .quick : .full)
+      effort: quick ? .quick : .full
+    )
     for suite in suites { try run.run(suite) }
     try run.report.finish()
   }

@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import Tensor
 import Transformer
 
 /// Makes sure that a model lies in a Hugging Face folder with float32 weights, which both sides read.
@@ -26,7 +27,11 @@ enum ModelFolder {
   /// Where the copy goes: a folder for each model and each of its versions.
   private static func copyFolder(of url: URL) throws -> URL {
     let caches = try FileManager.default.url(
-      for: .cachesDirectory, in: .userDomainMask, appropriateFor: nil, create: true)
+      for: .cachesDirectory,
+      in: .userDomainMask,
+      appropriateFor: nil,
+      create: true
+    )
     let attributes = try FileManager.default.attributesOfItem(atPath: url.path)
     let changed = (attributes[.modificationDate] as? Date ?? .distantPast).timeIntervalSince1970
     let name = url.deletingPathExtension().lastPathComponent
@@ -39,14 +44,22 @@ enum ModelFolder {
     var document = pretrained.configurationDocument
     document["torch_dtype"] = "float32"
     try AtomicFile.write(
-      JSONValue.object(document).serialized(pretty: true) + "\n", to: target.file("config.json"))
+      JSONValue.object(document).serialized(pretty: true) + "\n",
+      to: target.file("config.json")
+    )
     let names = pretrained.configuration.tensorNames
     let declarations = try names.map { name in
       SafetensorsDeclaration(
-        name: name, type: .float32, shape: try pretrained.catalog.floats(name).shape)
+        name: name,
+        type: .float32,
+        shape: try pretrained.catalog.floats(name).shape
+      )
     }
     let writer = try SafetensorsWriter(
-      path: target.file("model.safetensors"), tensors: declarations, metadata: ["format": "pt"])
+      path: target.file("model.safetensors"),
+      tensors: declarations,
+      metadata: ["format": "pt"]
+    )
     for name in names { try writer.write(pretrained.catalog.floats(name), named: name) }
     try writer.finish()
     try target.commit()

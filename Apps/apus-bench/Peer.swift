@@ -36,7 +36,9 @@ final class Peer {
   private init(python: String, threads: Int) throws {
     guard Self.runs([python, "-c", "import torch, numpy, safetensors"]) else {
       throw BenchError.peerUnusable(
-        python: python, reason: "it cannot import torch, numpy and safetensors")
+        python: python,
+        reason: "it cannot import torch, numpy and safetensors"
+      )
     }
     // A benchmark runs from the checkout that built it, where the scripts lie beside the sources.
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()

@@ -79,7 +79,10 @@ final class Report {
   }
 
   private func json(
-    _ row: ReportRow, suite: String, name: String, part: KeyPath<ReportRow.Value, Double>
+    _ row: ReportRow,
+    suite: String,
+    name: String,
+    part: KeyPath<ReportRow.Value, Double>
   ) -> String {
     let line: JSONObject = [
       "suite": .string(suite),

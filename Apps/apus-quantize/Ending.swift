@@ -21,12 +21,17 @@ struct Ending {
     }
     let code = ApusQuantize.exitCode(for: error)
     if code.isSuccess {
-      (message, exitError) = (nil, error)
+      self.init(message: nil, exitError: error)
     } else if code == .validationFailure {
       self.init(message: Self.usage(ApusQuantize.message(for: error)), code: code.rawValue)
     } else {
       self.init(message: ApusQuantize.message(for: error), code: code.rawValue)
     }
+  }
+
+  private init(message: String?, exitError: any Error) {
+    self.message = message
+    self.exitError = exitError
   }
 
   private init(message: String?, code: Int32) {

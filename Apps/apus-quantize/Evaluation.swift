@@ -27,7 +27,7 @@ struct Evaluation: Encodable {
   ) throws {
     let options = try file.perplexityOptions(arguments)
     let start = secondsOfUptime()
-    let tokens = file.tokens(of: text.text)
+    let tokens = try file.tokens(of: text.text)
     try Cancellation.check()
     let model = try file.makeModel()
     try Cancellation.check()

@@ -1,5 +1,5 @@
-import ArgumentParser
-import Transformer
+public import ArgumentParser
+public import Transformer
 
 extension PerplexityOptions.Weighting: ExpressibleByArgument {}
 
@@ -15,7 +15,8 @@ struct EvaluationArguments: ParsableArguments {
 
     static func help(for value: LeadingToken) -> ArgumentHelp? {
       switch value {
-      case .bos: "Put the model's first token in front of every window. (default: as it was trained)"
+      case .bos:
+        "Put the model's first token in front of every window. (default: as it was trained)"
       case .noBOS: "Put nothing in front of the windows."
       }
     }
@@ -69,21 +70,21 @@ struct EvaluationArguments: ParsableArguments {
     }
   }
 
-  /// The options for a model with that context, whose BOS is `token` and usual `isUsual`.
-  func options(
-    contextLength: Int,
-    beginToken token: Int32?,
-    isUsual: Bool
-  ) throws -> PerplexityOptions {
-    if leadingToken == .bos && token == nil {
-      throw ValidationError("--bos: the model has no token that begins a text; leave it out")
-    }
-    let wantsToken = leadingToken.map { $0 == .bos } ?? isUsual
+  /// The token that begins a text.
+  struct BeginToken {
+    var id: Int32
+    /// Whether the tokenizer adds it unasked.
+    var isUsual: Bool
+  }
+
+  /// The options for a model with that context and that first token.
+  func options(contextLength: Int, beginToken: BeginToken?) -> PerplexityOptions {
+    let wantsToken = leadingToken.map { $0 == .bos } ?? beginToken?.isUsual ?? false
     return PerplexityOptions(
       window: window ?? min(Self.defaultWindow, contextLength),
       stride: stride,
       weighting: weighting,
-      leadingToken: wantsToken ? token : nil,
+      leadingToken: wantsToken ? beginToken?.id : nil,
       maximumWindows: maxWindows
     )
   }

@@ -87,7 +87,7 @@ struct GenerateCommand: ParsableCommand {
       options: GenerationOptions(
         maximumTokens: tokens,
         sampling: SamplingOptions(temperature: temperature, topK: topK, topP: topP, seed: seed),
-        stopTokens: file.stopTokens
+        stopTokens: file.pretrained.stopTokens
       ),
       show: output.json ? nil : Self.show
     )

@@ -32,37 +32,23 @@ struct Generation: Encodable {
     options: GenerationOptions,
     show: ((String) throws -> Void)?
   ) throws {
-    model = file.path
-    self.prompt = prompt
-    self.options = options
     let ids = try file.promptTokens(prompt, encoding: encoding)
-    promptTokens = ids.count
-    (text, tokens) = ("", [])
     let model = try file.makeModel()
     try Cancellation.check()
-    var decoder = file.makeStreamDecoder()
-    let start = secondsOfUptime()
-    var first: Double?
-    var stream = model.generate(after: ids, options: options)
-    func take(_ piece: String) throws {
-      text += piece
-      if !piece.isEmpty { try show?(piece) }
-    }
-    while let token = stream.next() {
-      first = first ?? secondsOfUptime()
-      tokens.append(token)
-      try take(decoder.append(token))
-      if Cancellation.isRequested { break }
-    }
-    let end = secondsOfUptime()
-    try take(decoder.finish())
-    if !text.hasSuffix("\n") { try show?("\n") }
+    var writer = Writer(
+      decoder: try file.pretrained.requireTokenizer().makeStreamDecoder(),
+      show: show
+    )
+    finish = try writer.write(model.generate(after: ids, options: options))
     try Cancellation.check()
-    finish = stream.finish
-    promptSeconds = (first ?? end) - start
-    seconds = end - (first ?? end)
+    self.model = file.path
+    self.prompt = prompt
+    promptTokens = ids.count
+    (text, tokens) = (writer.text, writer.tokens)
+    (promptSeconds, seconds) = (writer.promptSeconds, writer.seconds)
     // The first token belongs to the prompt's time.
     tokensPerSecond = ReportNumber(Double(max(tokens.count - 1, 0)) / seconds)
+    self.options = options
   }
 
   /// The line that closes a run.
@@ -77,5 +63,40 @@ struct Generation: Encodable {
     return "\(tokens.count.counted("token")) in \(durationText(promptSeconds + seconds)), "
       + "\(tokensPerSecond.value.fixed(1)) tokens/s after a prompt of "
       + "\(promptTokens.counted("token")) (\(durationText(promptSeconds))); \(reason)"
+  }
+}
+
+/// Turns tokens into text as they come, and takes the time.
+private struct Writer {
+  var decoder: TokenStreamDecoder
+  let show: ((String) throws -> Void)?
+  var text = ""
+  var tokens: [Int32] = []
+  var promptSeconds = 0.0
+  var seconds = 0.0
+
+  init(decoder: TokenStreamDecoder, show: ((String) throws -> Void)?) {
+    self.decoder = decoder
+    self.show = show
+  }
+
+  /// Writes the whole stream, unless the user interrupts; returns why it ended.
+  mutating func write(_ tokens: TokenStream) throws -> TokenStream.Finish? {
+    let start = secondsOfUptime()
+    var tokens = tokens
+    while !Cancellation.isRequested, let token = tokens.next() {
+      if self.tokens.isEmpty { promptSeconds = secondsOfUptime() - start }
+      self.tokens.append(token)
+      try take(decoder.append(token))
+    }
+    seconds = secondsOfUptime() - start - promptSeconds
+    try take(decoder.finish())
+    if !text.hasSuffix("\n") { try show?("\n") }
+    return tokens.finish
+  }
+
+  private mutating func take(_ piece: String) throws {
+    text += piece
+    if !piece.isEmpty { try show?(piece) }
   }
 }

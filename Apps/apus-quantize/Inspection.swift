@@ -1,3 +1,4 @@
+import Quantization
 import Support
 import Transformer
 
@@ -11,13 +12,19 @@ struct Inspection: Encodable {
     var bytes: Int
   }
 
+  /// An id that ends a text.
+  struct StopToken: Encodable {
+    var id: Int32
+    var text: String?
+  }
+
   /// What is known of the tokenizer.
   struct TokenizerFacts: Encodable {
     var tokens: Int
     var specialTokens: Int
     var beginToken: String?
     var endToken: String?
-    var stopTokens: [Int32]
+    var stopTokens: [StopToken]
   }
 
   var path: String
@@ -28,7 +35,7 @@ struct Inspection: Encodable {
   var bytes: Int
   var bitsPerWeight: Double
   var configuration: DecoderConfiguration
-  var quantization: [String: String]?
+  var quantization: QuantizationConfiguration?
   var tokenizer: TokenizerFacts?
   var tensors: [Entry]
 }
@@ -43,10 +50,7 @@ extension Inspection {
       factsText(facts),
       "configuration\n" + factsText(configurationFacts, indent: 2),
       tokenizer.map { "tokenizer\n" + factsText(tokenizerFacts($0), indent: 2) },
-      quantization.map { facts in
-        let pairs = facts.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
-        return "quantization\n" + factsText(pairs, indent: 2)
-      },
+      quantization.map { "quantization\n" + factsText(quantizationFacts($0), indent: 2) },
       (listingTensors ? tensorTable : patternTable).text(width: width),
     ]
     return sections.compactMap { $0 }.joined(separator: "\n\n")
@@ -99,7 +103,14 @@ extension Inspection {
     [
       ("tokens", "\(facts.tokens.grouped), \(facts.specialTokens.grouped) special"),
       ("begins with", facts.beginToken ?? "nothing"), ("ends with", facts.endToken ?? "nothing"),
-      ("stops at", facts.stopTokens.map { "\($0)" }.joined(separator: ", ")),
+      ("stops at", facts.stopTokens.map { $0.text ?? "\($0.id)" }.joined(separator: ", ")),
+    ]
+  }
+
+  private func quantizationFacts(_ settings: QuantizationConfiguration) -> [(String, String)] {
+    [
+      ("method", settings.method.rawValue), ("linear layers", settings.scheme.text),
+      ("embedding", settings.embeddingScheme?.text ?? "in floating point"),
     ]
   }
 

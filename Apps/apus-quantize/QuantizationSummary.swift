@@ -1,5 +1,6 @@
 import Quantization
 import Support
+import Tensor
 
 /// What a `run` did: for people one table, for machines everything.
 struct QuantizationSummary: Encodable {
@@ -37,7 +38,7 @@ struct QuantizationSummary: Encodable {
 
   init(output: String, report: QuantizationReport, evaluations: [Evaluation]) {
     self.output = output
-    method = ModelFile.methodText(report.configuration)
+    method = report.configuration.text
     bitsPerWeight = report.bitsPerWeight
     bitsPerQuantizedWeight = report.bitsPerQuantizedWeight
     bytes = report.byteCount

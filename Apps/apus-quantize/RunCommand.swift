@@ -54,9 +54,7 @@ struct RunCommand: ParsableCommand {
     let before = try text.map { text in
       try Evaluation(source, text: text, arguments: evaluation, output: style)
     }
-    let report = try folder.write { path in
-      try quantize(source, configuration: configuration, to: path)
-    }
+    let report = try quantize(source, configuration: configuration, to: folder)
     var evaluations = [before].compactMap { $0 }
     if let text {
       let result = try ModelFile(path: output)
@@ -72,12 +70,12 @@ struct RunCommand: ParsableCommand {
   private func quantize(
     _ source: ModelFile,
     configuration: QuantizationConfiguration,
-    to path: String
+    to folder: OutputFolder
   ) throws -> QuantizationReport {
-    let progress = style.progress("quantizing", unit: "layers")
+    let progress = style.progress("quantizing", unit: "tensors")
     defer { progress.clear() }
-    let report = try source.quantize(configuration, to: path) { completed, total, layer in
-      progress.update(completed: completed, total: total, note: layer)
+    let report = try source.quantize(configuration, to: folder) { state in
+      progress.update(completed: state.finished, total: state.total, note: state.current ?? "")
       return !Cancellation.isRequested
     }
     try Cancellation.check()

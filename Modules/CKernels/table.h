@@ -95,6 +95,8 @@ typedef struct {
                    float *y);
   void (*expand_row)(const ck_rows *rows, ptrdiff_t row, ptrdiff_t column, ptrdiff_t count,
                      float *out);
+  float (*attend_row)(float *scores, ptrdiff_t first, ptrdiff_t end, ptrdiff_t count,
+                      float soft_cap, float *maximum, float *sum);
 #define CK_FIELD(result, name, parameters, arguments) result(*name) parameters;
   CK_DISPATCHED(CK_FIELD)
 #undef CK_FIELD

@@ -4,7 +4,7 @@ public import Tensor
 public struct TensorDescription: Codable, Hashable, Sendable {
   /// The extents, outermost first.
   public var shape: Shape
-  /// The storage as its format names it: `F32`, `BF16`, `Q4_1`, …
+  /// The storage as its format names it, such as `F32`, `BF16` or `Q4_1`.
   public var storage: String
   /// Bytes in the file.
   public var byteCount: Int

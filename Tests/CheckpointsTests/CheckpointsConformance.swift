@@ -54,6 +54,50 @@ import Testing
     }
   }
 
+  @Test(arguments: manifest("gguf"), [MappedFile.Mode.mapped, .inMemory])
+  func gguf(_ malformed: Malformed, _ mode: MappedFile.Mode) {
+    expectOutcome(malformed) { () throws(CheckpointError) in
+      let file = try GGUFFile(path: malformed.path, mode: mode)
+      for entry in file.entries {
+        let tensor = try file.tensor(named: entry.name)
+        #expect(tensor.shape.extents == entry.extents)
+        #expect(tensor.count == entry.count)
+      }
+      for (_, value) in file.metadata { _ = value.jsonValue }
+    }
+  }
+
+  static let dequantization = "transformer/gguf/dequant.safetensors"
+
+  /// The types whose blocks and values the fixture holds.
+  static let blockTypes: [String] = {
+    let file = try? SafetensorsFile(path: Fixtures.file(dequantization))
+    let names = (file?.names ?? []).filter { $0.hasSuffix(".values") }
+    return names.map { String($0.dropLast(".values".count)) }.sorted()
+  }()
+
+  @Test func dequantizationListsTypes() throws {
+    try #require(!Self.blockTypes.isEmpty, "no fixture under \(Fixtures.root)")
+    let known = Set(GGUFTensorType.allCases.filter(\.isQuantized).map(\.name))
+    #expect(known.isSuperset(of: Self.blockTypes))
+  }
+
+  /// Raw blocks in a GGUF file become the very bits of the reference.
+  @Test(arguments: blockTypes)
+  func dequantization(_ name: String) throws {
+    let fixture = try SafetensorsFile(path: Fixtures.file(Self.dequantization))
+    let type = try #require(GGUFTensorType.allCases.first { $0.name == name })
+    let expected = try fixture.tensor(named: name + ".values", as: Float.self)
+    let bytes = try fixture.withUnsafeBytes(of: name + ".bytes") { Array($0) }
+    var writer = GGUFBytes()
+    writer.add("general.architecture", string: "test")
+    writer.addTensor("x", type, dimensions: expected.shape.extents.reversed(), bytes)
+    try withTemporaryFolder { folder in
+      let found = try writer.open(folder + "/x.gguf").tensor(named: "x", shape: expected.shape)
+      #expect(found.elements.map(\.bitPattern) == expected.elements.map(\.bitPattern))
+    }
+  }
+
   private func expectOutcome(
     _ malformed: Malformed,
     _ load: () throws(CheckpointError) -> Void

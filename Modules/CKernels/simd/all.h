@@ -11,6 +11,7 @@
 #include "dot.h"
 #include "tile.h"
 #include "pack.h"
+#include "attend.h"
 #include "probe.h"
 
 #define CK_ENTRY(result, name, parameters, arguments) .name = kernel_##name,
@@ -18,4 +19,5 @@
   {.name = isa, .tile_rows = TILE_ROWS, .tile_columns = TILE_COLUMNS, .lanes = LANES,         \
    .tile = tile, .pack_rows = pack_rows, .pack_transposed_rows = pack_transposed_rows,        \
    .pack_columns = pack_columns, .pack_transposed_columns = pack_transposed_columns,          \
-   .dots = dots, .row_dots = row_dots, .expand_row = kernel_expand_row, CK_DISPATCHED(CK_ENTRY)}
+   .dots = dots, .row_dots = row_dots, .expand_row = kernel_expand_row,  \
+   .attend_row = attend_row, CK_DISPATCHED(CK_ENTRY)}

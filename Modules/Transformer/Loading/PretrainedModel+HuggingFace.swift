@@ -34,7 +34,9 @@ extension PretrainedModel {
       guard FileManager.default.fileExists(atPath: file.path(percentEncoded: false)) else {
         continue
       }
-      documents[name] = Data(try MappedFile(path: file.path(percentEncoded: false)).bytes)
+      // In memory, and alive until the copy is made: `bytes` does not keep the file.
+      let mapped = try MappedFile(path: file.path(percentEncoded: false), mode: .inMemory)
+      documents[name] = withExtendedLifetime(mapped) { Data(mapped.bytes) }
     }
     let generationName = "generation_config.json"
     let generation: ConfigurationReader? =
@@ -62,14 +64,9 @@ extension PretrainedModel {
   private static let quantizationKey = "quantization_config"
 
   private static func object(at path: String) throws -> JSONObject {
-    let file = try MappedFile(path: path)
-    do {
-      guard let object = try JSONValue.parse(file.bytes).objectValue else {
-        throw ModelError.notAModel(path: path, reason: "the file does not hold a JSON object")
-      }
-      return object
-    } catch let error as JSONError {
-      throw CheckpointError.json(path: path, error)
+    guard let object = try JSONValue.read(path).objectValue else {
+      throw ModelError.notAModel(path: path, reason: "the file does not hold a JSON object")
     }
+    return object
   }
 }

@@ -1,0 +1,196 @@
+import Autograd
+import Checkpoints
+import Foundation
+import Quantization
+import Support
+import Transformer
+
+/// A model that was named on the command line: opened, its weights not yet read.
+struct ModelFile {
+  /// The path as it was typed.
+  let path: String
+  let pretrained: PretrainedModel
+  /// How its weights are quantized; nil for a model in floating point.
+  let quantization: QuantizationConfiguration?
+
+  /// Opens a model folder, a folder that `run` has written, or a GGUF file.
+  init(path: String) throws {
+    self.path = path
+    pretrained = try PretrainedModel(at: URL(filePath: path))
+    quantization = try pretrained.quantization.map { document in
+      try QuantizationConfiguration(document: document, path: path)
+    }
+  }
+
+  /// The model with its weights.
+  func makeModel() throws -> DecoderModel {
+    guard let quantization else { return try pretrained.makeModel() }
+    let (catalog, shape) = (pretrained.catalog, pretrained.configuration)
+    return try DecoderModel(
+      shape,
+      weights: QuantizedWeights(
+        catalog,
+        configuration: quantization,
+        embeddings: shape.embeddingLayers,
+        dense: DenseWeights(catalog)
+      )
+    )
+  }
+
+  /// Writes the quantized model to `folder`; `progress` stops it by returning false.
+  func quantize(
+    _ configuration: QuantizationConfiguration,
+    to folder: OutputFolder,
+    progress: (CheckpointQuantizer.Progress) -> Bool
+  ) throws -> QuantizationReport {
+    if let quantization {
+      throw CommandFailure(
+        "\(path) is quantized already (\(quantization.text)); start from the full-precision model"
+      )
+    }
+    return try CheckpointQuantizer(configuration).run(
+      pretrained.catalog,
+      plan: QuantizationPlan(
+        tensorNames: pretrained.configuration.tensorNames,
+        linearLayers: pretrained.configuration.blockLinearLayers,
+        embeddingLayers: pretrained.configuration.embeddingLayers,
+        configurationDocument: pretrained.configurationDocument,
+        documents: pretrained.documents
+      ),
+      to: URL(filePath: folder.path),
+      replacing: folder.isReplaced,
+      progress: progress
+    )
+  }
+}
+
+// MARK: - Sizes
+
+extension ModelFile {
+  /// The last part of the path.
+  var name: String { URL(filePath: path).lastPathComponent }
+
+  /// The tensors of the model as they lie on disk.
+  var tensors: [(name: String, description: TensorDescription)] {
+    let catalog = pretrained.catalog
+    return catalog.tensorNames.compactMap { name in
+      catalog.describe(name).map { (name, $0) }
+    }
+  }
+
+  /// The bytes of all tensors.
+  var byteCount: Int { tensors.reduce(0) { $0 + $1.description.byteCount } }
+
+  /// The bits that one parameter takes on average.
+  var bitsPerWeight: Double { 8 * Double(byteCount) / Double(max(parameterCount, 1)) }
+
+  /// The numbers that the model consists of, however they are stored.
+  var parameterCount: Int {
+    quantization == nil ? pretrained.parameterCount : pretrained.configuration.parameterCount
+  }
+
+  /// How the weights are stored: the quantization, or the storage that holds most bytes.
+  var method: String {
+    if let quantization { return quantization.text }
+    var bytes: [String: Int] = [:]
+    for tensor in tensors {
+      bytes[tensor.description.storage, default: 0] += tensor.description.byteCount
+    }
+    return bytes.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key ?? "no tensors"
+  }
+}
+
+extension QuantizationConfiguration {
+  /// The settings in a few words: "rtn 4 bits, groups of 64, embedding 8 bits".
+  var text: String {
+    let embedding = embeddingScheme.map { ", embedding \($0.grid.bits) bits" } ?? ""
+    return "\(method.rawValue) \(scheme.text)\(embedding)"
+  }
+}
+
+extension WeightScheme {
+  /// The settings in a few words: "4 bits, groups of 64".
+  var text: String {
+    var parts = ["\(grid.bits) bits"]
+    switch granularity {
+    case .tensor: parts.append("per tensor")
+    case .outputChannel: parts.append("per channel")
+    case .inputGroups(let size): parts.append("groups of \(size)")
+    }
+    if grid.isSymmetric { parts.append("symmetric") }
+    if range != .minMax { parts.append(range.rawValue) }
+    return parts.joined(separator: ", ")
+  }
+}
+
+extension DecoderConfiguration {
+  /// The numbers that a model of this shape consists of.
+  var parameterCount: Int {
+    let (queries, keys) = (headCount * headWidth, keyHeadCount * headWidth)
+    var block = hiddenWidth * (2 * queries + 2 * keys + 3 * feedForwardWidth + 2)
+    if hasAttentionBias { block += queries + 2 * keys + hiddenWidth }
+    if hasFeedForwardBias { block += 2 * feedForwardWidth + hiddenWidth }
+    let tables = (tiesEmbedding ? 1 : 2) * vocabularyCount * hiddenWidth
+    return tables + blockCount * block + hiddenWidth
+  }
+}
+
+// MARK: - Text
+
+extension ModelFile {
+  /// The ids of a text without any token in front of or behind it.
+  func tokens(of text: String) throws -> [Int32] {
+    try pretrained.requireTokenizer().encode(text, addSpecialTokens: false)
+  }
+
+  /// The ids of a prompt, at least one and no more than the model's context.
+  func promptTokens(_ prompt: String, encoding: GenerateCommand.Encoding?) throws -> [Int32] {
+    let tokenizer = try pretrained.requireTokenizer()
+    var ids: [Int32]
+    switch encoding {
+    case nil:
+      ids = tokenizer.encode(prompt)
+    case .raw:
+      ids = tokenizer.encode(prompt, addSpecialTokens: false, specialTokenText: .plain)
+    case .bos:
+      guard let first = tokenizer.bosID else {
+        throw CommandFailure("--bos: \(path) has no token that begins a text; leave it out")
+      }
+      ids = [first] + tokenizer.encode(prompt, addSpecialTokens: false)
+    }
+    guard !ids.isEmpty else {
+      throw CommandFailure("the prompt is empty and \(path) adds no token; write something")
+    }
+    let context = pretrained.configuration.contextLength
+    guard ids.count < context else {
+      throw CommandFailure(
+        "the prompt has \(ids.count.counted("token")), \(path) has room for \(context.grouped); "
+          + "shorten it"
+      )
+    }
+    return ids
+  }
+
+  /// The options that the arguments mean for this model.
+  func perplexityOptions(_ arguments: EvaluationArguments) throws -> PerplexityOptions {
+    let tokenizer = try pretrained.requireTokenizer()
+    let context = pretrained.configuration.contextLength
+    if let window = arguments.window, window > context {
+      throw CommandFailure(
+        "--window \(window) exceeds the context of \(path), \(context.counted("token"))",
+        code: .usage
+      )
+    }
+    if arguments.leadingToken == .bos && tokenizer.bosID == nil {
+      throw CommandFailure("--bos: \(path) has no token that begins a text; leave it out")
+    }
+    return arguments.options(contextLength: context, beginToken: tokenizer.beginToken)
+  }
+}
+
+extension Tokenizer {
+  /// The first token, and whether the tokenizer puts it in front of a text by itself.
+  fileprivate var beginToken: EvaluationArguments.BeginToken? {
+    bosID.map { .init(id: $0, isUsual: encode("").first == $0) }
+  }
+}
