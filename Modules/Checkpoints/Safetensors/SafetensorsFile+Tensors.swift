@@ -4,8 +4,8 @@ extension SafetensorsFile {
   /// A tensor with elements of the wanted type.
   ///
   /// Stored numbers of that type are not copied when they are aligned: the tensor views the file.
-  /// Otherwise they are converted: every real type becomes `Float` (rounded to nearest) or `Double`,
-  /// every integer type `Int32` or `Int64` if all values fit.
+  /// Otherwise they are converted: every real type becomes `Float` (rounded to nearest) or
+  /// `Double`, every integer type `Int32` or `Int64` if all values fit.
   ///
   /// - Throws: `CheckpointError.missingTensor` with the nearest names, `.unsupportedType`,
   ///   `.inconvertible`, or `.malformed` when a value or the rank does not fit.
