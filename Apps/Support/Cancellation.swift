@@ -12,10 +12,14 @@ private let receivedSignal = Atomic<Int32>(0)
 /// at between steps, so that it can remove what it has half written. A second one ends the process
 /// at once. SIGPIPE and SIGXFSZ are ignored: the write that caused them fails and is reported.
 public enum Cancellation {
-  /// Starts to listen; signals that the parent has switched off (`nohup`) stay so.
+  /// Starts to listen; a hang-up that the parent has switched off (`nohup`) stays so.
   public static func install() {
     _ = receivedSignal.load(ordering: .relaxed)
+    // A parent that spawns from a worker thread hands down its mask, which blocks everything.
+    var mask = sigset_t()
+    sigemptyset(&mask)
     for number in [SIGINT, SIGTERM, SIGHUP] {
+      sigaddset(&mask, number)
       let previous = signal(number) { number in
         let (isFirst, _) = receivedSignal.compareExchange(
           expected: 0,
@@ -24,8 +28,9 @@ public enum Cancellation {
         )
         if !isFirst { _exit(128 + number) }
       }
-      if isIgnoring(previous) { signal(number, SIG_IGN) }
+      if number == SIGHUP && isIgnoring(previous) { signal(number, SIG_IGN) }
     }
+    pthread_sigmask(SIG_UNBLOCK, &mask, nil)
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
   }

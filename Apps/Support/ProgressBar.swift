@@ -13,6 +13,8 @@ public struct ProgressBar: Hashable, Sendable {
   public var total: Int
   /// Seconds since the start.
   public var elapsed: Double
+  /// The part that is done, in [0, 1], where units differ in size; nil counts them.
+  public var share: Double?
   /// What is being worked on, or what is known so far; may be empty.
   public var note: String
 
@@ -23,6 +25,7 @@ public struct ProgressBar: Hashable, Sendable {
     completed: Int = 0,
     total: Int,
     elapsed: Double = 0,
+    share: Double? = nil,
     note: String = ""
   ) {
     self.label = label
@@ -30,12 +33,14 @@ public struct ProgressBar: Hashable, Sendable {
     self.completed = completed
     self.total = total
     self.elapsed = elapsed
+    self.share = share
     self.note = note
   }
 
   /// The part that is done, in [0, 1].
   public var fraction: Double {
-    total > 0 ? min(max(Double(completed) / Double(total), 0), 1) : 0
+    let share = share ?? (total > 0 ? Double(completed) / Double(total) : 0)
+    return min(max(share, 0), 1)
   }
 
   /// The units per second; nil before there is anything to say.
@@ -44,7 +49,9 @@ public struct ProgressBar: Hashable, Sendable {
   }
 
   /// The seconds that the rest takes at the same rate; nil before there is anything to say.
-  public var remaining: Double? { rate.map { Double(max(total - completed, 0)) / $0 } }
+  public var remaining: Double? {
+    fraction > 0 && elapsed > 0 ? elapsed * (1 - fraction) / fraction : nil
+  }
 
   /// The line for a terminal, no wider than `width`.
   ///

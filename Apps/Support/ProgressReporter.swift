@@ -61,10 +61,17 @@ public final class ProgressReporter {
   }
 
   /// Tells how far the work has come; shown if it is time.
-  public func update(completed: Int, total: Int, note: String = "") {
+  ///
+  /// - Parameters:
+  ///   - completed: the units done.
+  ///   - total: all units.
+  ///   - share: the part that is done where units differ in size.
+  ///   - note: what is being worked on, or what is known so far.
+  public func update(completed: Int, total: Int, share: Double? = nil, note: String = "") {
     let time = now()
     state.completed = completed
     state.total = total
+    state.share = share
     state.note = note
     state.elapsed = time - start
     switch style {

@@ -3,6 +3,7 @@ import Checkpoints
 import Foundation
 import Quantization
 import Support
+import Tensor
 import Transformer
 
 /// A model that was named on the command line: opened, its weights not yet read.
@@ -82,6 +83,15 @@ extension ModelFile {
   /// The numbers that the model consists of, however they are stored.
   var parameterCount: Int {
     quantization == nil ? pretrained.parameterCount : pretrained.configuration.parameterCount
+  }
+
+  /// The part of the model's numbers that its first n tensors hold, for n = 0, 1, ….
+  var shares: [Double] {
+    let sizes = pretrained.configuration.tensorNames.map { name in
+      pretrained.catalog.describe(name)?.shape.count ?? 0
+    }
+    let total = Double(max(sizes.reduce(0, +), 1))
+    return sizes.reduce(into: [0]) { $0.append($0[$0.count - 1] + Double($1) / total) }
   }
 
   /// How the weights are stored: the quantization, or the storage that holds most bytes.

@@ -76,9 +76,15 @@ struct RunCommand: ParsableCommand {
   ) throws -> QuantizationReport {
     let progress = style.progress("quantizing", unit: "tensors")
     defer { progress.clear() }
+    let shares = source.shares
     do {
       let report = try source.quantize(configuration, to: folder) { state in
-        progress.update(completed: state.finished, total: state.total, note: state.current ?? "")
+        progress.update(
+          completed: state.finished,
+          total: state.total,
+          share: shares[state.finished],
+          note: state.current ?? ""
+        )
         return !Cancellation.isRequested
       }
       progress.finish()

@@ -1,0 +1,131 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// `run`: what it writes, and what it refuses to write over.
+@Suite struct QuantizeTests {
+  let text = String(repeating: "Once upon a time there was a little girl named Lily. ", count: 40)
+
+  @Test(arguments: [
+    ["--bits", "2"], ["--bits", "8", "--symmetric", "--granularity", "tensor"],
+    ["--bits", "3", "--granularity", "channel", "--range", "mse", "--scale-type", "float32"],
+    ["--bits", "5", "--group-size", "7", "--embedding-bits", "6"],
+  ])
+  func theResultIsAModel(options: [String]) throws {
+    try withTinyModel { model, folder in
+      let output = folder + "/small"
+      let run = try Invocation(["run", model, "--output", output] + options)
+      #expect(run.wait() == 0, "\(run.error)")
+      #expect(run.error.contains("quantizing: 20 tensors in"))
+      #expect(run.output.contains("after   rtn \(options[1]) bits"))
+      #expect(try apusQuantize("inspect", output).output.contains("rtn \(options[1]) bits"))
+      let generation = try apusQuantize("generate", output, "Once", "--tokens", "3", "--json")
+      #expect(try generation.document()["prompt"] as? String == "Once")
+      #expect(try names(in: folder) == ["small", "tiny"])
+    }
+  }
+
+  @Test func theReportAddsUp() throws {
+    try withTinyModel { model, folder in
+      let text = folder + "/text"
+      try Data(self.text.utf8).write(to: URL(filePath: text))
+      let document = try apusQuantize(
+        "run",
+        model,
+        "--output",
+        folder + "/small",
+        "--evaluate",
+        text,
+        "--max-windows",
+        "2",
+        "--json"
+      ).document()
+      let layers = try #require(document["layers"] as? [[String: Any]])
+      let kept = try #require(document["kept"] as? [[String: Any]])
+      #expect(layers.count == 14 && kept.count == 6)
+      let bytes = (layers + kept).reduce(0) { $0 + ($1["bytes"] as? Int ?? 0) }
+      #expect(document["bytes"] as? Int == bytes)
+      #expect(document["parameters"] as? Int == 31_904)
+      #expect(layers.allSatisfy { ($0["relativeError"] as? Double ?? 1) < 0.05 })
+      let evaluations = try #require(document["evaluations"] as? [[String: Any]])
+      #expect(evaluations.count == 2 && evaluations[0]["delta"] == nil)
+      let inspection = try apusQuantize("inspect", folder + "/small", "--json").document()
+      #expect(inspection["bytes"] as? Int == bytes)
+      #expect(inspection["parameters"] as? Int == 31_904)
+    }
+  }
+
+  @Test func aTakenPlaceNeedsForce() throws {
+    try withTinyModel { model, folder in
+      let output = folder + "/small"
+      #expect(try apusQuantize("run", model, "-o", output, "--bits", "4").status == 0)
+      let again = try apusQuantize("run", model, "-o", output, "--bits", "8")
+      #expect(again.status == 1 && again.error.contains("add --force"))
+      let forced = try apusQuantize("run", model, "-o", output, "--bits", "8", "--force")
+      #expect(forced.status == 0)
+      #expect(try apusQuantize("inspect", output).output.contains("rtn 8 bits"))
+      #expect(try names(in: folder) == ["small", "tiny"])
+    }
+  }
+
+  @Test func forceReplacesModelsOnly() throws {
+    try withTinyModel { model, folder in
+      let notes = folder + "/notes"
+      try FileManager.default.createDirectory(atPath: notes, withIntermediateDirectories: true)
+      try Data("keep".utf8).write(to: URL(filePath: notes + "/diary.txt"))
+      for (place, reason) in [
+        (notes, "holds no config.json"), (model, "holds the model that is read"),
+        (folder, "holds the model that is read"), (notes + "/diary.txt", "is a file"),
+        (".", "is the folder you are in"), ("/", "is the folder you are in"),
+      ] {
+        let outcome = try apusQuantize("run", model, "-o", place, "--force")
+        #expect(outcome.status == 1 && outcome.errorLines.count == 1)
+        #expect(outcome.error.contains(reason), "\(place): \(outcome.error)")
+      }
+      #expect(try names(in: notes) == ["diary.txt"])
+      #expect(try names(in: folder) == ["notes", "tiny"])
+    }
+  }
+
+  @Test func aPlaceThatTakesNothingIsRefusedBeforeTheWork() throws {
+    try withTinyModel { model, folder in
+      for place in ["/proc/small", "/dev/null/small"] {
+        let outcome = try apusQuantize("run", model, "-o", place)
+        #expect(outcome.status == 1 && outcome.errorLines.count == 1, "\(outcome.error)")
+        #expect(outcome.error.hasPrefix("apus-quantize: cannot write output \(place): "))
+      }
+    }
+  }
+
+  @Test func aQuantizedModelIsNoSource() throws {
+    try withTinyModel { model, folder in
+      #expect(try apusQuantize("run", model, "-o", folder + "/small").status == 0)
+      let outcome = try apusQuantize("run", folder + "/small", "-o", folder + "/smaller")
+      #expect(outcome.status == 1 && outcome.error.contains("is quantized already"))
+    }
+  }
+
+  @Test func aFullDiskLeavesNothing() throws {
+    try withTinyModel { model, folder in
+      // Blocks of 512 bytes: less than the weights take.
+      let outcome = try apusQuantize(
+        "run",
+        model,
+        "-o",
+        folder + "/small",
+        through: "ulimit -f 40; exec \"$0\" \"$@\""
+      )
+      #expect(outcome.status == 1)
+      #expect(outcome.errorLines.count == 1, "\(outcome.error)")
+      #expect(outcome.error.contains("no space left") && outcome.error.contains("/small"))
+      #expect(try names(in: folder) == ["tiny"])
+    }
+  }
+
+  @Test func quietSaysNothingOnStandardError() throws {
+    try withTinyModel { model, folder in
+      let outcome = try apusQuantize("run", model, "-o", folder + "/small", "--quiet")
+      #expect(outcome.status == 0 && outcome.error.isEmpty && !outcome.output.isEmpty)
+    }
+  }
+}

@@ -1,0 +1,110 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// What is typed wrongly, or names something that is not there, is refused in one sentence.
+@Suite struct UsageTests {
+  @Test(arguments: [
+    [], ["inspect"], ["run"], ["eval"], ["generate"],
+  ])
+  func helpTeachesByExample(command: [String]) throws {
+    let outcome = try Invocation(command + ["--help"])
+    #expect(outcome.wait() == 0)
+    #expect(outcome.output.contains("EXAMPLES\n  apus-quantize "))
+    #expect(outcome.error.isEmpty)
+  }
+
+  @Test func helpShowsTheDefaults() throws {
+    let help = try apusQuantize("run", "--help").output
+    for text in ["default: 4", "default: 64", "default: group", "default: minmax"] {
+      #expect(help.contains(text))
+    }
+    #expect(try apusQuantize("--version").output.contains("."))
+  }
+
+  @Test(arguments: [
+    (["frob"], "unexpected argument 'frob'"),
+    (["inspect"], "missing expected argument '<model>'"),
+    (["run", "m"], "missing expected argument '--output <folder>'"),
+    (["run", "m", "-o", "x", "--bits", "9"], "--bits: 9 bits cannot be packed; choose 2 to 8"),
+    (["run", "m", "-o", "x", "--bits", "1"], "--bits: 1 bits cannot be packed; choose 2 to 8"),
+    (["run", "m", "-o", "x", "--bits", "-4"], "--bits: -4 bits"),
+    (["run", "m", "-o", "x", "--bits", "four"], "the value 'four' is invalid"),
+    (["run", "m", "-o", "x", "--embedding-bits", "16"], "--embedding-bits: 16 bits"),
+    (["run", "m", "-o", "x", "--group-size", "0"], "--group-size: a group of 0 weights"),
+    (["run", "m", "-o", "x", "--granularity", "row"], "the value 'row' is invalid"),
+    (
+      ["run", "m", "-o", "x", "--granularity", "channel", "--group-size", "8"],
+      "--group-size has no meaning"
+    ),
+    (["run", "m", "-o", "x", "--method", "magic"], "the value 'magic' is invalid"),
+    (["eval", "m"], "missing expected argument '--text <file>'"),
+    (["eval", "m", "--text", "t", "--window", "1"], "--window 1 is too small"),
+    (["eval", "m", "--text", "t", "--stride", "0"], "--stride 0 is too small"),
+    (["eval", "m", "--text", "t", "--window", "8", "--stride", "9"], "--stride 9 skips tokens"),
+    (["eval", "m", "--text", "t", "--max-windows", "0"], "--max-windows 0 is too small"),
+    (["generate", "m"], "missing expected argument '<prompt>'"),
+    (["generate", "m", "p", "--tokens", "0"], "--tokens 0 writes nothing"),
+    (["generate", "m", "p", "--temperature", "-1"], "--temperature -1.0 is out of range"),
+    (["generate", "m", "p", "--temperature", "nan"], "--temperature nan is out of range"),
+    (
+      ["generate", "m", "p", "--temperature", "1", "--top-p", "1.5"], "--top-p 1.5 is out of range"
+    ),
+    (
+      ["generate", "m", "p", "--top-k", "5"], "--top-k and --top-p have no meaning at temperature 0"
+    ),
+  ])
+  func wrongArgumentsAreRefused(arguments: [String], message: String) throws {
+    let outcome = try Invocation(arguments)
+    #expect(outcome.wait() == 64)
+    #expect(outcome.output.isEmpty)
+    let lines = outcome.error.split(separator: "\n")
+    #expect(lines.count == 2, "\(outcome.error)")
+    #expect(lines.first?.hasPrefix("apus-quantize: " + message) == true, "\(outcome.error)")
+    #expect(lines.last?.hasPrefix("see 'apus-quantize") == true)
+  }
+
+  @Test(arguments: [
+    ["inspect", "/nowhere"], ["run", "/nowhere", "-o", "/tmp/apus-none"],
+    ["generate", "/nowhere", "p"], ["inspect", "/dev/null"],
+  ])
+  func whatIsNoModelIsRefused(arguments: [String]) throws {
+    let outcome = try Invocation(arguments)
+    #expect(outcome.wait() == 1)
+    #expect(outcome.output.isEmpty)
+    #expect(outcome.error.hasPrefix("apus-quantize: "))
+    #expect(outcome.error.contains(arguments[1]))
+    #expect(outcome.error.split(separator: "\n").count == 1, "\(outcome.error)")
+  }
+
+  @Test func textsThatAreNoneAreRefused() throws {
+    try withTinyModel { model, folder in
+      func refusal(_ text: String) throws -> String {
+        let outcome = try apusQuantize("eval", model, "--text", text)
+        #expect(outcome.status == 1 && outcome.output.isEmpty)
+        #expect(outcome.errorLines.count == 1, "\(outcome.error)")
+        return outcome.error
+      }
+      try Data().write(to: URL(filePath: folder + "/empty"))
+      try Data(" \n\t".utf8).write(to: URL(filePath: folder + "/blank"))
+      try Data([0x61, 0x62, 0xFF, 0x63]).write(to: URL(filePath: folder + "/latin"))
+      try Data("a".utf8).write(to: URL(filePath: folder + "/short"))
+      #expect(try refusal(folder + "/empty").contains("is empty"))
+      #expect(try refusal(folder + "/blank").contains("is empty"))
+      #expect(try refusal(folder + "/latin").contains("is not UTF-8 (byte 2)"))
+      #expect(try refusal(folder + "/none").contains("no such file"))
+      #expect(try refusal(folder).contains("is a folder"))
+      let short = try apusQuantize("eval", model, "--no-bos", "--text", folder + "/short")
+      #expect(short.status == 1 && short.error.contains("at least 2 are needed"))
+    }
+  }
+
+  @Test func aWindowBeyondTheContextIsRefused() throws {
+    try withTinyModel { model, folder in
+      try Data("some text".utf8).write(to: URL(filePath: folder + "/text"))
+      let outcome = try apusQuantize("eval", model, "--text", folder + "/text", "--window", "129")
+      #expect(outcome.status == 64)
+      #expect(outcome.error.contains("--window 129 exceeds the context"))
+    }
+  }
+}
