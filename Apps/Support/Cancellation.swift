@@ -34,10 +34,14 @@ public enum Cancellation {
   public static var isRequested: Bool { receivedSignal.load(ordering: .relaxed) != 0 }
 
   /// Throws `CommandFailure` with the exit code of the signal if one has asked for the end.
-  public static func check() throws(CommandFailure) {
+  ///
+  /// - Parameter consequence: what the interruption means: "nothing was written".
+  /// - Throws: `CommandFailure`.
+  public static func check(_ consequence: String? = nil) throws(CommandFailure) {
     let number = receivedSignal.load(ordering: .relaxed)
     guard number != 0 else { return }
-    throw CommandFailure("interrupted", code: .signal(number))
+    let message = consequence.map { "interrupted, \($0)" } ?? "interrupted"
+    throw CommandFailure(message, code: .signal(number))
   }
 
   #if canImport(Darwin)

@@ -62,10 +62,11 @@ private func scaled(_ value: Double, units: [String]) -> String? {
   return unit == 0 ? nil : value.fixed(1) + units[unit]
 }
 
-/// A span of time: 0.42 s, 12.3 s, 4:05 min, 1:02:03 h.
+/// A span of time: 3 ms, 0.42 s, 12.3 s, 4:05 min, 1:02:03 h.
 public func durationText(_ seconds: Double) -> String {
   guard seconds.isFinite, seconds >= 0, seconds < 1e9 else { return "—" }
-  if seconds < 1 { return "\(seconds.fixed(2)) s" }
+  if seconds < 0.0995 { return "\((1000 * seconds).fixed(seconds < 0.00095 ? 2 : 0)) ms" }
+  if seconds < 0.995 { return "\(seconds.fixed(2)) s" }
   if seconds < 59.95 { return "\(seconds.fixed(1)) s" }
   return clockText(seconds) + (seconds < 3599.5 ? " min" : " h")
 }

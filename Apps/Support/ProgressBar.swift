@@ -46,23 +46,29 @@ public struct ProgressBar: Hashable, Sendable {
   /// The seconds that the rest takes at the same rate; nil before there is anything to say.
   public var remaining: Double? { rate.map { Double(max(total - completed, 0)) / $0 } }
 
-  /// The line for a terminal, no wider than `width`; the note gives way first, then the bar.
+  /// The line for a terminal, no wider than `width`.
+  ///
+  /// In a narrow terminal the note loses its beginning first, then the bar goes, then the note.
   public func bar(width: Int) -> String {
     var facts = ["\(Int(fraction * 100))%", "\(completed)/\(total) \(unit)"]
     if let rate { facts.append("\(rateText(rate))/s") }
     if let remaining { facts.append("\(clockText(remaining)) left") }
     let text = facts.joined(separator: "  ")
     let room = width - label.columnCount - text.columnCount - 4
-    guard room >= 4 else { return "\(label)  \(text)".shortened(to: width) }
-    let noteRoom = note.isEmpty ? 0 : min(note.columnCount + 2, room - 12)
-    let cells = min(30, noteRoom > 8 ? room - noteRoom : room)
+    guard room >= Self.leastCells else { return "\(label)  \(text)".shortened(to: width) }
+    let noteRoom = min(note.columnCount, room - Self.leastCells - 2)
+    let showsNote = !note.isEmpty && noteRoom >= min(note.columnCount, Self.leastNote)
+    let cells = min(Self.mostCells, showsNote ? room - noteRoom - 2 : room)
     let filled = Int(fraction * Double(cells))
     let picture =
       String(repeating: "█", count: filled) + String(repeating: "░", count: cells - filled)
     let line = "\(label)  \(picture)  \(text)"
-    guard noteRoom > 8 else { return line }
-    return "\(line)  \(note.printable.shortened(to: noteRoom - 2))"
+    return showsNote ? "\(line)  \(note.printable.ending(columns: noteRoom))" : line
   }
+
+  private static let leastCells = 5
+  private static let mostCells = 30
+  private static let leastNote = 10
 
   /// The line for a file or a pipe.
   public var plainLine: String {

@@ -2,8 +2,8 @@ import Foundation
 
 /// Shows how far work has come: a bar on a terminal, a few plain lines in a pipe, or nothing.
 ///
-/// A bar is redrawn at most ten times a second; in a pipe a line is written every few seconds and at
-/// the end. Progress that cannot be written is no reason to stop the work, so errors are dropped.
+/// A bar is redrawn at most ten times a second; in a pipe a line is written after a second, then every few
+/// seconds, and at the end. Progress that cannot be written is no reason to stop the work, so errors are dropped.
 public final class ProgressReporter {
   /// How progress is shown.
   public enum Style: Hashable, Sendable {
@@ -23,6 +23,8 @@ public final class ProgressReporter {
   private var lastShown: Double
   private var isDrawn = false
 
+  /// The seconds before the first line in a pipe.
+  public static let firstLineDelay = 1.0
   /// The seconds between two lines in a pipe.
   public static let lineInterval = 5.0
   /// The seconds between two drawings of a bar.
@@ -47,7 +49,7 @@ public final class ProgressReporter {
     self.now = now
     self.write = write
     start = now()
-    lastShown = style == .lines ? start : -.infinity
+    lastShown = style == .lines ? start + Self.firstLineDelay - Self.lineInterval : -.infinity
     state = ProgressBar(label: label, unit: unit, total: 0)
   }
 

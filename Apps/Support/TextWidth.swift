@@ -64,6 +64,13 @@ extension String {
     return head + "…" + String(tail.reversed())
   }
 
+  /// The end of the text in `columns`, with "…" where its beginning is missing.
+  public func ending(columns: Int) -> String {
+    guard columnCount > columns else { return self }
+    guard columns > 0 else { return "" }
+    return "…" + String(String(reversed()).fitting(columns: columns - 1).reversed())
+  }
+
   private func fitting(columns: Int) -> String {
     var filled = 0
     return String(

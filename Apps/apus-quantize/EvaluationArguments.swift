@@ -25,6 +25,7 @@ struct EvaluationArguments: ParsableArguments {
   static let defaultWindow = 512
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Tokens that the model sees at once. (default: \(Self.defaultWindow), or the context)",
       valueName: "tokens"
@@ -33,6 +34,7 @@ struct EvaluationArguments: ParsableArguments {
   var window: Int?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Tokens from one window's start to the next; smaller than the window gives every token "
         + "more to look back at. (default: the window)",
@@ -44,10 +46,16 @@ struct EvaluationArguments: ParsableArguments {
   @Option(help: "What counts the same in the mean: every token, or every complete window (GPTQ).")
   var weighting = PerplexityOptions.Weighting.tokens
 
-  @Option(help: ArgumentHelp("Read no more windows. (default: all)", valueName: "count"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Read no more windows. (default: all)", valueName: "count")
+  )
   var maxWindows: Int?
 
-  @Option(help: ArgumentHelp("Read no more of the text. (default: all)", valueName: "count"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Read no more of the text. (default: all)", valueName: "count")
+  )
   var characters: Int?
 
   @Flag

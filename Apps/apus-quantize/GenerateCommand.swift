@@ -37,19 +37,32 @@ struct GenerateCommand: ParsableCommand {
   @Argument(help: "The text to continue.")
   var prompt: String
 
-  @Option(name: .shortAndLong, help: ArgumentHelp("The most tokens to write.", valueName: "count"))
+  @Option(
+    name: .shortAndLong,
+    parsing: .unconditional,
+    help: ArgumentHelp("The most tokens to write.", valueName: "count")
+  )
   var tokens = 64
 
-  @Option(help: "Divides the logits before a token is drawn; 0 takes the most likely one.")
+  @Option(
+    parsing: .unconditional,
+    help: "Divides the logits before a token is drawn; 0 takes the most likely one."
+  )
   var temperature: Float = 0
 
-  @Option(help: ArgumentHelp("Draw from the most likely tokens only.", valueName: "count"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Draw from the most likely tokens only.", valueName: "count")
+  )
   var topK: Int?
 
-  @Option(help: "Draw from the most likely tokens that together reach this probability.")
+  @Option(
+    parsing: .unconditional,
+    help: "Draw from the most likely tokens that together reach this probability."
+  )
   var topP: Float?
 
-  @Option(help: "Where the random numbers begin.")
+  @Option(parsing: .unconditional, help: "Where the random numbers begin.")
   var seed: UInt64 = 0
 
   @Flag

@@ -9,7 +9,8 @@ struct InspectCommand: ParsableCommand {
     discussion: """
       Prints the format, the family, the sizes, the configuration, the tokenizer and the tensors. \
       Tensors of the same name in every layer are one line; --tensors prints each. Only headers \
-      are read, so large models are no problem.
+      are read, so large models are no problem. Of a model that is not known here, the tensors \
+      are shown.
 
       EXAMPLES
         apus-quantize inspect SmolLM2-135M.gguf
@@ -28,7 +29,7 @@ struct InspectCommand: ParsableCommand {
   var json = false
 
   func run() throws {
-    let inspection = Inspection(try ModelFile(path: model))
+    let inspection = try Inspection(path: model)
     try StandardStream.output.writeLine(
       json ? jsonText(inspection) : inspection.text(listingTensors: tensors)
     )

@@ -1,10 +1,24 @@
 import Checkpoints
+import Foundation
+import Support
 import Tensor
 import Transformer
 
 extension Inspection {
-  /// What an opened model says about itself; reads no weights.
-  init(_ file: ModelFile) {
+  /// What the file or folder at `path` says about itself; reads no weights.
+  ///
+  /// - Throws: why it is neither a model nor a checkpoint.
+  init(path: String) throws {
+    do {
+      self.init(try ModelFile(path: path))
+    } catch {
+      // Another family, or another tool's quantization: its tensors can be listed all the same.
+      guard let checkpoint = try? Checkpoint(path: path) else { throw error }
+      self.init(checkpoint, limitation: "\(error)")
+    }
+  }
+
+  private init(_ file: ModelFile) {
     let pretrained = file.pretrained
     path = file.path
     format = pretrained.format.rawValue
@@ -12,27 +26,46 @@ extension Inspection {
     method = file.method
     parameters = file.parameterCount
     bytes = file.byteCount
-    bitsPerWeight = file.bitsPerWeight
+    bitsPerWeight = ReportNumber(file.bitsPerWeight)
     configuration = pretrained.configuration
     quantization = file.quantization
-    tokenizer = pretrained.tokenizer.map { tokenizer in
-      TokenizerFacts(
-        tokens: tokenizer.vocabularyCount,
-        specialTokens: tokenizer.specialTokens.count,
-        beginToken: tokenizer.bosID.flatMap(tokenizer.token(for:)),
-        endToken: tokenizer.eosID.flatMap(tokenizer.token(for:)),
-        stopTokens: pretrained.stopTokens.sorted().map { id in
-          StopToken(id: id, text: tokenizer.token(for: id))
-        }
-      )
+    tokenizer = pretrained.tokenizer.map { TokenizerFacts($0, stops: pretrained.stopTokens) }
+    tensors = Self.entries(pretrained.catalog)
+  }
+
+  private init(_ checkpoint: Checkpoint, limitation: String) {
+    path = checkpoint.path
+    format = "safetensors"
+    self.limitation = limitation
+    tensors = Self.entries(checkpoint)
+    bytes = tensors.reduce(0) { $0 + $1.bytes }
+    parameters = tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
+    bitsPerWeight = ReportNumber(8 * Double(bytes) / Double(parameters))
+    method = ModelFile.prevailingStorage(checkpoint)
+  }
+
+  private static func entries(_ catalog: any TensorCatalog) -> [Entry] {
+    catalog.tensorNames.compactMap { name in
+      catalog.describe(name).map { description in
+        Entry(
+          name: name,
+          storage: description.storage,
+          shape: description.shape.extents,
+          bytes: description.byteCount
+        )
+      }
     }
-    tensors = file.tensors.map { name, description in
-      Entry(
-        name: name,
-        storage: description.storage,
-        shape: description.shape.extents,
-        bytes: description.byteCount
-      )
+  }
+}
+
+extension Inspection.TokenizerFacts {
+  fileprivate init(_ tokenizer: Tokenizer, stops: Set<Int32>) {
+    tokens = tokenizer.vocabularyCount
+    specialTokens = tokenizer.specialTokens.count
+    beginToken = tokenizer.bosID.flatMap(tokenizer.token(for:))
+    endToken = tokenizer.eosID.flatMap(tokenizer.token(for:))
+    stopTokens = stops.sorted().map { id in
+      Inspection.StopToken(id: id, text: tokenizer.token(for: id))
     }
   }
 }

@@ -29,12 +29,14 @@ struct Inspection: Encodable {
 
   var path: String
   var format: String
-  var family: String
+  /// Why this is no more than a list of tensors; nil for a model that can be run.
+  var limitation: String?
+  var family: String?
   var method: String
   var parameters: Int
   var bytes: Int
-  var bitsPerWeight: Double
-  var configuration: DecoderConfiguration
+  var bitsPerWeight: ReportNumber
+  var configuration: DecoderConfiguration?
   var quantization: QuantizationConfiguration?
   var tokenizer: TokenizerFacts?
   var tensors: [Entry]
@@ -48,7 +50,7 @@ extension Inspection {
     let width = StandardStream.output.columnCount
     let sections = [
       factsText(facts),
-      "configuration\n" + factsText(configurationFacts, indent: 2),
+      configuration.map { "configuration\n" + factsText(configurationFacts($0), indent: 2) },
       tokenizer.map { "tokenizer\n" + factsText(tokenizerFacts($0), indent: 2) },
       quantization.map { "quantization\n" + factsText(quantizationFacts($0), indent: 2) },
       (listingTensors ? tensorTable : patternTable).text(width: width),
@@ -57,16 +59,16 @@ extension Inspection {
   }
 
   private var facts: [(String, String)] {
-    [
-      ("model", path), ("format", format), ("family", family), ("weights", method),
+    let limits = limitation.map { [("only tensors", $0)] } ?? []
+    return [("model", path), ("format", format)] + limits + [
+      ("family", family ?? "unknown"), ("weights", method),
       ("parameters", "\(parameters.grouped) (\(shortCount(parameters)))"),
       ("bytes", "\(bytes.grouped) (\(byteCount(bytes)))"),
-      ("bits per weight", bitsPerWeight.fixed(3)), ("tensors", tensors.count.grouped),
+      ("bits per weight", bitsPerWeight.value.fixed(3)), ("tensors", tensors.count.grouped),
     ]
   }
 
-  private var configurationFacts: [(String, String)] {
-    let model = configuration
+  private func configurationFacts(_ model: DecoderConfiguration) -> [(String, String)] {
     let heads = model.keyHeadCount == model.headCount ? "" : ", \(model.keyHeadCount) for keys"
     return [
       ("vocabulary", "\(model.vocabularyCount.grouped) tokens"),

@@ -70,16 +70,11 @@ extension ModelFile {
   /// The last part of the path.
   var name: String { URL(filePath: path).lastPathComponent }
 
-  /// The tensors of the model as they lie on disk.
-  var tensors: [(name: String, description: TensorDescription)] {
-    let catalog = pretrained.catalog
-    return catalog.tensorNames.compactMap { name in
-      catalog.describe(name).map { (name, $0) }
-    }
-  }
-
   /// The bytes of all tensors.
-  var byteCount: Int { tensors.reduce(0) { $0 + $1.description.byteCount } }
+  var byteCount: Int {
+    let catalog = pretrained.catalog
+    return catalog.tensorNames.reduce(0) { $0 + (catalog.describe($1)?.byteCount ?? 0) }
+  }
 
   /// The bits that one parameter takes on average.
   var bitsPerWeight: Double { 8 * Double(byteCount) / Double(max(parameterCount, 1)) }
@@ -91,10 +86,14 @@ extension ModelFile {
 
   /// How the weights are stored: the quantization, or the storage that holds most bytes.
   var method: String {
-    if let quantization { return quantization.text }
+    quantization?.text ?? Self.prevailingStorage(pretrained.catalog)
+  }
+
+  /// The storage that holds most of the bytes: "BF16".
+  static func prevailingStorage(_ catalog: any TensorCatalog) -> String {
     var bytes: [String: Int] = [:]
-    for tensor in tensors {
-      bytes[tensor.description.storage, default: 0] += tensor.description.byteCount
+    for tensor in catalog.tensorNames.compactMap(catalog.describe) {
+      bytes[tensor.storage, default: 0] += tensor.byteCount
     }
     return bytes.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key ?? "no tensors"
   }

@@ -90,9 +90,13 @@ struct OutputFolder {
     else {
       throw CommandFailure("cannot write output \(typed): \(place) is not a folder")
     }
-    guard access(place, W_OK | X_OK) == 0 else {
-      throw CommandFailure("cannot write output \(typed): \(place): \(systemMessage(errno))")
+    // Permissions do not tell everything: read-only disks and virtual folders refuse as well.
+    let probe = place.withoutLastSlash + "/.apus-probe-\(getpid())"
+    guard mkdir(probe, 0o700) == 0 else {
+      let reason = systemMessage(errno)
+      throw CommandFailure("cannot write output \(typed): \(place) takes no folder: \(reason)")
     }
+    rmdir(probe)
   }
 
   private static func isInside(_ path: String, _ folder: String) -> Bool {

@@ -27,7 +27,11 @@ struct QuantizationArguments: ParsableArguments {
 
   static let defaultGroupSize = 64
 
-  @Option(name: .shortAndLong, help: ArgumentHelp("Bits per weight, 2 to 8.", valueName: "2-8"))
+  @Option(
+    name: .shortAndLong,
+    parsing: .unconditional,
+    help: ArgumentHelp("Bits per weight, 2 to 8.", valueName: "2-8")
+  )
   var bits = 4
 
   @Option(help: "How weights are rounded: rtn takes the nearest point of the grid.")
@@ -37,6 +41,7 @@ struct QuantizationArguments: ParsableArguments {
   var granularity = Sharing.group
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Weights in a group. (default: \(Self.defaultGroupSize))",
       valueName: "weights"
@@ -51,6 +56,7 @@ struct QuantizationArguments: ParsableArguments {
   var range = RangeEstimation.minMax
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Bits of the embedding and the head; they stay in floating point without it.",
       valueName: "2-8"
@@ -68,12 +74,19 @@ struct QuantizationArguments: ParsableArguments {
           + "them out"
       )
     }
-    do throws(QuantizationError) {
-      _ = try scheme(bits: bits)
-    } catch { throw ValidationError(error.description) }
-    do throws(QuantizationError) {
-      _ = try embeddingBits.map(scheme(bits:))
-    } catch { throw ValidationError("--embedding-bits: \(error.description)") }
+    try explain("--bits") { () throws(QuantizationError) in _ = try grid(bits: bits) }
+    try explain("--embedding-bits") { () throws(QuantizationError) in
+      _ = try embeddingBits.map(grid(bits:))
+    }
+    try explain("--group-size") { () throws(QuantizationError) in _ = try scheme(bits: bits) }
+  }
+
+  /// Puts the name of the option in front of the library's reason.
+  private func explain(_ option: String, _ check: () throws(QuantizationError) -> Void) throws {
+    do throws(QuantizationError) { try check() } catch {
+      guard case .invalidScheme(let reason) = error else { throw error }
+      throw ValidationError("\(option): \(reason)")
+    }
   }
 
   /// The settings that were typed; they have passed `validate()`.
@@ -85,6 +98,10 @@ struct QuantizationArguments: ParsableArguments {
     )
   }
 
+  private func grid(bits: Int) throws(QuantizationError) -> QuantizationGrid {
+    try QuantizationGrid(bits: bits, isSymmetric: symmetry == .symmetric)
+  }
+
   private func scheme(bits: Int) throws(QuantizationError) -> WeightScheme {
     let granularity: Granularity =
       switch self.granularity {
@@ -93,7 +110,7 @@ struct QuantizationArguments: ParsableArguments {
       case .group: .inputGroups(groupSize ?? Self.defaultGroupSize)
       }
     return try WeightScheme(
-      grid: QuantizationGrid(bits: bits, isSymmetric: symmetry == .symmetric),
+      grid: grid(bits: bits),
       granularity: granularity,
       range: range,
       scaleType: scaleType

@@ -25,6 +25,7 @@ struct QuantizationSummary: Encodable {
 
   var output: String
   var method: String
+  var sourceMethod: String
   var bitsPerWeight: Double
   var bitsPerQuantizedWeight: Double
   var bytes: Int
@@ -36,8 +37,14 @@ struct QuantizationSummary: Encodable {
   var kept: [Kept]
   var evaluations: [Evaluation]
 
-  init(output: String, report: QuantizationReport, evaluations: [Evaluation]) {
+  init(
+    source: ModelFile,
+    output: String,
+    report: QuantizationReport,
+    evaluations: [Evaluation]
+  ) {
     self.output = output
+    sourceMethod = source.method
     method = report.configuration.text
     bitsPerWeight = report.bitsPerWeight
     bitsPerQuantizedWeight = report.bitsPerQuantizedWeight
@@ -72,13 +79,13 @@ struct QuantizationSummary: Encodable {
   /// The source and the result side by side.
   var table: Table {
     var columns: [Table.Column] = [
-      "", "method", .number("bits/weight"), .number("bytes"), .number("mean error"),
+      "", "method", .number("bits/weight"), .number("bytes"), .number("relative error"),
     ]
     if !evaluations.isEmpty { columns += [.number("perplexity"), .number("delta")] }
     var table = Table(columns)
     let sourceBits = 8 * Double(sourceBytes) / Double(max(parameters, 1))
     let error = "\((100 * meanRelativeError.value).fixed(3))%"
-    let before = ["before", "", sourceBits.fixed(3), byteCount(sourceBytes), ""]
+    let before = ["before", sourceMethod, sourceBits.fixed(3), byteCount(sourceBytes), ""]
     let after = ["after", method, bitsPerWeight.fixed(3), byteCount(bytes), error]
     table.add(before + [evaluations.first?.perplexity.value.fixed(4) ?? ""])
     table.add(

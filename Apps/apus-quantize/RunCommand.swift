@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoints
 import Quantization
 import Support
 
@@ -10,7 +11,8 @@ struct RunCommand: ParsableCommand {
     discussion: """
       Rounds the linear layers of all blocks to few bits and writes a model folder that this \
       program reads like any other. Norms stay as they are, the embedding too unless \
-      --embedding-bits says otherwise. The folder appears complete or not at all, whatever \
+      --embedding-bits says otherwise. The relative error is the mean squared error over the mean \
+      square of the weights, averaged over the layers. The folder appears complete or not at all, whatever \
       interrupts the run.
 
       EXAMPLES
@@ -63,7 +65,7 @@ struct RunCommand: ParsableCommand {
       )
     }
     try show(
-      QuantizationSummary(output: output, report: report, evaluations: evaluations)
+      QuantizationSummary(source: source, output: output, report: report, evaluations: evaluations)
     )
   }
 
@@ -74,13 +76,22 @@ struct RunCommand: ParsableCommand {
   ) throws -> QuantizationReport {
     let progress = style.progress("quantizing", unit: "tensors")
     defer { progress.clear() }
-    let report = try source.quantize(configuration, to: folder) { state in
-      progress.update(completed: state.finished, total: state.total, note: state.current ?? "")
-      return !Cancellation.isRequested
+    do {
+      let report = try source.quantize(configuration, to: folder) { state in
+        progress.update(completed: state.finished, total: state.total, note: state.current ?? "")
+        return !Cancellation.isRequested
+      }
+      progress.finish()
+      return report
+    } catch QuantizationError.cancelled {
+      try Cancellation.check("nothing was written")
+      throw QuantizationError.cancelled
+    } catch CheckpointError.unwritable(_, let problem) {
+      throw CommandFailure(
+        "cannot write output \(output): \(problem); nothing was written, choose another place "
+          + "or make room"
+      )
     }
-    try Cancellation.check()
-    progress.finish()
-    return report
   }
 
   private func show(_ summary: QuantizationSummary) throws {

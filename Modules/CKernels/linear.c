@@ -24,6 +24,7 @@ typedef struct {
   const float *bias;
   float *y;
   ptrdiff_t stride_y;
+  const float *arranged;  // one row of X in the order that packed rows want, or NULL
   ptrdiff_t rows_per_part;
 } linear;
 
@@ -65,7 +66,11 @@ static void linear_part(void *context, ptrdiff_t part) {
   ptrdiff_t first = part * l->rows_per_part, left = l->w->row_count - first;
   ptrdiff_t count = left < l->rows_per_part ? left : l->rows_per_part;
   if (l->m == 1) {
-    l->table->row_dots(l->w, first, count, l->x, l->y + first);
+    if (l->arranged) {
+      l->table->arranged_dots(l->w, first, count, l->arranged, l->y + first);
+    } else {
+      l->table->row_dots(l->w, first, count, l->x, l->y + first);
+    }
   } else {
     few_rows(l, first, count);
   }
@@ -98,7 +103,13 @@ void ck_linear(const ck_rows *w, ptrdiff_t m, const float *x, ptrdiff_t stride_x
     ck_multiply_blocks(&product);
     return;
   }
-  linear l = {ck_current(), w, m, x, stride_x, bias, y, stride_y, 0};
+  linear l = {ck_current(), w, m, x, stride_x, bias, y, stride_y, NULL, 0};
+  ptrdiff_t arranged = m == 1 ? l.table->arranged_floats(w) : 0;
+  if (arranged > 0) {
+    float *out = ck_scratch(SCRATCH_JOB, arranged);
+    l.table->arrange(w->column_count, x, out);
+    l.arranged = out;
+  }
   ptrdiff_t rows = PART_BYTES / (bytes_per_row(w) + 1);
   l.rows_per_part = rows < 4 ? 4 : rows / 4 * 4;
   ck_parallel((w->row_count + l.rows_per_part - 1) / l.rows_per_part, linear_part, &l);

@@ -93,6 +93,11 @@ typedef struct {
   /// y[i] = rows[first + i] · x.
   void (*row_dots)(const ck_rows *rows, ptrdiff_t first, ptrdiff_t count, const float *x,
                    float *y);
+  /// The size of a vector arranged for packed rows, or 0 when row_dots must serve them.
+  ptrdiff_t (*arranged_floats)(const ck_rows *rows);
+  void (*arrange)(ptrdiff_t n, const float *x, float *out);
+  void (*arranged_dots)(const ck_rows *rows, ptrdiff_t first, ptrdiff_t count, const float *x,
+                        float *y);
   void (*expand_row)(const ck_rows *rows, ptrdiff_t row, ptrdiff_t column, ptrdiff_t count,
                      float *out);
   float (*attend_row)(float *scores, ptrdiff_t first, ptrdiff_t end, ptrdiff_t count,

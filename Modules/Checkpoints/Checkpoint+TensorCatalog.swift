@@ -4,11 +4,12 @@ extension Checkpoint: TensorCatalog {
   /// The names of all tensors.
   public var tensorNames: [String] { names }
 
-  /// What is stored under a name; nil if nothing is, or if it has too many axes to be a tensor here.
+  /// What is stored under a name; nil if nothing is, or if it has too many axes to be a tensor
+  /// here.
   public func describe(_ name: String) -> TensorDescription? {
-    guard let entry = self[name], entry.extents.count <= Shape.maximumRank else { return nil }
+    guard let entry = self[name], let shape = Shape(validating: entry.extents) else { return nil }
     return TensorDescription(
-      shape: Shape(entry.extents),
+      shape: shape,
       storage: entry.type.rawValue,
       byteCount: entry.byteRange.count
     )

@@ -72,7 +72,7 @@ public struct Philox: RandomNumberGenerator, Sendable, Hashable, Codable {
   }
 
   /// One Philox block: ten rounds over a 128-bit counter.
-  static func block(counter: SIMD4<UInt32>, key0: UInt32, key1: UInt32) -> SIMD4<UInt32> {
+  package static func block(counter: SIMD4<UInt32>, key0: UInt32, key1: UInt32) -> SIMD4<UInt32> {
     var state = counter
     var (k0, k1) = (key0, key1)
     for _ in 0..<10 {

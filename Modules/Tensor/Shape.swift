@@ -12,12 +12,15 @@ public struct Shape: Hashable, Sendable {
   package let storage: (Int, Int, Int, Int, Int, Int)
 
   /// A shape with the given extents, outermost first; each at least 0, at most six of them.
+  ///
+  /// The product of the extents that are not zero must stay below 2^59, so that no count overflows.
   public init(_ extents: some Collection<Int>) {
     expect(
       extents.count <= Shape.maximumRank,
       "shape: \(extents.count) dimensions, at most \(Shape.maximumRank) are supported"
     )
     expect(extents.allSatisfy { $0 >= 0 }, "shape: negative extent in \(Array(extents))")
+    expect(Shape.isCountable(extents), "shape: too many elements in \(Array(extents))")
     var values = (1, 1, 1, 1, 1, 1)
     withUnsafeMutableBytes(of: &values) { bytes in
       let slots = bytes.assumingMemoryBound(to: Int.self)
@@ -25,6 +28,22 @@ public struct Shape: Hashable, Sendable {
     }
     rank = extents.count
     storage = values
+  }
+
+  /// A shape with extents that come from outside; nil unless `init(_:)` would accept them.
+  package init?(validating extents: [Int]) {
+    guard extents.count <= Shape.maximumRank, extents.allSatisfy({ $0 >= 0 }),
+      Shape.isCountable(extents)
+    else { return nil }
+    self.init(extents)
+  }
+
+  /// Whether the bytes of that many elements can be counted, whichever extents are zero.
+  private static func isCountable(_ extents: some Collection<Int>) -> Bool {
+    // The widest element has 8 bytes; the pool rounds sizes up.
+    var room = Int.max / 16
+    for extent in extents where extent > 1 { room /= extent }
+    return room > 0
   }
 
   /// The extents as an array, outermost first.
@@ -84,13 +103,13 @@ extension Shape: Codable {
   public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     let extents = try container.decode([Int].self)
-    guard extents.count <= Shape.maximumRank, extents.allSatisfy({ $0 >= 0 }) else {
+    guard let shape = Shape(validating: extents) else {
       throw DecodingError.dataCorruptedError(
         in: container,
         debugDescription: "not a shape: \(extents)"
       )
     }
-    self.init(extents)
+    self = shape
   }
 
   /// Writes the list of extents.

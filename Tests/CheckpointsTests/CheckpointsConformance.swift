@@ -98,6 +98,43 @@ import Testing
     }
   }
 
+  /// The types that the reference quantized numbers to.
+  static let quantizedTypes: [String] = {
+    let file = try? SafetensorsFile(path: Fixtures.file(dequantization))
+    let names = (file?.names ?? []).filter { $0.hasPrefix("quantize.") && $0.hasSuffix(".input") }
+    return names.map { String($0.dropFirst("quantize.".count).dropLast(".input".count)) }.sorted()
+  }()
+
+  /// What the reference quantized comes back within one step of the grid.
+  @Test(arguments: quantizedTypes)
+  func quantizedNumbersComeBack(_ name: String) throws {
+    let fixture = try SafetensorsFile(path: Fixtures.file(Self.dequantization))
+    let type = try #require(GGUFTensorType.allCases.first { $0.name == name })
+    let input = try fixture.tensor(named: "quantize.\(name).input", as: Float.self)
+    let bytes = try fixture.withUnsafeBytes(of: "quantize.\(name).bytes") { Array($0) }
+    var writer = GGUFBytes()
+    writer.add("general.architecture", string: "test")
+    writer.addTensor("x", type, dimensions: input.shape.extents.reversed(), bytes)
+    let found = try withTemporaryFolder { folder in
+      try writer.open(folder + "/x.gguf").tensor(named: "x")
+    }
+    // Halves of 2⁻¹¹ and 2⁻⁸ of the value; of codes, one of 2ⁿ − 1 steps of the block's range.
+    let bits = name.dropFirst().prefix(1)
+    let steps = type.isQuantized ? Float(1 << (Int(bits) ?? 0)) - 1 : 0
+    let values = input.elements
+    for start in stride(from: 0, to: values.count, by: type.isQuantized ? 32 : 1) {
+      let block = Array(values[start..<start + (type.isQuantized ? 32 : 1)])
+      let largest = block.map(\.magnitude).max() ?? 0
+      expectClose(
+        Array(found.elements[start..<start + block.count]),
+        block,
+        relative: type.isQuantized ? 0 : name == "BF16" ? 0x1p-8 : 0x1p-11,
+        absolute: type.isQuantized ? 2.02 * largest / steps : 0x1p-24,
+        name
+      )
+    }
+  }
+
   private func expectOutcome(
     _ malformed: Malformed,
     _ load: () throws(CheckpointError) -> Void

@@ -181,15 +181,59 @@ import Testing
       ) {
         try SafetensorsWriter(path: path, tensors: [declaration, declaration])
       }
+      // Each shape can be counted, their sum cannot.
+      let huge = ["a", "b", "c", "d"].map { name in
+        SafetensorsDeclaration(name: name, type: .float64, shape: [1 << 58])
+      }
       #expect(throws: CheckpointError.self) {
-        let huge = SafetensorsDeclaration(
-          name: "a",
-          type: .float64,
-          shape: [1 << 31, 1 << 31, 1 << 10]
-        )
-        _ = try SafetensorsWriter(path: path, tensors: [huge])
+        _ = try SafetensorsWriter(path: path, tensors: huge)
       }
       #expect(try names(folder).isEmpty)
+    }
+  }
+}
+
+@Suite struct AtomicFolderTests {
+  private func names(_ folder: String) throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+  }
+
+  @Test func appearsCompleteOrNotAtAll() throws {
+    try withTemporaryFolder { folder in
+      let path = folder + "/a/model"
+      do {
+        let target = try AtomicFolder(path: path)
+        try AtomicFile.write("1", to: target.file("x"))
+        #expect(try names(folder + "/a").count == 1)
+      }
+      #expect(try names(folder + "/a").isEmpty)
+      let target = try AtomicFolder(path: path + "/")
+      try AtomicFile.write("1", to: target.file("x"))
+      try target.commit()
+      #expect(try names(folder + "/a") == ["model"])
+      #expect(throws: CheckpointError.self) { try AtomicFolder(path: path) }
+      let second = try AtomicFolder(path: path, replacing: true)
+      try AtomicFile.write("2", to: second.file("y"))
+      try second.commit()
+      #expect(try names(folder + "/a") == ["model"])
+      #expect(try names(path) == ["y"])
+    }
+  }
+
+  @Test func interruptedProcessLeavesNothing() async throws {
+    await #expect(processExitsWith: .success) {
+      try withTemporaryFolder { folder in
+        let path = folder + "/model"
+        let target = try AtomicFolder(path: path)
+        let file = try AtomicFile(path: target.file("x"), reserving: 1000)
+        AtomicFile.removePendingFiles()
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+        #expect(throws: CheckpointError.self) { try file.commit() }
+        #expect(throws: CheckpointError.unwritable(path: path, .interrupted)) {
+          try target.commit()
+        }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+      }
     }
   }
 }

@@ -9,6 +9,7 @@
 #include "quantize.h"
 #include "expand.h"
 #include "dot.h"
+#include "packed_dot.h"
 #include "tile.h"
 #include "pack.h"
 #include "attend.h"
@@ -19,5 +20,6 @@
   {.name = isa, .tile_rows = TILE_ROWS, .tile_columns = TILE_COLUMNS, .lanes = LANES,         \
    .tile = tile, .pack_rows = pack_rows, .pack_transposed_rows = pack_transposed_rows,        \
    .pack_columns = pack_columns, .pack_transposed_columns = pack_transposed_columns,          \
-   .dots = dots, .row_dots = row_dots, .expand_row = kernel_expand_row,  \
+   .dots = dots, .row_dots = row_dots,\
+   .arranged_floats = arranged_floats, .arrange = arrange, .arranged_dots = arranged_dots, .expand_row = kernel_expand_row,  \
    .attend_row = attend_row, CK_DISPATCHED(CK_ENTRY)}

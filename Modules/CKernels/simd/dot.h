@@ -13,7 +13,9 @@
 #endif
 #define DOT_VECTORS 4
 
-/// Distance, in bytes, at which a row is fetched ahead of its use.
+/// Rows up to this many bytes fetch the next four rows ahead, longer ones DOT_PREFETCH bytes of
+/// themselves: hardware follows a stream only when it is long.
+#define DOT_SHORT_ROW 4096
 #define DOT_PREFETCH 1024
 
 #define DOTS(name, type, load_row, load_row_part)                                               \
@@ -21,12 +23,13 @@
                           const float *x, float *y) {                                           \
     vf sum[4][2];                                                                               \
     for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = 0;                                   \
-    ptrdiff_t i = 0;                                                                            \
+    ptrdiff_t i = 0, bytes = stride * (ptrdiff_t)sizeof(type);                                  \
+    ptrdiff_t ahead = bytes <= DOT_SHORT_ROW ? 4 * bytes : DOT_PREFETCH;                        \
     for (; i + 2 * LANES <= n; i += 2 * LANES) {                                                \
       vf low = load(x + i), high = load(x + i + LANES);                                         \
       for (int r = 0; r < rows; r++) {                                                          \
         const type *from = w + r * stride + i;                                                  \
-        __builtin_prefetch((const char *)from + DOT_PREFETCH, 0, 3);                            \
+        __builtin_prefetch((const char *)from + ahead, 0, 3);                            \
         sum[r][0] += load_row(from) * low;                                                      \
         sum[r][1] += load_row(from + LANES) * high;                                             \
       }                                                                                         \
@@ -60,14 +63,9 @@ DOTS(dots_float16, uint16_t, LOAD_FLOAT16, LOAD_FLOAT16_PART)
 DOTS(dots_bfloat16, uint16_t, LOAD_BFLOAT16, LOAD_BFLOAT16_PART)
 #undef DOTS
 
-static void dots_packed(const ck_rows *rows, ptrdiff_t first, ptrdiff_t count, const float *x,
-                        float *y) {
-  static void (*const functions[])(const ck_rows *, ptrdiff_t, ptrdiff_t, const float *, float *) =
-      {dots_2, dots_3, dots_4, dots_5, dots_6, dots_7, dots_8};
-  if (rows->scale_stride == 0 || rows->group_size % 8 == 0) {
-    functions[rows->bits - 2](rows, first, count, x, y);
-    return;
-  }
+/// Packed rows whose groups do not suit the kernel of packed_dot.h.
+static void dots_expanded(const ck_rows *rows, ptrdiff_t first, ptrdiff_t count, const float *x,
+                          float *y) {
   float *expanded = ck_scratch(SCRATCH_PART, rows->column_count);
   for (ptrdiff_t i = 0; i < count; i++) {
     expand_packed(rows, first + i, 0, rows->column_count, expanded);
@@ -85,7 +83,7 @@ static void row_dots(const ck_rows *rows, ptrdiff_t first, ptrdiff_t count, cons
     case CK_BFLOAT16:
       dots_bfloat16((const uint16_t *)rows->data + at, stride, count, n, x, y);
       break;
-    case CK_PACKED: dots_packed(rows, first, count, x, y); break;
+    case CK_PACKED: dots_expanded(rows, first, count, x, y); break;
   }
 }
 

@@ -1,11 +1,9 @@
-// Codes of 2 to 8 bits into floats, and their product with a vector.
+// Rows of weights in any storage, into floats.
 //
 // Sixteen codes of b bits are 2b bytes, so that a block always starts on a byte. A shuffle brings
 // the two bytes that hold code j to lane j, a variable shift and a mask isolate it: one path for
 // every width, with constants that the compiler folds because `bits` is a constant in each copy.
-// AVX-512 looks codes of up to four bits up in a table of sixteen floats instead of masking,
-// converting and subtracting. Without a byte shuffle, eight codes are spread over eight bytes of a
-// 64-bit word in three steps.
+// Without a byte shuffle, eight codes are spread over eight bytes of a 64-bit word in three steps.
 #define CODE_BLOCK 16
 
 typedef uint8_t v16b __attribute__((ext_vector_type(16)));
@@ -111,41 +109,6 @@ INLINE void expand_codes(code_row row, int bits, ptrdiff_t column, ptrdiff_t cou
   }
 }
 
-/// Σ scale · (code − zero) · x over columns of one group that start on a multiple of eight.
-INLINE vf dot_codes(code_row row, int bits, ptrdiff_t column, ptrdiff_t count, float scale,
-                    float zero, const float *x, vf sum) {
-#if LANES == 16
-  vf table;
-  for (int j = 0; j < LANES; j++) table[j] = (float)(j & ((1 << bits) - 1));
-  table = scale * (table - zero);
-#endif
-  vf group = 0;
-  for (; count > 0; column += CODE_BLOCK, count -= CODE_BLOCK) {
-    uint8_t buffer[CODE_BLOCK_BYTES];
-    const uint8_t *bytes = readable(row.bytes + column / 8 * bits, row.end, buffer);
-#if LANES == 16
-    vf right = count >= LANES ? load(x + column) : load_part(x + column, count);
-    if (bits <= 4) {
-      sum += (vf)_mm512_permutexvar_ps((__m512i)shifted_codes(bytes, bits), table) * right;
-    } else {
-      vf code[1];
-      load_codes(bytes, bits, code);
-      group += (code[0] - zero) * right;
-    }
-#else
-    vf code[CODE_BLOCK / LANES];
-    load_codes(bytes, bits, code);
-    for (int j = 0; j < CODE_BLOCK / LANES; j++) {
-      ptrdiff_t left = count - j * LANES;
-      if (left <= 0) break;
-      const float *from = x + column + j * LANES;
-      group += (code[j] - zero) * (left >= LANES ? load(from) : load_part(from, left));
-    }
-#endif
-  }
-  return sum + scale * group;
-}
-
 // MARK: - Rows
 
 INLINE float zero_of(const ck_rows *rows, ptrdiff_t group) {
@@ -168,32 +131,10 @@ INLINE void expand_row_bits(const ck_rows *rows, int bits, ptrdiff_t row, ptrdif
   }
 }
 
-/// Groups must start on multiples of eight columns.
-INLINE float dot_row_bits(const ck_rows *rows, int bits, ptrdiff_t row, const float *x) {
-  code_row codes = row_of_codes(rows, row);
-  ptrdiff_t n = rows->column_count;
-  vf sum = 0;
-  if (rows->scale_stride == 0) {
-    sum = dot_codes(codes, bits, 0, n, rows->scale[0], zero_of(rows, 0), x, sum);
-    return sum_lanes(sum);
-  }
-  const ptrdiff_t first = row * rows->scale_stride, size = rows->group_size;
-  for (ptrdiff_t group = 0, column = 0; column < n; group++, column += size) {
-    ptrdiff_t count = n - column < size ? n - column : size;
-    float scale = rows->scale[first + group], zero = zero_of(rows, first + group);
-    sum = dot_codes(codes, bits, column, count, scale, zero, x, sum);
-  }
-  return sum_lanes(sum);
-}
-
 #define BITS(B)                                                                             \
   static void expand_##B(const ck_rows *rows, ptrdiff_t row, ptrdiff_t column,              \
                          ptrdiff_t count, float *out) {                                     \
     expand_row_bits(rows, B, row, column, count, out);                                      \
-  }                                                                                         \
-  static void dots_##B(const ck_rows *rows, ptrdiff_t first, ptrdiff_t count,               \
-                       const float *x, float *y) {                                          \
-    for (ptrdiff_t i = 0; i < count; i++) y[i] = dot_row_bits(rows, B, first + i, x);       \
   }
 BITS(2) BITS(3) BITS(4) BITS(5) BITS(6) BITS(7) BITS(8)
 #undef BITS

@@ -1,12 +1,11 @@
 public import Foundation
-import Synchronization
 
 /// A file that appears complete or not at all.
 ///
-/// Bytes go to a temporary file beside the target, `.NAME.PID-NUMBER.apus-tmp`; `commit` flushes it,
-/// renames it onto the target and flushes the folder. Whatever goes wrong before that (an error, the
-/// end of this object) removes the temporary file and leaves an existing target untouched. A symbolic
-/// link is followed, the permissions of an existing target are kept.
+/// Bytes go to a temporary file beside the target, `.NAME.PID-NUMBER.apus-tmp`; `commit` flushes
+/// it, renames it onto the target and flushes the folder. Whatever goes wrong before that (an
+/// error, the end of this object) removes the temporary file and leaves an existing target
+/// untouched. A symbolic link is followed, the permissions of an existing target are kept.
 ///
 /// A signal ends a process without running any of this: a program that catches interrupts calls
 /// `removePendingFiles()` before it exits.
@@ -24,15 +23,15 @@ public final class AtomicFile {
   /// `reserving` allocates that many bytes at once, so that a full disk shows now and not hours
   /// later; they read as zero until they are written.
   ///
-  /// - Throws: `CheckpointError.unwritable` when the folder is missing or not writable, the target is
-  ///   no regular file, or the disk is full.
+  /// - Throws: `CheckpointError.unwritable` when the folder is missing or not writable, the target
+  ///   is no regular file, or the disk is full.
   public init(path: String, reserving byteCount: Int = 0) throws(CheckpointError) {
     self.path = path
     do throws(FileProblem) {
       let existing = try Target(path)
       target = existing.path
-      temporary = temporaryPath(beside: existing.path)
-      let file = try PendingFiles.create(temporary)
+      temporary = PendingFiles.path(beside: existing.path)
+      let file = try PendingFiles.createFile(temporary)
       do throws(FileProblem) {
         if let permissions = existing.permissions { fchmod(file.number, permissions) }
         try file.reserve(byteCount)
@@ -111,47 +110,12 @@ public final class AtomicFile {
     try write(Array(text.utf8), to: path)
   }
 
-  /// Removes the temporary files of all unfinished writes in this process.
+  /// Removes the temporary files and folders of all unfinished writes in this process.
   ///
   /// For a program that was interrupted and is about to exit: call it from the task or dispatch
-  /// source that handles the signal (not from the handler itself). Writes that go on afterwards fail
-  /// with `FileProblem.interrupted`.
+  /// source that handles the signal (not from the handler itself). Writes that go on afterwards
+  /// fail with `FileProblem.interrupted`.
   public static func removePendingFiles() { PendingFiles.removeAll() }
-}
-
-/// The temporary files that exist now, for the whole process.
-private enum PendingFiles {
-  private static let paths = Mutex<Set<String>>([])
-
-  /// Creates and registers a file in one step, so that `removeAll` cannot miss it.
-  static func create(_ path: String) throws(FileProblem) -> FileHandleNumber {
-    try paths.withLock { paths throws(FileProblem) in
-      let file = try FileHandleNumber(opening: path, O_RDWR | O_CREAT | O_EXCL)
-      paths.insert(path)
-      return file
-    }
-  }
-
-  static func rename(_ path: String, to target: String) throws(FileProblem) {
-    try paths.withLock { paths throws(FileProblem) in
-      guard paths.contains(path) else { throw .interrupted }
-      guard Foundation.rename(path, target) == 0 else { throw FileProblem(errno) }
-      paths.remove(path)
-    }
-  }
-
-  static func remove(_ path: String) {
-    paths.withLock { paths in
-      if paths.remove(path) != nil { unlink(path) }
-    }
-  }
-
-  static func removeAll() {
-    paths.withLock { paths in
-      for path in paths { unlink(path) }
-      paths = []
-    }
-  }
 }
 
 /// Where a path leads, and what is there.
@@ -178,28 +142,6 @@ private struct Target {
     self.path = String(cString: resolved)
     free(resolved)
   }
-}
-
-private let temporaryCounter = Atomic<Int>(0)
-
-private func temporaryPath(beside target: String) -> String {
-  let number = temporaryCounter.add(1, ordering: .relaxed).newValue
-  let (folder, name) = folderAndName(of: target)
-  // File names end at 255 bytes; the beginning is enough to recognise one.
-  let start = String(decoding: name.utf8.prefix(200), as: UTF8.self)
-  return "\(folder)/.\(start).\(getpid())-\(number).apus-tmp"
-}
-
-private func folderAndName(of path: String) -> (folder: String, name: String) {
-  guard let slash = path.lastIndex(of: "/") else { return (".", path) }
-  let folder = path[..<slash]
-  return (folder.isEmpty ? "/" : String(folder), String(path[path.index(after: slash)...]))
-}
-
-/// Makes the renaming durable, where the file system can flush a folder.
-private func synchronizeFolder(of path: String) {
-  let folder = try? FileHandleNumber(opening: folderAndName(of: path).folder, O_RDONLY)
-  try? folder?.synchronize()
 }
 
 extension FileHandleNumber {

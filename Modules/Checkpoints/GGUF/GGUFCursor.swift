@@ -161,42 +161,18 @@ extension GGUFCursor {
   /// Consumes a tensor record.
   mutating func record() throws(CheckpointError) -> Record {
     let place = offset
-    let range = try string("tensor name", atMost: Self.maximumNameByteCount)
-    let bytes = bytes(range)
-    guard !bytes.isEmpty, !bytes.contains(0) else {
-      throw fault("tensor name is empty or holds a NUL", at: place)
-    }
-    guard let name = String(validating: bytes, as: UTF8.self) else {
-      throw fault("tensor name is not UTF-8", at: place)
-    }
-    let tensorFault = { [path = file.path] (reason: String) in
+    let name = try tensorName()
+    let fault = { [path = file.path] (reason: String) in
       CheckpointError.malformed(path: path, tensor: name, offset: place, reason: reason)
     }
-    let rank: UInt32 = try integer("number of dimensions")
-    guard (1...UInt32(Self.maximumRank)).contains(rank) else {
-      throw tensorFault("\(rank) dimensions, 1 to \(Self.maximumRank) are allowed")
-    }
-    var extents: [Int] = []
-    for _ in 0..<rank {
-      let extent: UInt64 = try integer("dimension")
-      guard extent > 0, let extent = Int(exactly: extent) else {
-        throw tensorFault("dimension \(extent)")
-      }
-      extents.append(extent)
-    }
+    let extents = try dimensions(fault)
     let code: UInt32 = try integer("type")
     guard let type = GGUFTensorType(rawValue: code) else {
-      throw .unsupportedType(
-        path: file.path,
-        tensor: name,
-        type: GGUFTensorType.name(of: code)
-      )
+      throw .unsupportedType(path: file.path, tensor: name, type: GGUFTensorType.name(of: code))
     }
-    let byteCount = try size(of: extents, type, tensorFault)
+    let byteCount = try size(of: extents, type, fault)
     let dataOffset: UInt64 = try integer("offset")
-    guard let dataOffset = Int(exactly: dataOffset) else {
-      throw tensorFault("offset \(dataOffset)")
-    }
+    guard let dataOffset = Int(exactly: dataOffset) else { throw fault("offset \(dataOffset)") }
     return Record(
       name: name,
       type: type,
@@ -205,6 +181,37 @@ extension GGUFCursor {
       dataOffset: dataOffset,
       place: place
     )
+  }
+
+  private mutating func tensorName() throws(CheckpointError) -> String {
+    let place = offset
+    let range = try string("tensor name", atMost: Self.maximumNameByteCount)
+    guard !range.isEmpty, !bytes(range).contains(0) else {
+      throw fault("tensor name is empty or holds a NUL", at: place)
+    }
+    guard let name = String(validating: bytes(range), as: UTF8.self) else {
+      throw fault("tensor name is not UTF-8", at: place)
+    }
+    return name
+  }
+
+  /// Consumes the extents in the order of the file, fastest first.
+  private mutating func dimensions(
+    _ fault: (String) -> CheckpointError
+  ) throws(CheckpointError) -> [Int] {
+    let rank: UInt32 = try integer("number of dimensions")
+    guard (1...UInt32(Self.maximumRank)).contains(rank) else {
+      throw fault("\(rank) dimensions, 1 to \(Self.maximumRank) are allowed")
+    }
+    var extents: [Int] = []
+    for _ in 0..<rank {
+      let extent: UInt64 = try integer("dimension")
+      guard extent > 0, let extent = Int(exactly: extent) else {
+        throw fault("dimension \(extent)")
+      }
+      extents.append(extent)
+    }
+    return extents
   }
 
   private func size(

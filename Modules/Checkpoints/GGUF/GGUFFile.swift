@@ -16,8 +16,8 @@ public struct GGUFEntry: Equatable, Sendable {
 /// A GGUF file, version 2 or 3: metadata and a checked table of tensors, read on demand.
 ///
 /// Opening reads the metadata and the records alone. Every length, count, extent and offset is
-/// checked with overflow before it is used, so no later access can leave the file. Tensors that need
-/// no conversion view the mapped file and keep it alive; quantized ones become `Float`.
+/// checked with overflow before it is used, so no later access can leave the file. Tensors that
+/// need no conversion view the mapped file and keep it alive; quantized ones become `Float`.
 ///
 ///     let file = try GGUFFile(path: "model.gguf")
 ///     let layers = try file.integer("\(file.architecture).block_count")
@@ -149,18 +149,12 @@ private func readEntries(
   _ count: Int,
   _ alignment: Int
 ) throws(CheckpointError) -> ([GGUFEntry], NameTable<Int>) {
-  let path = cursor.file.path
   var records: [GGUFCursor.Record] = []
   var indices = NameTable<Int>()
   for index in 0..<count {
     let record = try cursor.record()
     guard indices.append(record.name, index) else {
-      throw .malformed(
-        path: path,
-        tensor: record.name,
-        offset: record.place,
-        reason: "is there twice"
-      )
+      throw record.fault(cursor.file.path, "is there twice")
     }
     records.append(record)
   }
@@ -170,34 +164,43 @@ private func readEntries(
   var entries: [GGUFEntry] = []
   var next = 0
   for record in records {
-    let fault = { (reason: String) in
-      CheckpointError.malformed(
-        path: path,
-        tensor: record.name,
-        offset: record.place,
-        reason: reason
-      )
+    let range = try place(record, start, next, cursor.file)
+    guard let padded = rounded(range.upperBound - start, to: alignment) else {
+      throw record.fault(cursor.file.path, "the end of the data overflows")
     }
-    guard record.dataOffset == next else {
-      throw fault("data at \(record.dataOffset), expected \(next): after the tensor before it")
-    }
-    guard let begin = checkedSum(start, next), let end = checkedSum(begin, record.byteCount),
-      let padded = rounded(record.byteCount, to: alignment), let after = checkedSum(next, padded)
-    else { throw fault("the end of the data overflows") }
-    guard end <= cursor.file.bytes.count else {
-      throw fault("data ends at byte \(end), the file at \(cursor.file.bytes.count)")
-    }
-    entries.append(
-      GGUFEntry(
-        name: record.name,
-        type: record.type,
-        extents: record.extents,
-        byteRange: begin..<end
-      )
-    )
-    next = after
+    let (name, type, extents) = (record.name, record.type, record.extents)
+    entries.append(GGUFEntry(name: name, type: type, extents: extents, byteRange: range))
+    next = padded
   }
   return (entries, indices)
+}
+
+/// Where a record's data lie in the file, if they lie `next` bytes after the start of the data.
+private func place(
+  _ record: GGUFCursor.Record,
+  _ start: Int,
+  _ next: Int,
+  _ file: MappedFile
+) throws(CheckpointError) -> Range<Int> {
+  guard record.dataOffset == next else {
+    throw record.fault(
+      file.path,
+      "data at \(record.dataOffset), expected \(next): after the tensor before it"
+    )
+  }
+  guard let begin = checkedSum(start, next), let end = checkedSum(begin, record.byteCount) else {
+    throw record.fault(file.path, "the end of the data overflows")
+  }
+  guard end <= file.bytes.count else {
+    throw record.fault(file.path, "data ends at byte \(end), the file at \(file.bytes.count)")
+  }
+  return begin..<end
+}
+
+extension GGUFCursor.Record {
+  fileprivate func fault(_ path: String, _ reason: String) -> CheckpointError {
+    .malformed(path: path, tensor: name, offset: place, reason: reason)
+  }
 }
 
 /// The blocks of today's types have the layout of quantization version 2.

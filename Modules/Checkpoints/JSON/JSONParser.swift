@@ -3,9 +3,9 @@ public import Foundation
 extension JSONValue {
   /// The value that UTF-8 text holds.
   ///
-  /// Strict: RFC 8259's grammar, valid UTF-8, no byte order mark, no key twice in one object, no half
-  /// surrogate pairs, nothing after the value but what the limits allow. The whole text is read by
-  /// concrete loops over its bytes; time and memory are linear in its length.
+  /// Strict: RFC 8259's grammar, valid UTF-8, no byte order mark, no key twice in one object, no
+  /// half surrogate pairs, nothing after the value but what the limits allow. The whole text is
+  /// read by concrete loops over its bytes; time and memory are linear in its length.
   public static func parse(
     _ bytes: UnsafeRawBufferPointer,
     limits: JSONLimits = JSONLimits()

@@ -8,6 +8,7 @@ extension JSONValue {
   ) throws(CheckpointError) -> JSONValue {
     // In memory: strings are copied out anyway, and a file that shrinks does no harm.
     let file = try MappedFile(path: path, mode: .inMemory)
+    defer { withExtendedLifetime(file) {} }
     do {
       return try parse(file.bytes, limits: limits)
     } catch {

@@ -79,8 +79,8 @@ extension JSONValue {
     return values[index]
   }
 
-  /// What this is, for messages: `null`, `a boolean`, `an integer`, `a number`, `a string`, `a list`
-  /// or `an object`.
+  /// What this is, for messages: `null`, `a boolean`, `an integer`, `a number`, `a string`, `a
+  /// list` or `an object`.
   public var kind: String {
     switch self {
     case .null: "null"

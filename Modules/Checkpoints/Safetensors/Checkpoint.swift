@@ -3,9 +3,9 @@ public import Tensor
 
 /// The tensors of a model in safetensors format: one file, or shards with an index.
 ///
-/// A sharded model has a file `NAME.safetensors.index.json` whose `weight_map` says which file of the
-/// same folder holds each tensor. Every mapped tensor must be in its shard, and only there; shards
-/// hold no tensor that the map leaves out.
+/// A sharded model has a file `NAME.safetensors.index.json` whose `weight_map` says which file of
+/// the same folder holds each tensor. Every mapped tensor must be in its shard, and only there;
+/// shards hold no tensor that the map leaves out.
 public struct Checkpoint: Sendable {
   /// The longest index that is accepted.
   public static let maximumIndexByteCount = 100_000_000
@@ -18,8 +18,8 @@ public struct Checkpoint: Sendable {
 
   /// Opens a `.safetensors` file, an index, or a folder that holds one of them.
   ///
-  /// In a folder, `model.safetensors` comes first, then `model.safetensors.index.json`, then the only
-  /// file with one of these endings.
+  /// In a folder, `model.safetensors` comes first, then `model.safetensors.index.json`, then the
+  /// only file with one of these endings.
   ///
   /// - Throws: `CheckpointError`, naming the file at fault.
   public init(path: String, mode: MappedFile.Mode = .mapped) throws(CheckpointError) {

@@ -4,8 +4,8 @@ extension SafetensorsFile {
   /// A tensor with elements of the wanted type.
   ///
   /// Stored numbers of that type are not copied when they are aligned: the tensor views the file.
-  /// Otherwise they are converted: every real type becomes `Float` (rounded to nearest) or `Double`,
-  /// every integer type `Int32` or `Int64` if all values fit.
+  /// Otherwise they are converted: every real type becomes `Float` (rounded to nearest) or
+  /// `Double`, every integer type `Int32` or `Int64` if all values fit.
   ///
   /// - Throws: `CheckpointError.missingTensor` with the nearest names, `.unsupportedType`,
   ///   `.inconvertible`, or `.malformed` when a value or the rank does not fit.
@@ -87,10 +87,10 @@ struct StoredNumbers {
       throw fault("rank \(extents.count), at most \(Shape.maximumRank) is supported")
     }
     // Products that leave out a zero extent appear in strides: they must not overflow either.
-    guard checkedProduct([8] + extents.filter { $0 > 0 }) != nil else {
+    guard let shape = Shape(validating: extents) else {
       throw fault("the extents \(extents) overflow")
     }
-    return Shape(extents)
+    return shape
   }
 
   /// The bytes as they are: a view when they are aligned, a copy when they are not.

@@ -15,10 +15,10 @@ public struct SafetensorsEntry: Equatable, Sendable {
 
 /// A safetensors file: a checked table of its tensors, whose numbers are read on demand.
 ///
-/// Opening reads the header alone. Everything the header says is checked first: strict JSON, no name
-/// twice, sizes that match shapes without overflow, and ranges that cover the data exactly, so no
-/// later access can leave the file. Tensors that need no conversion view the mapped file and keep it
-/// alive.
+/// Opening reads the header alone. Everything the header says is checked first: strict JSON, no
+/// name twice, sizes that match shapes without overflow, and ranges that cover the data exactly, so
+/// no later access can leave the file. Tensors that need no conversion view the mapped file and
+/// keep it alive.
 ///
 ///     let file = try SafetensorsFile(path: "model.safetensors")
 ///     let weight = try file.tensor(named: "lm_head.weight", as: Float.self)
@@ -127,14 +127,7 @@ private func checkedEntries(
   entries.reserveCapacity(records.count)
   var end = 0
   for record in records {
-    let fault = { (reason: String) in
-      CheckpointError.malformed(
-        path: file.path,
-        tensor: record.name,
-        offset: 8 + record.value.place,
-        reason: reason
-      )
-    }
+    let fault = { record.value.fault(file.path, record.name, $0) }
     let (type, extents, range) = try checkedRecord(record.name, record.value, file.path, fault)
     guard range.lowerBound == end else {
       throw fault("data begins at \(range.lowerBound), the data before it ends at \(end)")
@@ -156,6 +149,12 @@ private func checkedEntries(
     )
   }
   return entries
+}
+
+extension SafetensorsHeader.Record {
+  fileprivate func fault(_ path: String, _ name: String, _ reason: String) -> CheckpointError {
+    .malformed(path: path, tensor: name, offset: 8 + place, reason: reason)
+  }
 }
 
 private func checkedRecord(
@@ -183,8 +182,8 @@ private func checkedRecord(
   return (type, extents, range)
 }
 
-/// The product of non-negative factors from left to right, or nil when a step overflows: a zero does
-/// not excuse an overflow before it.
+/// The product of non-negative factors from left to right, or nil when a step overflows: a zero
+/// does not excuse an overflow before it.
 func checkedProduct(_ factors: [Int]) -> Int? {
   var product = 1
   for factor in factors {

@@ -20,9 +20,10 @@ public struct SafetensorsDeclaration: Equatable, Sendable {
 /// Writes a safetensors file tensor by tensor, so that a model never needs to be in memory at once.
 ///
 /// All tensors are declared first, then written in any order. The file appears when `finish` is
-/// called, complete or not at all (`AtomicFile`). The disk space is allocated at the start. The bytes
-/// depend on the declarations, the metadata and the numbers alone: tensors lie sorted by descending
-/// element size, then by the bytes of their names, and spaces pad the header to a multiple of 8.
+/// called, complete or not at all (`AtomicFile`). The disk space is allocated at the start. The
+/// bytes depend on the declarations, the metadata and the numbers alone: tensors lie sorted by
+/// descending element size, then by the bytes of their names, and spaces pad the header to a
+/// multiple of 8.
 ///
 ///     let writer = try SafetensorsWriter(path: "model.safetensors", tensors: declarations)
 ///     for name in names { try writer.write(quantized(name), named: name) }
@@ -38,8 +39,8 @@ public final class SafetensorsWriter {
 
   /// Creates the file under a temporary name, with its header.
   ///
-  /// - Throws: `CheckpointError.malformed` when two declarations share a name or the size overflows,
-  ///   `.unwritable` when the folder or the disk does not take the file.
+  /// - Throws: `CheckpointError.malformed` when two declarations share a name or the size
+  ///   overflows, `.unwritable` when the folder or the disk does not take the file.
   public init(
     path: String,
     tensors: [SafetensorsDeclaration],

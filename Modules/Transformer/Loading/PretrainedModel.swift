@@ -55,7 +55,7 @@ public struct PretrainedModel {
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
       throw ModelError.notAModel(path: path, reason: "no such file or folder")
     }
-    self = try Self(folder: url)
+    self = isFolder.boolValue ? try Self(folder: url) : try Self(gguf: url)
   }
 
   /// The model with its weights in floating point.

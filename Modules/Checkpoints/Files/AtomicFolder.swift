@@ -2,8 +2,9 @@ import Foundation
 
 /// A folder that appears complete or not at all.
 ///
-/// Files go to a temporary folder beside the target, `.NAME.PID.apus-tmp`; `commit` renames it onto
-/// the target. Whatever goes wrong before that removes it and leaves an existing target untouched.
+/// Files go to a temporary folder beside the target, `.NAME.PID-NUMBER.apus-tmp`; `commit` renames it
+/// onto the target. Whatever goes wrong before that removes it and leaves an existing target
+/// untouched, and so does `AtomicFile.removePendingFiles()`.
 public final class AtomicFolder {
   /// The path that the folder will have.
   public let path: String
@@ -21,23 +22,22 @@ public final class AtomicFolder {
     while trimmed.count > 1 && trimmed.hasSuffix("/") { trimmed.removeLast() }
     self.path = trimmed
     try Self.checkFree(trimmed, replacing: replacing)
-    let url = URL(filePath: trimmed)
-    let parent = url.deletingLastPathComponent().path(percentEncoded: false)
-    temporary =
-      (parent.hasSuffix("/") ? parent : parent + "/")
-      + ".\(url.lastPathComponent).\(getpid()).apus-tmp"
-    let manager = FileManager.default
+    temporary = PendingFiles.path(beside: trimmed)
+    let parent = folderAndName(of: trimmed).folder
     do {
-      try manager.createDirectory(atPath: parent, withIntermediateDirectories: true)
-      try? manager.removeItem(atPath: temporary)
-      try manager.createDirectory(atPath: temporary, withIntermediateDirectories: false)
+      try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
     } catch {
       throw .unwritable(path: trimmed, Self.problem(error))
+    }
+    do throws(FileProblem) {
+      try PendingFiles.createFolder(temporary)
+    } catch {
+      throw .unwritable(path: trimmed, error)
     }
   }
 
   deinit {
-    if isPending { try? FileManager.default.removeItem(atPath: temporary) }
+    if isPending { PendingFiles.remove(temporary) }
   }
 
   /// The path of a file inside, to write before `commit`.
@@ -45,23 +45,29 @@ public final class AtomicFolder {
 
   /// Puts the folder in its place; the object is of no further use.
   public func commit() throws(CheckpointError) {
-    let manager = FileManager.default
-    let old = temporary + "-old"
     // A folder that is not empty cannot be renamed over: the old one steps aside first.
-    let isTaken = manager.fileExists(atPath: path)
-    do {
-      if isTaken { try manager.moveItem(atPath: path, toPath: old) }
-      do {
-        try manager.moveItem(atPath: temporary, toPath: path)
+    let old = temporary + "-old"
+    do throws(FileProblem) {
+      let isTaken = try stepAside(to: old)
+      do throws(FileProblem) {
+        try PendingFiles.rename(temporary, to: path)
       } catch {
-        if isTaken { try? manager.moveItem(atPath: old, toPath: path) }
+        if isTaken { rename(old, path) }
         throw error
       }
+      isPending = false
+      synchronizeFolder(of: path)
+      if isTaken { try? FileManager.default.removeItem(atPath: old) }
     } catch {
-      throw .unwritable(path: path, Self.problem(error))
+      throw .unwritable(path: path, error)
     }
-    isPending = false
-    if isTaken { try? manager.removeItem(atPath: old) }
+  }
+
+  /// Moves what is at the target away; false when nothing is there.
+  private func stepAside(to old: String) throws(FileProblem) -> Bool {
+    if rename(path, old) == 0 { return true }
+    guard errno == ENOENT else { throw FileProblem(errno) }
+    return false
   }
 
   private static func checkFree(_ path: String, replacing: Bool) throws(CheckpointError) {

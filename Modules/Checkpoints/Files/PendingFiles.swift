@@ -1,0 +1,69 @@
+import Foundation
+import Synchronization
+
+/// The temporary files and folders that exist now, for the whole process.
+enum PendingFiles {
+  private static let paths = Mutex<Set<String>>([])
+  private static let counter = Atomic<Int>(0)
+
+  /// A name beside `target` that nobody else uses: `.NAME.PID-NUMBER.apus-tmp`.
+  static func path(beside target: String) -> String {
+    let number = counter.add(1, ordering: .relaxed).newValue
+    let (folder, name) = folderAndName(of: target)
+    // File names end at 255 bytes; the beginning is enough to recognise one.
+    let start = String(decoding: name.utf8.prefix(200), as: UTF8.self)
+    return "\(folder)/.\(start).\(getpid())-\(number).apus-tmp"
+  }
+
+  /// Creates and registers a file in one step, so that `removeAll` cannot miss it.
+  static func createFile(_ path: String) throws(FileProblem) -> FileHandleNumber {
+    try paths.withLock { paths throws(FileProblem) in
+      let file = try FileHandleNumber(opening: path, O_RDWR | O_CREAT | O_EXCL)
+      paths.insert(path)
+      return file
+    }
+  }
+
+  /// Creates and registers a folder in one step.
+  static func createFolder(_ path: String) throws(FileProblem) {
+    try paths.withLock { paths throws(FileProblem) in
+      guard mkdir(path, 0o777) == 0 else { throw FileProblem(errno) }
+      paths.insert(path)
+    }
+  }
+
+  /// Moves a pending file or folder to its place.
+  static func rename(_ path: String, to target: String) throws(FileProblem) {
+    try paths.withLock { paths throws(FileProblem) in
+      guard paths.contains(path) else { throw .interrupted }
+      guard Foundation.rename(path, target) == 0 else { throw FileProblem(errno) }
+      paths.remove(path)
+    }
+  }
+
+  static func remove(_ path: String) {
+    paths.withLock { paths in
+      if paths.remove(path) != nil { try? FileManager.default.removeItem(atPath: path) }
+    }
+  }
+
+  static func removeAll() {
+    paths.withLock { paths in
+      for path in paths { try? FileManager.default.removeItem(atPath: path) }
+      paths = []
+    }
+  }
+}
+
+/// The folder that a path lies in, and its last part.
+func folderAndName(of path: String) -> (folder: String, name: String) {
+  guard let slash = path.lastIndex(of: "/") else { return (".", path) }
+  let folder = path[..<slash]
+  return (folder.isEmpty ? "/" : String(folder), String(path[path.index(after: slash)...]))
+}
+
+/// Makes a renaming durable, where the file system can flush a folder.
+func synchronizeFolder(of path: String) {
+  let folder = try? FileHandleNumber(opening: folderAndName(of: path).folder, O_RDONLY)
+  try? folder?.synchronize()
+}

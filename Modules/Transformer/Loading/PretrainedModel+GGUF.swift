@@ -1,0 +1,112 @@
+import Checkpoints
+import Foundation
+
+extension PretrainedModel {
+  init(gguf url: URL) throws {
+    let path = url.path(percentEncoded: false)
+    guard try Self.beginsLikeGGUF(path) else {
+      let reason =
+        path.hasSuffix(".safetensors")
+        ? "a safetensors file lacks the configuration: name the folder that holds it"
+        : "the file does not begin like a GGUF file"
+      throw ModelError.notAModel(path: path, reason: reason)
+    }
+    let file = try GGUFFile(path: path)
+    guard file.architecture == LlamaFamily.architecture else {
+      throw ModelError.unsupportedFamily(
+        file.architecture,
+        path: path,
+        supported: [LlamaFamily.architecture]
+      )
+    }
+    let configuration = try LlamaFamily.configuration(file)
+    let metadata = try TokenizerMetadata(file)
+    var generation = GenerationDocument()
+    for id in [metadata?.eosID, file.metadata["tokenizer.ggml.eot_token_id"]?.tokenID] {
+      if let id { generation.stopTokens.insert(id) }
+    }
+    var document = LlamaFamily.document(configuration, elementType: "float32")
+    if let id = metadata?.bosID { document["bos_token_id"] = .integer(Int64(id)) }
+    let stops = generation.stopTokens.sorted().map { JSONValue.integer(Int64($0)) }
+    if !stops.isEmpty { document["eos_token_id"] = stops.count == 1 ? stops[0] : .array(stops) }
+    try self.init(
+      path: path,
+      format: .gguf,
+      family: LlamaFamily.modelType,
+      configuration: configuration,
+      tokenizer: try metadata.map { try Tokenizer(metadata: $0) },
+      catalog: LlamaGGUFCatalog(file: file, configuration: configuration),
+      generation: generation,
+      quantization: nil,
+      documents: try Self.documents(metadata, file),
+      configurationDocument: document
+    )
+  }
+
+  private static func beginsLikeGGUF(_ path: String) throws -> Bool {
+    let handle = try FileHandle(forReadingFrom: URL(filePath: path))
+    defer { try? handle.close() }
+    return try handle.read(upToCount: 4) == Data("GGUF".utf8)
+  }
+
+  /// tokenizer.json and tokenizer_config.json as a Hugging Face folder has them.
+  private static func documents(
+    _ metadata: TokenizerMetadata?,
+    _ file: GGUFFile
+  ) throws -> [String: Data] {
+    guard let metadata else { return [:] }
+    var settings: JSONObject = ["tokenizer_class": "PreTrainedTokenizerFast"]
+    func name(_ key: String, _ id: Int32?) {
+      guard let id, metadata.tokens.indices.contains(Int(id)) else { return }
+      settings[key] = String(validating: metadata.tokens[Int(id)], as: UTF8.self).map {
+        .string($0)
+      }
+    }
+    name("bos_token", metadata.bosID)
+    name("eos_token", metadata.eosID)
+    name("unk_token", metadata.unknownID)
+    if let template = file.metadata["tokenizer.chat_template"]?.stringValue {
+      settings["chat_template"] = .string(template)
+    }
+    return [
+      "tokenizer.json": Data(JSONValue.object(try metadata.document()).serializedBytes()),
+      "tokenizer_config.json": Data(JSONValue.object(settings).serializedBytes(pretty: true)),
+    ]
+  }
+}
+
+extension GGUFValue {
+  /// A token id; nil for a value that cannot be one.
+  var tokenID: Int32? { integerValue.flatMap { Int32(exactly: $0) } }
+}
+
+extension TokenizerMetadata {
+  /// The vocabulary in a GGUF file; nil if the file says that it has none.
+  init?(_ file: GGUFFile) throws {
+    let prefix = "tokenizer.ggml."
+    guard let model = file.metadata[prefix + "model"]?.stringValue,
+      model != "none", model != "no_vocab"
+    else { return nil }
+    let tokens = try file.array(prefix + "tokens", of: .string).strings
+    let merges = file.metadata[prefix + "merges"]?.arrayValue?.strings
+    self.init(
+      model: model,
+      tokens: tokens.map { Array($0) } ?? [],
+      merges: merges.map { Array($0) } ?? []
+    )
+    pre = file.metadata[prefix + "pre"]?.stringValue
+    if file.metadata[prefix + "scores"] != nil {
+      scores = try file.array(prefix + "scores", of: .float32).floats
+    }
+    if file.metadata[prefix + "token_type"] != nil {
+      let types = try file.array(prefix + "token_type", of: .int32).integers
+      tokenTypes = types?.map { Int32(clamping: $0) }
+    }
+    bosID = file.metadata[prefix + "bos_token_id"]?.tokenID
+    eosID = file.metadata[prefix + "eos_token_id"]?.tokenID
+    unknownID = file.metadata[prefix + "unknown_token_id"]?.tokenID
+    addsBOS = file.metadata[prefix + "add_bos_token"]?.boolValue
+    addsEOS = file.metadata[prefix + "add_eos_token"]?.boolValue
+    addsSpacePrefix = file.metadata[prefix + "add_space_prefix"]?.boolValue
+  }
+}

@@ -1,0 +1,98 @@
+import Tensor
+import Testing
+
+/// Each test runs in a process of its own: the pool's counters are those of the whole process.
+@Suite struct MemoryPoolTests {
+  private static let mebibyte = 1 << 20
+
+  @Test func countsBytesInUseAndItsPeak() async {
+    await #expect(processExitsWith: .success) {
+      let start = MemoryPool.statistics
+      var tensor: Tensor<Float>? = .zeros([1 << 18])
+      withExtendedLifetime(tensor) {
+        #expect(MemoryPool.statistics.bytesInUse == start.bytesInUse + 1 << 20)
+      }
+      tensor = nil
+      let end = MemoryPool.statistics
+      #expect(end.bytesInUse == start.bytesInUse)
+      #expect(end.peakBytesInUse >= start.bytesInUse + 1 << 20)
+      #expect(end.bytesWaiting == start.bytesWaiting + 1 << 20)
+      MemoryPool.resetPeak()
+      #expect(MemoryPool.statistics.peakBytesInUse == end.bytesInUse)
+    }
+  }
+
+  @Test func reusesAReleasedBufferOfTheSameClass() async {
+    await #expect(processExitsWith: .success) {
+      func address(_ count: Int) -> UInt {
+        Tensor<Float>.zeros([count]).withUnsafeElements { UInt(bitPattern: $0.baseAddress) }
+      }
+      let first = address(100_000)
+      #expect(address(100_000) == first)
+      // 99,999 floats fall into the same class.
+      #expect(address(99_999) == first)
+      #expect(address(200_000) != first)
+    }
+  }
+
+  @Test func trimGivesWaitingBuffersBack() async {
+    await #expect(processExitsWith: .success) {
+      for count in [1, 1000, 100_000, 2_000_000] { _ = Tensor<Float>.zeros([count]) }
+      #expect(MemoryPool.statistics.bytesWaiting > 8_000_000)
+      MemoryPool.trim()
+      #expect(MemoryPool.statistics.bytesWaiting == 0)
+      #expect(Tensor<Float>.ones([1000]).sum() == 1000)
+    }
+  }
+
+  @Test func keepsABoundedNumberOfWaitingBytes() async {
+    await #expect(processExitsWith: .success) {
+      // Nothing touches these pages, so no memory is used up.
+      var tensors = (0..<4).map { _ in Tensor<Float>(uninitialized: [1 << 26]) { _ in } }
+      withExtendedLifetime(tensors) { #expect(MemoryPool.statistics.bytesInUse >= 1 << 30) }
+      tensors.removeAll()
+      #expect(MemoryPool.statistics.bytesWaiting <= 512 << 20)
+      #expect(MemoryPool.statistics.bytesWaiting >= 256 << 20)
+    }
+  }
+
+  /// Four classes to each power of two: at most a quarter more than asked for, or 64 bytes.
+  @Test func wastesAtMostAQuarter() async {
+    await #expect(processExitsWith: .success) {
+      for count in [1, 15, 16, 17, 63, 65, 100, 127, 129, 1000, 1025, 4097, 99_999, 524_289] {
+        let before = MemoryPool.statistics.bytesInUse
+        let tensor = Tensor<Float>(uninitialized: [count]) { _ in }
+        let taken = withExtendedLifetime(tensor) { MemoryPool.statistics.bytesInUse - before }
+        #expect(taken >= 4 * count)
+        #expect(taken - 4 * count <= max(count, 63), "\(taken) bytes for \(count) floats")
+      }
+    }
+  }
+
+  @Test(arguments: [1, 100, 100_000, 1 << 19, 1_000_000])
+  func buffersAreAligned(count: Int) {
+    let tensor = Tensor<Float>(uninitialized: [count]) { _ in }
+    let alignment = 4 * count >= 2 * Self.mebibyte ? 2 * Self.mebibyte : 64
+    let address = tensor.withUnsafeElements { Int(bitPattern: $0.baseAddress) }
+    #expect(address % alignment == 0)
+  }
+
+  @Test func tasksShareThePool() async {
+    await #expect(processExitsWith: .success) {
+      let before = MemoryPool.statistics.bytesInUse
+      await withTaskGroup(of: Bool.self) { group in
+        for task in 0..<8 {
+          group.addTask {
+            (1...200).allSatisfy { step in
+              let count = 1 + (task * 31 + step * 17) % 5000
+              let tensor = Tensor(repeating: Float(task), shape: [count])
+              return tensor.elements.allSatisfy { $0 == Float(task) }
+            }
+          }
+        }
+        for await isIntact in group { #expect(isIntact) }
+      }
+      #expect(MemoryPool.statistics.bytesInUse == before)
+    }
+  }
+}
