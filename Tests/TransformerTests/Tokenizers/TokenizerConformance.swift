@@ -83,20 +83,32 @@ import Transformer
     #expect(Self.released.count >= Self.real.count)
   }
 
-  @Test(
-    arguments: Fixtures.names(in: "models").filter { name in
-      FileManager.default.fileExists(atPath: Fixtures.file("models/\(name)/tokenizer.json"))
-    }
-  )
-  func modelFoldersAreExact(_ model: String) throws {
-    let folder = Fixtures.folder("models/\(model)")
-    let tokenizer = try Tokenizer(contentsOf: URL(fileURLWithPath: folder))
-    let expected = try TokenizerCases(path: folder + "/expected.json")
-    for value in try #require(expected.json["tokenizer_cases"]?.arrayValue) {
+  /// Whole models with texts in their `expected.json`: each tokenizer.json and GGUF beside it.
+  @Test(arguments: modelVocabularies)
+  func modelFoldersAreExact(_ path: String) throws {
+    let url = URL(fileURLWithPath: path)
+    let tokenizer =
+      url.pathExtension == "gguf"
+      ? try Tokenizer(gguf: try GGUFFile(path: path)) : try Tokenizer(contentsOf: url)
+    let expected = try TokenizerCases(
+      path: url.deletingLastPathComponent().appending(path: "expected.json").path
+    )
+    for value in expected.json["tokenizer_cases"]?.arrayValue ?? [] {
       let text = try #require(value["text"]?.stringValue)
       let ids = try TokenizerCases.ids(value["ids"])
-      #expect(tokenizer.encode(text) == ids, "\(model): \(text.debugDescription)")
-      expectSameStream(tokenizer, ids, model)
+      #expect(tokenizer.encode(text) == ids, "\(path): \(text.debugDescription)")
+      expectSameStream(tokenizer, ids, path)
+    }
+  }
+
+  static let modelVocabularies = [Fixtures.folder("models"), DataFolder.path("models")].flatMap {
+    root in
+    let files = (try? FileManager.default.subpathsOfDirectory(atPath: root)) ?? []
+    return files.sorted().map { root + "/" + $0 }.filter { path in
+      let url = URL(fileURLWithPath: path)
+      let expected = url.deletingLastPathComponent().appending(path: "expected.json")
+      return (url.lastPathComponent == "tokenizer.json" || url.pathExtension == "gguf")
+        && FileManager.default.fileExists(atPath: expected.path)
     }
   }
 }
