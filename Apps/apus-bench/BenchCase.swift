@@ -41,7 +41,7 @@ struct Effort {
   /// The least seconds of one repeat; shorter calls are timed in bunches.
   let repeatLength: Double
 
-  static let full = Effort(rounds: 9, turn: 0.04, repeatLength: 0.001)
+  static let full = Effort(rounds: 7, turn: 0.04, repeatLength: 0.001)
   static let quick = Effort(rounds: 3, turn: 0.01, repeatLength: 0.0005)
 
   /// The calls in one timed bunch.

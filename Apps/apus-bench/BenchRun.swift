@@ -51,13 +51,17 @@ final class BenchRun {
 
   /// Starts a table, after a fresh look at what the machine can do now.
   func startGroup(_ title: String) {
-    limits = probe.measure()
+    let now = probe.measure()
+    limits.raise(to: now)
     report.say(
-      "\nmultiply-add peak \(significant(limits.peakPerThread / 1e9)) GFLOP/s a thread, "
-        + "\(significant(limits.peak / 1e9)) together; "
-        + "read \(significant(limits.readBandwidth / 1e9)) GB/s; "
-        + "load \(significant(limits.load))"
+      "\nmultiply-add peak \(significant(now.peakPerThread / 1e9)) GFLOP/s a thread, "
+        + "\(significant(now.peak / 1e9)) together; "
+        + "read \(significant(now.readBandwidth / 1e9)) GB/s; "
+        + "load \(significant(loadAverage()))"
     )
+    if now.isDisturbed {
+      report.say("other programs use the cores: only the columns 'best' mean something now")
+    }
     report.startTable("\(suite): \(title)")
   }
 

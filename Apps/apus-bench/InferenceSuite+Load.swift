@@ -41,7 +41,10 @@ extension InferenceSuite {
       mine.compactMap(\.resident),
       other.compactMap(\.resident)
     )
-    add("of it not a file's", "MB", mine.compactMap(\.anonymous), other.compactMap(\.anonymous))
+    let rest = other.first?.anonymous.map { ", \(significant($0)) MB of the peer's" } ?? ""
+    if let anonymous = mine.first?.anonymous {
+      run.report.say("no file's pages are \(significant(anonymous)) MB of ours" + rest)
+    }
   }
 
   private func add(_ name: String, _ unit: String, _ ours: [Double], _ theirs: [Double]) {

@@ -3,21 +3,30 @@ import Foundation
 import Tensor
 import Transformer
 
-/// Text to feed to a model: the sources and documents of this checkout, one after another.
+/// Text to feed to a model.
 enum SampleText {
   private static let suffixes = [".swift", ".md", ".c", ".h"]
 
-  static func read() throws -> String {
-    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-      .deletingLastPathComponent().deletingLastPathComponent()
+  private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+    .deletingLastPathComponent().deletingLastPathComponent()
+
+  /// The opening of a novel.
+  static func novel() throws -> String {
+    let file = root.appending(path: "Docs/data/pride-and-prejudice.txt")
+    return try String(contentsOf: file, encoding: .utf8)
+  }
+
+  /// The novel, and the sources and documents of this checkout, one after another.
+  static func everything() throws -> String {
     let files = try FileManager.default.subpathsOfDirectory(atPath: root.path)
       .filter { path in
         !path.hasPrefix(".") && suffixes.contains { path.hasSuffix($0) }
       }
       .sorted()
-    return files.compactMap { path in
+    let texts = files.compactMap { path in
       try? String(contentsOf: root.appending(path: path), encoding: .utf8)
-    }.joined()
+    }
+    return try novel() + texts.joined()
   }
 }
 

@@ -28,12 +28,11 @@ struct InferenceSuite {
     let model = try pretrained.makeModel()
     let tokenizer = try pretrained.requireTokenizer()
     run.report.say("\n\(folder.lastPathComponent): \(pretrained.parameterCount) weights, float32")
-    let text = try SampleText.read()
-    let tokens = tokenizer.encode(String(text.prefix(8 * Self.longPrompt)))
+    let tokens = tokenizer.encode(try SampleText.novel())
     let prompt = Array(tokens.prefix(Self.longPrompt))
     try checkAgreement(model, prompt: prompt)
     try measureSpeed(model, prompt: prompt)
-    try measureTokenizer(tokenizer, text: text)
+    try measureTokenizer(tokenizer, text: try SampleText.everything())
   }
 }
 

@@ -5,13 +5,21 @@ import Tensor
 /// What the machine can do at this moment, measured: other programs slow it down, and so does heat.
 struct MachineLimits {
   /// Multiply-adds of one thread, FLOP/s.
-  let peakPerThread: Double
+  private(set) var peakPerThread: Double
   /// Multiply-adds of all threads in use, FLOP/s.
-  let peak: Double
+  private(set) var peak: Double
   /// Bytes a second of all threads in use, summing an array that no cache holds.
-  let readBandwidth: Double
-  /// Programs that want a core, averaged over a minute.
-  let load: Double
+  private(set) var readBandwidth: Double
+
+  /// Takes over what is higher in `other`: the limits are the best that was seen.
+  mutating func raise(to other: MachineLimits) {
+    peakPerThread = max(peakPerThread, other.peakPerThread)
+    peak = max(peak, other.peak)
+    readBandwidth = max(readBandwidth, other.readBandwidth)
+  }
+
+  /// Whether the threads together fall short of what each does alone.
+  var isDisturbed: Bool { peak < 0.8 * Double(WorkPool.threadCount) * peakPerThread }
 
   /// `Probe` owns the array, so that only the first measurement pays for its pages.
   final class Probe {
@@ -23,8 +31,7 @@ struct MachineLimits {
       return MachineLimits(
         peakPerThread: single,
         peak: threads == 1 ? single : single * Self.speedup(threads: threads),
-        readBandwidth: bandwidth(),
-        load: loadAverage()
+        readBandwidth: bandwidth()
       )
     }
 
@@ -44,12 +51,7 @@ struct MachineLimits {
     }
 
     private static func best(of windows: Int = 6, _ body: () -> Void) -> Double {
-      let seconds = (0..<windows).map { _ in
-        let start = ContinuousClock.now
-        body()
-        return (ContinuousClock.now - start).seconds
-      }
-      return seconds.min() ?? .nan
+      Stopwatch().seconds(repeats: windows, inner: 1, body).min() ?? .nan
     }
 
     private func bandwidth() -> Double {

@@ -46,6 +46,7 @@ final class Peer {
     let script = root.appendingPathComponent("Tools/peers/torch_peer.py").path
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments = [python, script, "\(threads)"]
+    process.environment = Self.plainEnvironment
     process.standardInput = orders
     process.standardOutput = answers
     try process.run()
@@ -87,6 +88,15 @@ final class Peer {
       "inner": .integer(Int64(inner)), "warm": .bool(warm),
     ])
     return (answer["seconds"]?.arrayValue ?? []).compactMap(\.doubleValue)
+  }
+
+  /// The environment without what would tie the libraries to another machine's settings: an
+  /// OPENBLAS_CORETYPE left over from elsewhere halves the speed of the reference.
+  private static var plainEnvironment: [String: String] {
+    let prefixes = ["OPENBLAS_", "MKL_", "OMP_", "GOMP_", "KMP_", "ATEN_", "ONEDNN_", "DNNL_"]
+    return ProcessInfo.processInfo.environment.filter { name, _ in
+      !prefixes.contains { name.hasPrefix($0) }
+    }
   }
 
   private func readLine() throws -> Data {

@@ -7,9 +7,9 @@ extension Checkpoint: TensorCatalog {
   /// What is stored under a name; nil if nothing is, or if it has too many axes to be a tensor
   /// here.
   public func describe(_ name: String) -> TensorDescription? {
-    guard let entry = self[name], entry.extents.count <= Shape.maximumRank else { return nil }
+    guard let entry = self[name], let shape = entry.shape else { return nil }
     return TensorDescription(
-      shape: Shape(entry.extents),
+      shape: shape,
       storage: entry.type.rawValue,
       byteCount: entry.byteRange.count
     )

@@ -30,6 +30,14 @@ public struct Shape: Hashable, Sendable {
     storage = values
   }
 
+  /// A shape with extents that come from outside; nil unless `init(_:)` would accept them.
+  package init?(validating extents: [Int]) {
+    guard extents.count <= Shape.maximumRank, extents.allSatisfy({ $0 >= 0 }),
+      Shape.isCountable(extents)
+    else { return nil }
+    self.init(extents)
+  }
+
   /// Whether the bytes of that many elements can be counted, whichever extents are zero.
   private static func isCountable(_ extents: some Collection<Int>) -> Bool {
     // The widest element has 8 bytes; the pool rounds sizes up.
@@ -95,15 +103,13 @@ extension Shape: Codable {
   public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     let extents = try container.decode([Int].self)
-    guard extents.count <= Shape.maximumRank, extents.allSatisfy({ $0 >= 0 }),
-      Shape.isCountable(extents)
-    else {
+    guard let shape = Shape(validating: extents) else {
       throw DecodingError.dataCorruptedError(
         in: container,
         debugDescription: "not a shape: \(extents)"
       )
     }
-    self.init(extents)
+    self = shape
   }
 
   /// Writes the list of extents.

@@ -15,7 +15,8 @@ struct RealModelTests {
 
   init() throws {
     reference = try JSONValue.read(
-      Fixtures.file("transformer/real/smollm2-135m-instruct-q4_1.json"))
+      Fixtures.file("transformer/real/smollm2-135m-instruct-q4_1.json")
+    )
     pretrained = try PretrainedModel(at: URL(filePath: RealModel.path))
   }
 
@@ -28,14 +29,17 @@ struct RealModelTests {
       let ids = tokenizer.encode(prompt)
       #expect(ids == integers(run["ids"]), "\(prompt)")
       try compare(
-        model.nextTokenLogits(ids, cache: model.makeCache()), to: #require(run["last_logits"]))
+        model.nextTokenLogits(ids, cache: model.makeCache()),
+        to: #require(run["last_logits"])
+      )
 
       // A continuation is decided only while the best token leads by more than rounding.
       let wanted = integers(run["greedy_ids"])
       let margins = numbers(run["margins"])
       let certain = margins.firstIndex { $0 < 0.01 } ?? wanted.count
       let found = Array(
-        model.generate(after: ids, options: GenerationOptions(maximumTokens: wanted.count)))
+        model.generate(after: ids, options: GenerationOptions(maximumTokens: wanted.count))
+      )
       #expect(found.prefix(certain) == wanted.prefix(certain), "\(prompt)")
       if certain == wanted.count {
         let text = tokenizer.decode(found, skipSpecialTokens: false)
@@ -55,12 +59,17 @@ struct RealModelTests {
 
     let model = try pretrained.makeModel()
     let report = try model.perplexity(
-      of: ids, options: PerplexityOptions(window: 512, maximumWindows: 8))
+      of: ids,
+      options: PerplexityOptions(window: 512, maximumWindows: 8)
+    )
     let wanted = try #require(reference["ppl"])
     #expect(report.tokenCount == wanted["tokens"]?.intValue)
     expectClose(
-      report.windowLosses.map { Float($0) }, numbers(wanted["windows"]).map { Float($0) },
-      relative: 0, absolute: 1e-4)
+      report.windowLosses.map { Float($0) },
+      numbers(wanted["windows"]).map { Float($0) },
+      relative: 0,
+      absolute: 1e-4
+    )
     let perplexity = try #require(wanted["ppl"]?.doubleValue)
     #expect(abs(report.perplexity / perplexity - 1) < 0.001)
   }
@@ -70,13 +79,19 @@ struct RealModelTests {
     let ids = integers(wanted["top50_ids"])
     // Single-precision sums in another order: 1e-3 is the reference's own tolerance.
     expectClose(
-      ids.map { values[Int($0)] }, numbers(wanted["top50"]).map { Float($0) }, relative: 0,
-      absolute: 1e-3)
+      ids.map { values[Int($0)] },
+      numbers(wanted["top50"]).map { Float($0) },
+      relative: 0,
+      absolute: 1e-3
+    )
     let stride = try #require(wanted["sample_stride"]?.intValue)
     let sample = numbers(wanted["sample"])
     expectClose(
-      sample.indices.map { values[$0 * stride] }, sample.map { Float($0) }, relative: 0,
-      absolute: 1e-3)
+      sample.indices.map { values[$0 * stride] },
+      sample.map { Float($0) },
+      relative: 0,
+      absolute: 1e-3
+    )
     let total = try #require(wanted["logsumexp"]?.doubleValue)
     #expect(abs(Double(logits.logSumExp().item) - total) < 1e-3)
   }

@@ -41,7 +41,7 @@ class Llama:
         angles = torch.cat([angles, angles], -1)
         self.cosines, self.sines = angles.cos(), angles.sin()
         shape = (1, self.key_heads, capacity, self.head_width)
-        self.cache = [(torch.zeros(shape), torch.zeros(shape)) for _ in range(count)]
+        self.cache = [(torch.empty(shape), torch.empty(shape)) for _ in range(count)]
         self.position = 0
 
     def rotate(self, x, cosines, sines):

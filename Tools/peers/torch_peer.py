@@ -11,6 +11,7 @@ standard input and output:
 
 A fault is answered with {"error": "..."}. Between orders the process sleeps in a read.
 """
+import itertools
 import json
 import os
 import sys
@@ -42,16 +43,18 @@ def gemm(m, n, k, transpose_a=False, transpose_b=False):
     return {"torch": lambda: torch.mm(a, b, out=c), "openblas": lambda: numpy.matmul(x, y, out=z)}
 
 
-def linear(rows, inputs, outputs):
-    x, w, y = torch.randn(rows, inputs), torch.randn(outputs, inputs), torch.empty(rows, outputs)
+def linear(rows, inputs, outputs, copies):
+    weights = [torch.randn(outputs, inputs) for _ in range(copies)]
+    x, y = torch.randn(rows, inputs), torch.empty(rows, outputs)
+    arrays = [w.numpy() for w in weights]
     # numpy hands a product with a vector to sgemv, one with a 1-row matrix to the slower sgemm.
-    wn = w.numpy()
     xn, yn = (x[0].numpy(), y[0].numpy()) if rows == 1 else (x.numpy(), y.numpy())
+    tensors, matrices = itertools.cycle(weights), itertools.cycle(arrays)
     if rows == 1:
-        openblas = lambda: numpy.matmul(wn, xn, out=yn)
+        openblas = lambda: numpy.matmul(next(matrices), xn, out=yn)
     else:
-        openblas = lambda: numpy.matmul(xn, wn.T, out=yn)
-    return {"torch": lambda: F.linear(x, w), "openblas": openblas}
+        openblas = lambda: numpy.matmul(xn, next(matrices).T, out=yn)
+    return {"torch": lambda: F.linear(x, next(tensors)), "openblas": openblas}
 
 
 def vector(name, count):

@@ -87,10 +87,10 @@ struct StoredNumbers {
       throw fault("rank \(extents.count), at most \(Shape.maximumRank) is supported")
     }
     // Products that leave out a zero extent appear in strides: they must not overflow either.
-    guard checkedProduct([8] + extents.filter { $0 > 0 }) != nil else {
+    guard let shape = Shape(validating: extents) else {
       throw fault("the extents \(extents) overflow")
     }
-    return Shape(extents)
+    return shape
   }
 
   /// The bytes as they are: a view when they are aligned, a copy when they are not.

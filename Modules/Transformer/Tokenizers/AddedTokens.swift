@@ -19,6 +19,9 @@ struct AddedToken: Equatable, Sendable {
 }
 
 /// Finds added tokens in a text: leftmost first, at one place the longest.
+///
+/// - Deviation: white space that one token strips is gone; the reference searches it for the next
+///   token and may give its text twice.
 struct AddedTokenMatcher: Sendable {
   private var trie = ByteTrie()
   private let tokens: [Int32: AddedToken]

@@ -146,6 +146,10 @@ struct TextNormalizer: Sendable {
 }
 
 /// The normalizer of BERT: cleaning, room around ideographs, accents, lower case.
+///
+/// - Source: BERT's `BasicTokenizer`; Hugging Face `BertNormalizer`.
+/// - Deviation: categories are those of the standard library's Unicode version; the reference has
+///   the tables of Unicode 8, so that marks and punctuation added since then differ.
 struct BertNormalizer: Equatable, Sendable {
   /// Drops control characters and turns each white space into a space.
   var cleansText = true

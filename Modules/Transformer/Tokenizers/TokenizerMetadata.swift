@@ -181,13 +181,33 @@ private struct MetadataReader {
 
   func byteLevelParts() throws(TokenizerError) -> TokenizerParts {
     let pre = metadata.pre ?? "gpt-2"
-    let isLlama = pre == "llama-bpe"
-    var steps: [PreTokenizer.Step]
+    let steps = try splitSteps(pre)
+    let vocabulary = try vocabulary(isByteLevel: true)
+    let path = "tokenizer.ggml.merges"
+    var merges = MergeTable(vocabulary, count: metadata.merges.count, path: path)
+    for (rank, line) in metadata.merges.enumerated() { try merges.add(line: line, rank: rank) }
+    var options = BytePairModel.Options()
+    options.ignoresMerges = pre == "llama-bpe"
+    let model = BytePairModel(
+      table: vocabulary.table,
+      merges: merges.pairs,
+      symbols: .bytes(vocabulary.idsOfBytes),
+      options: options
+    )
+    var parts = TokenizerParts(vocabulary: vocabulary, model: .bytePair(model))
+    parts.preTokenizer = PreTokenizer(steps: steps, isByteLevel: true)
+    if pre == "qwen2" { parts.normalizer = TextNormalizer(steps: [.form(.composed)]) }
+    parts.decoder = .byteLevel
+    try finish(&parts, addsBOS: pre == "llama-bpe")
+    return parts
+  }
+
+  private func splitSteps(_ pre: String) throws(TokenizerError) -> [PreTokenizer.Step] {
     switch pre {
-    case "gpt-2", "default": steps = [.pattern(.gpt2)]
-    case "smollm": steps = [.digits(individually: true), .pattern(.gpt2)]
-    case "llama-bpe": steps = [.pattern(.llama3(digits: 3))]
-    case "qwen2": steps = [.pattern(.llama3(digits: 1))]
+    case "gpt-2", "default": return [.pattern(.gpt2)]
+    case "smollm": return [.digits(individually: true), .pattern(.gpt2)]
+    case "llama-bpe": return [.pattern(.llama3(digits: 3))]
+    case "qwen2": return [.pattern(.llama3(digits: 1))]
     default:
       throw .unsupported(
         path: "tokenizer.ggml.pre",
@@ -195,47 +215,21 @@ private struct MetadataReader {
         supported: ["gpt-2", "default", "smollm", "llama-bpe", "qwen2"]
       )
     }
-    let vocabulary = try Vocabulary(
+  }
+
+  private func vocabulary(isByteLevel: Bool) throws(TokenizerError) -> Vocabulary {
+    try Vocabulary(
       metadata.tokens.enumerated().map { ($0.element, Int32($0.offset)) },
       added: try addedTokens(),
-      isByteLevel: true,
+      isByteLevel: isByteLevel,
       path: "tokenizer.ggml.tokens"
     )
-    var merges = MergeTable(
-      vocabulary,
-      count: metadata.merges.count,
-      path: "tokenizer.ggml.merges"
-    )
-    for (rank, line) in metadata.merges.enumerated() { try merges.add(line: line, rank: rank) }
-    var options = BytePairModel.Options()
-    options.ignoresMerges = isLlama
-    var parts = TokenizerParts(
-      vocabulary: vocabulary,
-      model: .bytePair(
-        BytePairModel(
-          table: vocabulary.table,
-          merges: merges.pairs,
-          symbols: .bytes(vocabulary.idsOfBytes),
-          options: options
-        )
-      )
-    )
-    parts.preTokenizer = PreTokenizer(steps: steps, isByteLevel: true)
-    if pre == "qwen2" { parts.normalizer = TextNormalizer(steps: [.form(.composed)]) }
-    parts.decoder = .byteLevel
-    try finish(&parts, addsBOS: isLlama)
-    return parts
   }
 
   // MARK: - llama
 
   func scoredParts() throws(TokenizerError) -> TokenizerParts {
-    let vocabulary = try Vocabulary(
-      metadata.tokens.enumerated().map { ($0.element, Int32($0.offset)) },
-      added: try addedTokens(),
-      isByteLevel: false,
-      path: "tokenizer.ggml.tokens"
-    )
+    let vocabulary = try vocabulary(isByteLevel: false)
     // Only what SentencePiece calls pieces takes part in merges: text cannot forge control tokens.
     let isPiece = types.map { $0 == .normal || $0 == .userDefined || $0 == .unused }
     let pieces = vocabulary.table.restricted { isPiece[Int($0)] }

@@ -27,7 +27,7 @@ struct Vocabulary: Sendable {
     var table = TokenTable(idCount: idCount)
     var literals: [([UInt8], Int32)] = []
     for (token, id) in tokens {
-      if table.contains(id) {
+      guard !table.contains(id) else {
         throw .invalidField(path: path, expected: "one token an id", found: "two with id \(id)")
       }
       let duplicate = token.withUnsafeBufferPointer { spelling -> Int32? in
@@ -39,11 +39,8 @@ struct Vocabulary: Sendable {
         return table.insert(spelling, id: id, isFindable: false)
       }
       if let duplicate {
-        throw .invalidField(
-          path: path,
-          expected: "distinct tokens",
-          found: "ids \(duplicate) and \(id) alike"
-        )
+        let found = "ids \(duplicate) and \(id) alike"
+        throw .invalidField(path: path, expected: "distinct tokens", found: found)
       }
     }
     self.table = table

@@ -13,7 +13,19 @@ import Transformer
       atPath: Fixtures.file("transformer/tokenizers/\($0)/tokenizer.json")
     )
   }
-  static let real = Fixtures.names(in: "transformer/tokenizers/real", suffix: ".json")
+  /// The families that `real/` has texts for.
+  static let real = Fixtures.names(in: "transformer/tokenizers/real", suffix: ".json").map {
+    String($0.dropLast(".json".count))
+  }
+  /// Each vocabulary of such a family that is on this machine.
+  static let released = real.flatMap { family in
+    ReleasedVocabulary.files(family).map { (family, $0) }
+  }
+  static let absent = real.filter { ReleasedVocabulary.files($0).isEmpty }
+  static let skipMessage = DataFolder.skipMessage(
+    absent.map { "models/\($0)-tokenizer/tokenizer.json or models/\($0)*.gguf" }
+      .joined(separator: ", ")
+  )
 
   @Test func theSetIsThere() {
     #expect(!Self.kinds.isEmpty, "no tokenizers below \(Fixtures.root)")
@@ -53,14 +65,11 @@ import Transformer
     #expect(found.typeIDs == (try TokenizerCases.ids(pair["type_ids"])))
   }
 
-  @Test(arguments: real)
-  func releasedVocabulariesAreExact(_ file: String) throws {
-    let expected = try TokenizerCases(path: Fixtures.file("transformer/tokenizers/real/\(file)"))
-    let family = String(file.dropLast(".json".count))
-    guard let tokenizer = try ReleasedVocabulary.tokenizer(family) else {
-      try Test.cancel("\(ReleasedVocabulary.skipMessage(family))")
-    }
-    for value in expected.cases {
+  @Test(arguments: released)
+  func releasedVocabulariesAreExact(_ family: String, _ file: String) throws {
+    let tokenizer = try ReleasedVocabulary.tokenizer(file)
+    let path = Fixtures.file("transformer/tokenizers/real/\(family).json")
+    for value in try TokenizerCases(path: path).cases {
       let text = try #require(value["text"]?.stringValue)
       let ids = try TokenizerCases.ids(value["ids"])
       let found = tokenizer.encode(text, addSpecialTokens: false)
@@ -68,20 +77,38 @@ import Transformer
     }
   }
 
-  @Test(
-    arguments: Fixtures.names(in: "models").filter { name in
-      FileManager.default.fileExists(atPath: Fixtures.file("models/\(name)/tokenizer.json"))
-    }
-  )
-  func modelFoldersAreExact(_ model: String) throws {
-    let folder = Fixtures.folder("models/\(model)")
-    let tokenizer = try Tokenizer(contentsOf: URL(fileURLWithPath: folder))
-    let expected = try TokenizerCases(path: folder + "/expected.json")
-    for value in try #require(expected.json["tokenizer_cases"]?.arrayValue) {
+  /// Shows as skipped, with the reason, where a released vocabulary is absent.
+  @Test(.enabled(if: absent.isEmpty, "\(skipMessage)"))
+  func everyReleasedVocabularyIsThere() {
+    #expect(Self.released.count >= Self.real.count)
+  }
+
+  /// Whole models with texts in their `expected.json`: each tokenizer.json and GGUF beside it.
+  @Test(arguments: modelVocabularies)
+  func modelFoldersAreExact(_ path: String) throws {
+    let url = URL(fileURLWithPath: path)
+    let tokenizer =
+      url.pathExtension == "gguf"
+      ? try Tokenizer(gguf: try GGUFFile(path: path)) : try Tokenizer(contentsOf: url)
+    let expected = try TokenizerCases(
+      path: url.deletingLastPathComponent().appending(path: "expected.json").path
+    )
+    for value in expected.json["tokenizer_cases"]?.arrayValue ?? [] {
       let text = try #require(value["text"]?.stringValue)
       let ids = try TokenizerCases.ids(value["ids"])
-      #expect(tokenizer.encode(text) == ids, "\(model): \(text.debugDescription)")
-      expectSameStream(tokenizer, ids, model)
+      #expect(tokenizer.encode(text) == ids, "\(path): \(text.debugDescription)")
+      expectSameStream(tokenizer, ids, path)
+    }
+  }
+
+  static let modelVocabularies = [Fixtures.folder("models"), DataFolder.path("models")].flatMap {
+    root in
+    let files = (try? FileManager.default.subpathsOfDirectory(atPath: root)) ?? []
+    return files.sorted().map { root + "/" + $0 }.filter { path in
+      let url = URL(fileURLWithPath: path)
+      let expected = url.deletingLastPathComponent().appending(path: "expected.json")
+      return (url.lastPathComponent == "tokenizer.json" || url.pathExtension == "gguf")
+        && FileManager.default.fileExists(atPath: expected.path)
     }
   }
 }
@@ -115,14 +142,26 @@ struct TokenizerCases {
 
 /// Vocabularies of released models, which are not part of the checkout.
 enum ReleasedVocabulary {
-  /// The tokenizer of a family such as `smollm2`, nil when its files are absent.
-  static func tokenizer(_ family: String) throws -> Tokenizer? {
-    let path = "models/\(family)-tokenizer/tokenizer.json"
-    guard DataFolder.has(path) else { return nil }
-    return try Tokenizer(contentsOf: URL(fileURLWithPath: DataFolder.path(path)))
+  /// The files of a family such as `smollm2`, relative to the data folder.
+  ///
+  /// `models/<family>-tokenizer/tokenizer.json`, and every GGUF file below `models` whose name,
+  /// hyphens aside, begins with the family's.
+  static func files(_ family: String) -> [String] {
+    let json = "models/\(family)-tokenizer/tokenizer.json"
+    var found = DataFolder.has(json) ? [json] : []
+    let names = try? FileManager.default.subpathsOfDirectory(atPath: DataFolder.path("models"))
+    for name in (names ?? []).sorted() {
+      let file = (name as NSString).lastPathComponent.lowercased().filter { $0 != "-" }
+      if file.hasPrefix(family), file.hasSuffix(".gguf") { found.append("models/" + name) }
+    }
+    return found
   }
 
-  static func skipMessage(_ family: String) -> String {
-    DataFolder.skipMessage("models/\(family)-tokenizer/tokenizer.json")
+  static func tokenizer(_ file: String) throws -> Tokenizer {
+    let path = DataFolder.path(file)
+    guard file.hasSuffix(".gguf") else {
+      return try Tokenizer(contentsOf: URL(fileURLWithPath: path))
+    }
+    return try Tokenizer(gguf: try GGUFFile(path: path))
   }
 }

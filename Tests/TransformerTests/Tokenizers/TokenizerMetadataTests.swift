@@ -1,3 +1,4 @@
+import Checkpoints
 import Testing
 import Transformer
 
@@ -113,70 +114,83 @@ import Transformer
     #expect(try Tokenizer(metadata: metadata).encode(text) == ids)
   }
 
-  @Test func brokenMetadataSaysWhere() throws {
-    func error(_ change: (inout TokenizerMetadata) -> Void) -> TokenizerError? {
-      var metadata = Self.scored(Self.pieces)
-      change(&metadata)
-      do {
-        _ = try Tokenizer(metadata: metadata)
-        return nil
-      } catch {
-        return error
-      }
+  private static func error(_ change: (inout TokenizerMetadata) -> Void) -> TokenizerError? {
+    var metadata = scored(pieces)
+    change(&metadata)
+    do {
+      _ = try Tokenizer(metadata: metadata)
+      return nil
+    } catch {
+      return error
     }
+  }
+
+  private static func invalid(_ key: String, _ expected: String, _ found: String) -> TokenizerError
+  {
+    .invalidField(path: "tokenizer.ggml.\(key)", expected: expected, found: found)
+  }
+
+  @Test func unknownKindsAreNamed() {
     #expect(
-      error { $0.model = "bert" }
+      Self.error { $0.model = "bert" }
         == .unsupported(
           path: "tokenizer.ggml.model",
           name: "bert",
           supported: ["gpt2", "llama"]
         )
     )
+    var metadata = TokenizerMetadata(model: "gpt2", tokens: [[0x61]])
+    metadata.pre = "tekken"
     #expect(
-      error {
-        $0.model = "gpt2"; $0.pre = "tekken"
-      }
-        == .unsupported(
-          path: "tokenizer.ggml.pre",
-          name: "tekken",
-          supported: ["gpt-2", "default", "smollm", "llama-bpe", "qwen2"]
-        )
-    )
-    #expect(error { $0.scores = nil } == .missingField(path: "tokenizer.ggml.scores"))
-    #expect(error { $0.tokens = [] } == .missingField(path: "tokenizer.ggml.tokens"))
+      throws: TokenizerError.unsupported(
+        path: "tokenizer.ggml.pre",
+        name: "tekken",
+        supported: ["gpt-2", "default", "smollm", "llama-bpe", "qwen2"]
+      )
+    ) { try Tokenizer(metadata: metadata) }
+  }
+
+  @Test func missingFieldsAreNamed() {
+    #expect(Self.error { $0.scores = nil } == .missingField(path: "tokenizer.ggml.scores"))
+    #expect(Self.error { $0.tokens = [] } == .missingField(path: "tokenizer.ggml.tokens"))
+    #expect(Self.error { $0.bosID = nil } == .missingField(path: "tokenizer.ggml.bos_token_id"))
+  }
+
+  @Test func brokenFieldsSayWhere() {
     #expect(
-      error { $0.scores?.removeLast() }
-        == .invalidField(
-          path: "tokenizer.ggml.scores",
-          expected: "266 entries, one a token",
-          found: "265"
-        )
-    )
-    #expect(
-      error { $0.scores?[4] = .nan }
-        == .invalidField(path: "tokenizer.ggml.scores[4]", expected: "a number", found: "nan")
+      Self.error { $0.scores?.removeLast() }
+        == Self.invalid("scores", "266 entries, one a token", "265")
     )
     #expect(
-      error { $0.tokenTypes?[4] = 9 }
-        == .invalidField(path: "tokenizer.ggml.token_type[4]", expected: "1 to 6", found: "9")
+      Self.error { $0.scores?[4] = .nan } == Self.invalid("scores[4]", "a number", "nan")
     )
     #expect(
-      error { $0.bosID = 266 }
-        == .invalidField(
-          path: "tokenizer.ggml.bos_token_id",
-          expected: "an id below 266",
-          found: "266"
-        )
+      Self.error { $0.tokenTypes?[4] = 9 } == Self.invalid("token_type[4]", "1 to 6", "9")
     )
-    #expect(error { $0.bosID = nil } == .missingField(path: "tokenizer.ggml.bos_token_id"))
     #expect(
-      error { $0.tokens[1] = [0xFF] }
-        == .invalidField(
-          path: "tokenizer.ggml.tokens[1]",
-          expected: "UTF-8 in a special token",
-          found: "other bytes"
-        )
+      Self.error { $0.bosID = 266 }
+        == Self.invalid("bos_token_id", "an id below 266", "266")
     )
+    #expect(
+      Self.error { $0.tokens[1] = [0xFF] }
+        == Self.invalid("tokens[1]", "UTF-8 in a special token", "other bytes")
+    )
+    #expect(
+      Self.error { $0.tokens[260] = $0.tokens[261] }
+        == Self.invalid("tokens", "distinct tokens", "ids 260 and 261 alike")
+    )
+  }
+
+  /// The tokenizer.json that a vocabulary writes is the same tokenizer.
+  @Test func theWrittenDocumentGivesTheSameIDs() throws {
+    let metadata = Self.scored(Self.pieces, userDefined: ["\n\n"])
+    let direct = try Tokenizer(metadata: metadata)
+    let written = try Tokenizer(json: .object(try metadata.document()))
+    for text in ["", "aba ab", "a\n\nb é", "</s>a", "  ab ▁a"] {
+      #expect(written.encode(text) == direct.encode(text), "\(text)")
+      let ids = direct.encode(text)
+      #expect(written.decode(ids) == direct.decode(ids), "\(text)")
+    }
   }
 
   /// Tokens that are no UTF-8 are bytes like any other.
