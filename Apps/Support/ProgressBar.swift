@@ -63,9 +63,11 @@ public struct ProgressBar: Hashable, Sendable {
     let text = facts.joined(separator: "  ")
     let room = width - label.columnCount - text.columnCount - 4
     guard room >= Self.leastCells else { return "\(label)  \(text)".shortened(to: width) }
-    let noteRoom = min(note.columnCount, room - Self.leastCells - 2)
+    // The bar's width does not depend on the note's, or it would jump.
+    let shared = min(max(room / 3, Self.leastCells), Self.mostCells)
+    let noteRoom = min(note.columnCount, room - shared - 2)
     let showsNote = !note.isEmpty && noteRoom >= min(note.columnCount, Self.leastNote)
-    let cells = min(Self.mostCells, showsNote ? room - noteRoom - 2 : room)
+    let cells = showsNote ? shared : min(room, Self.mostCells)
     let filled = Int(fraction * Double(cells))
     let picture =
       String(repeating: "█", count: filled) + String(repeating: "░", count: cells - filled)

@@ -13,8 +13,16 @@ extension Inspection {
       self.init(try ModelFile(path: path))
     } catch {
       // Another family, or another tool's quantization: its tensors can be listed all the same.
-      guard let checkpoint = try? Checkpoint(path: path) else { throw error }
-      self.init(checkpoint, limitation: "\(error)")
+      let format: String
+      let catalog: any TensorCatalog
+      if let checkpoint = try? Checkpoint(path: path) {
+        (format, catalog) = ("safetensors", checkpoint)
+      } else if let file = try? GGUFFile(path: path) {
+        (format, catalog) = ("GGUF", file)
+      } else {
+        throw error
+      }
+      self.init(catalog, format: format, limitation: "\(error)")
     }
   }
 
@@ -33,15 +41,15 @@ extension Inspection {
     tensors = Self.entries(pretrained.catalog)
   }
 
-  private init(_ checkpoint: Checkpoint, limitation: String) {
-    path = checkpoint.path
-    format = "safetensors"
+  private init(_ catalog: any TensorCatalog, format: String, limitation: String) {
+    path = catalog.path
+    self.format = format
     self.limitation = limitation
-    tensors = Self.entries(checkpoint)
+    tensors = Self.entries(catalog)
     bytes = tensors.reduce(0) { $0 + $1.bytes }
     parameters = tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
     bitsPerWeight = ReportNumber(8 * Double(bytes) / Double(parameters))
-    method = ModelFile.prevailingStorage(checkpoint)
+    method = ModelFile.prevailingStorage(catalog)
   }
 
   private static func entries(_ catalog: any TensorCatalog) -> [Entry] {

@@ -3,6 +3,8 @@ import TestSupport
 import Testing
 
 @Suite struct InspectTests {
+  static let stories = "models/stories260k/stories260k-f32.gguf"
+
   @Test func peopleSeeOneLineForTheLayersThatAreAlike() throws {
     try withTinyModel { model, _ in
       let outcome = try apusQuantize("inspect", model)
@@ -44,6 +46,22 @@ import Testing
       #expect(outcome.output.contains("model.layers.*.mlp.up_proj.weight"))
       let generation = try apusQuantize("generate", model, "a")
       #expect(generation.status == 1 && generation.error.contains("'other'"))
+    }
+  }
+
+  @Test(.enabled(if: DataFolder.has(stories), "\(DataFolder.skipMessage(stories))"))
+  func tensorsOfAnUnknownArchitectureAreShown() throws {
+    try withTemporaryFolder { folder in
+      var bytes = try Data(contentsOf: URL(filePath: DataFolder.path(Self.stories)))
+      while let range = bytes.range(of: Data("llama".utf8)) {
+        bytes.replaceSubrange(range, with: Data("other".utf8))
+      }
+      let path = folder + "/other.gguf"
+      try bytes.write(to: URL(filePath: path))
+      let outcome = try apusQuantize("inspect", path)
+      #expect(outcome.status == 0, "\(outcome.error)")
+      #expect(outcome.output.contains("blk.*.ffn_up.weight"))
+      #expect(try apusQuantize("generate", path, "a").status == 1)
     }
   }
 
