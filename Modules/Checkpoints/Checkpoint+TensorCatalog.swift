@@ -7,7 +7,7 @@ extension Checkpoint: TensorCatalog {
   /// What is stored under a name; nil if nothing is, or if it has too many axes to be a tensor
   /// here.
   public func describe(_ name: String) -> TensorDescription? {
-    guard let entry = self[name], let shape = Shape(validating: entry.extents) else { return nil }
+    guard let entry = self[name], let shape = entry.shape else { return nil }
     return TensorDescription(
       shape: shape,
       storage: entry.type.rawValue,

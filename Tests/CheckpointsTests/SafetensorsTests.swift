@@ -191,6 +191,17 @@ import Testing
     }
   }
 
+  @Test(arguments: ["[0,576460752303423488]", "[0,4294967296,4294967296]", "[1,1,1,1,1,1,0]"])
+  func describesNoTensorThatShapesCannotHold(_ extents: String) throws {
+    try withTemporaryFolder { folder in
+      let header = #"{"x":{"dtype":"U8","shape":\#(extents),"data_offsets":[0,0]}}"#
+      let file = try Self.open(Self.bytes(header), folder)
+      #expect(file["x"]?.shape == nil)
+      #expect(try Checkpoint(path: file.path).describe("x") == nil)
+      #expect(throws: CheckpointError.self) { try file.tensor(named: "x") }
+    }
+  }
+
   @Test(arguments: [1, 2, 3])
   func survivesMutations(_ seed: Int) throws {
     let small = Tensor<Float>([1, 2, 3, 4], shape: [2, 2])

@@ -1,3 +1,5 @@
+public import Tensor
+
 /// One tensor of a safetensors file: what the header says about it, checked.
 public struct SafetensorsEntry: Equatable, Sendable {
   /// The name, unique in the file by its bytes.
@@ -11,6 +13,10 @@ public struct SafetensorsEntry: Equatable, Sendable {
 
   /// The number of elements.
   public var count: Int { byteRange.count * 8 / type.bitCount }
+
+  /// The extents as a shape; nil when they are too many or too large for one (an empty tensor may
+  /// declare any extents beside its zero).
+  public var shape: Shape? { Shape(validating: extents) }
 }
 
 /// A safetensors file: a checked table of its tensors, whose numbers are read on demand.

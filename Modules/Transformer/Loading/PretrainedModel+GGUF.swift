@@ -20,7 +20,7 @@ extension PretrainedModel {
       )
     }
     let configuration = try LlamaFamily.configuration(file)
-    let metadata = try TokenizerMetadata(file)
+    let metadata = Self.hasVocabulary(file) ? try TokenizerMetadata(file.metadata) : nil
     var generation = GenerationDocument()
     for id in [metadata?.eosID, file.metadata["tokenizer.ggml.eot_token_id"]?.tokenID] {
       if let id { generation.stopTokens.insert(id) }
@@ -47,6 +47,12 @@ extension PretrainedModel {
     let handle = try FileHandle(forReadingFrom: URL(filePath: path))
     defer { try? handle.close() }
     return try handle.read(upToCount: 4) == Data("GGUF".utf8)
+  }
+
+  /// Whether the file carries a vocabulary at all.
+  private static func hasVocabulary(_ file: GGUFFile) -> Bool {
+    guard let model = file.metadata["tokenizer.ggml.model"]?.stringValue else { return false }
+    return model != "none" && model != "no_vocab"
   }
 
   /// tokenizer.json and tokenizer_config.json as a Hugging Face folder has them.
@@ -78,35 +84,4 @@ extension PretrainedModel {
 extension GGUFValue {
   /// A token id; nil for a value that cannot be one.
   var tokenID: Int32? { integerValue.flatMap { Int32(exactly: $0) } }
-}
-
-extension TokenizerMetadata {
-  /// The vocabulary in a GGUF file; nil if the file says that it has none.
-  init?(_ file: GGUFFile) throws {
-    let prefix = "tokenizer.ggml."
-    guard let model = file.metadata[prefix + "model"]?.stringValue,
-      model != "none", model != "no_vocab"
-    else { return nil }
-    let tokens = try file.array(prefix + "tokens", of: .string).strings
-    let merges = file.metadata[prefix + "merges"]?.arrayValue?.strings
-    self.init(
-      model: model,
-      tokens: tokens.map { Array($0) } ?? [],
-      merges: merges.map { Array($0) } ?? []
-    )
-    pre = file.metadata[prefix + "pre"]?.stringValue
-    if file.metadata[prefix + "scores"] != nil {
-      scores = try file.array(prefix + "scores", of: .float32).floats
-    }
-    if file.metadata[prefix + "token_type"] != nil {
-      let types = try file.array(prefix + "token_type", of: .int32).integers
-      tokenTypes = types?.map { Int32(clamping: $0) }
-    }
-    bosID = file.metadata[prefix + "bos_token_id"]?.tokenID
-    eosID = file.metadata[prefix + "eos_token_id"]?.tokenID
-    unknownID = file.metadata[prefix + "unknown_token_id"]?.tokenID
-    addsBOS = file.metadata[prefix + "add_bos_token"]?.boolValue
-    addsEOS = file.metadata[prefix + "add_eos_token"]?.boolValue
-    addsSpacePrefix = file.metadata[prefix + "add_space_prefix"]?.boolValue
-  }
 }
