@@ -18,7 +18,7 @@
 
 #define ROWS 192
 #define FEW_ROWS 8
-#define KEY_TILE TILE_DIRECT_STRIDE
+#define KEY_TILE 128
 #define KEY_SPLIT 256
 #define ENOUGH_PARTS 8
 /// Multiply-adds below which the caller alone is faster than a job: about 10 µs.
@@ -151,7 +151,7 @@ static void add_values(const part_state *s, ptrdiff_t row, ptrdiff_t rows, ptrdi
   const ck_attention_arguments *a = s->job->arguments;
   ptrdiff_t width = a->head_width, columns = s->job->table->tile_columns;
   bool in_place = width % s->job->table->lanes == 0;
-  ck_tile tile = {.rows = rows, .k = count, .a = s->scores, .c_stride = width, .mode = TILE_ADD,
+  ck_tile tile = {.rows = rows, .k = count, .a = s->scores, .a_stride = KEY_TILE, .c_stride = width, .mode = TILE_ADD,
                   .direct = 1, .b_stride = in_place ? width : columns};
   for (ptrdiff_t j = 0; j < width; j += columns) {
     tile.columns = minimum(columns, width - j);

@@ -4,15 +4,13 @@
 
 #include "include/CKernels.h"
 
-/// Row stride of a left operand that is read in place.
-#define TILE_DIRECT_STRIDE 128
-
 enum { TILE_SET = 0, TILE_ADD = 1, TILE_BIAS = 2 };
 
 /// One register tile, C[rows × columns] = A · B, added to C or to a bias per column.
 typedef struct {
   ptrdiff_t rows, columns, k;
-  const float *a;  // packed panel of `rows`, or rows of TILE_DIRECT_STRIDE when `direct`
+  const float *a;      // packed panel of `rows`, or rows of a_stride when `direct`
+  ptrdiff_t a_stride;
   const float *b;  // rows of b_stride, readable for whole vectors
   ptrdiff_t b_stride;
   float *c;

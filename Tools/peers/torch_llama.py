@@ -11,6 +11,11 @@ import torch
 import torch.nn.functional as F
 from safetensors import safe_open
 
+try:
+    from tokenizers import Tokenizer
+except ImportError:
+    Tokenizer = None
+
 
 class Llama:
     def __init__(self, folder, capacity):
@@ -118,13 +123,20 @@ def resident():
 
 
 def tell_load(folder, tokens):
-    """Times a fresh load, and the load with the first logits; and the memory that both take."""
+    """Times a fresh load, and the load with the first logits; and the memory that both take.
+
+    Both sides load the tokenizer too; without the tokenizers package there is nothing to compare.
+    """
+    if not Tokenizer:
+        return {}
     models.clear()
     before, start = resident(), time.perf_counter()
+    tokenizer = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
     llama = model(folder)
     loaded = time.perf_counter() - start
     llama(tokens)
     seconds, after = time.perf_counter() - start, resident()
+    del tokenizer
     return {"load": loaded, "first": seconds, "resident": after[0] - before[0],
             "anonymous": after[1] - before[1]}
 

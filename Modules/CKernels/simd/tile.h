@@ -6,9 +6,8 @@
 // loop per row count and per width (one or two vectors), so that the last rows of a matrix cost
 // what they compute. B must be readable for whole vectors; only C is cut at `columns`.
 //
-// A comes in two forms: packed (element (i, p) at a[p·rows + i]) or in place, in rows of
-// TILE_DIRECT_STRIDE floats (the probabilities of attention). B is read in place with any row
-// stride; a packed panel has stride TILE_COLUMNS. Each element of C is one chain of
+// A comes in two forms: packed (element (i, p) at a[p·rows + i]) or in place, row by row. B is read
+// in place with any row stride; a packed panel has stride TILE_COLUMNS. Each element of C is one chain of
 // multiply-adds in the order of k, whatever the tile: how a product is split never shows.
 #if LANES == 16
 #define TILE_ROWS 14
@@ -18,6 +17,7 @@
 #define TILE_ROWS 6
 #endif
 #define TILE_COLUMNS (2 * LANES)
+#define TILE_HALF (TILE_ROWS / 2)
 
 INLINE void finish(vf value, const ck_tile *t, ptrdiff_t row, ptrdiff_t column) {
   float *c = t->c + row * t->c_stride + column;
@@ -33,26 +33,44 @@ INLINE void finish(vf value, const ck_tile *t, ptrdiff_t row, ptrdiff_t column) 
   }
 }
 
-INLINE void multiply_tile(const ck_tile *t, int rows, int vectors, ptrdiff_t row_step,
-                     ptrdiff_t k_step) {
+/// One step of k: two vectors of B times a float of A per row. `upper` is row TILE_HALF of A.
+INLINE void multiply_step(int rows, int vectors, const float *a, const float *upper,
+                          ptrdiff_t row_step, const float *b, vf sum[TILE_ROWS][2]) {
+  vf first = load(b), second = vectors == 2 ? load(b + LANES) : first;
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++) {
+    vf left = i < TILE_HALF ? a[i * row_step] : upper[(i - TILE_HALF) * row_step];
+    sum[i][0] += left * first;
+    if (vectors == 2) sum[i][1] += left * second;
+  }
+}
+
+INLINE void multiply_tile(const ck_tile *t, int rows, int vectors, bool direct) {
   vf sum[TILE_ROWS][2];
-  const float *a = t->a, *b = t->b;
-  ptrdiff_t b_stride = t->b_stride;
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows; i++) {
     sum[i][0] = sum[i][1] = 0;
+    // To L2: rows of C a page apart fall into one set of L1 and would throw each other out.
     for (int v = 0; v < vectors; v++) {
       __builtin_prefetch(t->c + i * t->c_stride + v * LANES, 0, 2);
     }
   }
+  const float *a = t->a, *b = t->b;
+  ptrdiff_t b_stride = t->b_stride;
+  if (direct) {
+    // Two bases and TILE_HALF strides fit the registers; a pointer per row does not. Unrolled, the
+    // compiler gathers the loads of a row from several steps and runs out of vector registers.
+    ptrdiff_t stride = t->a_stride;
+    const float *upper = a + TILE_HALF * stride;
+    __asm__("" : "+r"(upper), "+r"(stride));
+#pragma clang loop unroll(disable)
+    for (ptrdiff_t p = 0; p < t->k; p++, a++, upper++, b += b_stride) {
+      multiply_step(rows, vectors, a, upper, stride, b, sum);
+    }
+  } else {
 #pragma clang loop unroll_count(4)
-  for (ptrdiff_t p = 0; p < t->k; p++, a += k_step, b += b_stride) {
-    vf first = load(b), second = vectors == 2 ? load(b + LANES) : first;
-#pragma clang loop unroll(full)
-    for (int i = 0; i < rows; i++) {
-      vf left = a[i * row_step];
-      sum[i][0] += left * first;
-      if (vectors == 2) sum[i][1] += left * second;
+    for (ptrdiff_t p = 0; p < t->k; p++, a += rows, b += b_stride) {
+      multiply_step(rows, vectors, a, a + TILE_HALF, 1, b, sum);
     }
   }
 #pragma clang loop unroll(full)
@@ -62,11 +80,11 @@ INLINE void multiply_tile(const ck_tile *t, int rows, int vectors, ptrdiff_t row
   }
 }
 
-#define TILE(R)                                                                                 \
-  static void tile_##R##_1(const ck_tile *t) { multiply_tile(t, R, 1, 1, R); }                       \
-  static void tile_##R##_2(const ck_tile *t) { multiply_tile(t, R, 2, 1, R); }                       \
-  static void direct_##R##_1(const ck_tile *t) { multiply_tile(t, R, 1, TILE_DIRECT_STRIDE, 1); }    \
-  static void direct_##R##_2(const ck_tile *t) { multiply_tile(t, R, 2, TILE_DIRECT_STRIDE, 1); }
+#define TILE(R)                                                                            \
+  static void tile_##R##_1(const ck_tile *t) { multiply_tile(t, R, 1, false); }            \
+  static void tile_##R##_2(const ck_tile *t) { multiply_tile(t, R, 2, false); }            \
+  static void direct_##R##_1(const ck_tile *t) { multiply_tile(t, R, 1, true); }           \
+  static void direct_##R##_2(const ck_tile *t) { multiply_tile(t, R, 2, true); }
 TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
 #if TILE_ROWS > 6
 TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
