@@ -1,4 +1,3 @@
-import Autograd
 import Checkpoints
 import Foundation
 import Quantization

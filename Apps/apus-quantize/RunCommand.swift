@@ -11,9 +11,9 @@ struct RunCommand: ParsableCommand {
     discussion: """
       Rounds the linear layers of all blocks to few bits and writes a model folder that this \
       program reads like any other. Norms stay as they are, the embedding too unless \
-      --embedding-bits says otherwise. The relative error is the mean squared error over the mean \
-      square of the weights, averaged over the layers. The folder appears complete or not at all, whatever \
-      interrupts the run.
+      --embedding-bits says otherwise. The relative error is the mean squared error over the \
+      mean square of the weights, averaged over the layers. The folder appears complete or not \
+      at all, whatever interrupts the run.
 
       EXAMPLES
         apus-quantize run SmolLM2-135M --output small --bits 4
