@@ -9,7 +9,7 @@ enum BenchError: Error, CustomStringConvertible {
   /// The suite needs a model.
   case noModel(String)
   /// A file cannot be written.
-  case unwritable(path: String, reason: String)
+  case unwritable(path: String)
 
   var description: String {
     switch self {
@@ -17,7 +17,7 @@ enum BenchError: Error, CustomStringConvertible {
     case .peerFailed(let reason): "the peer failed: \(reason)"
     case .disagreement(let what): "nothing is timed, the sides disagree: \(what)"
     case .noModel(let what): what
-    case .unwritable(let path, let reason): "cannot write \(path): \(reason)"
+    case .unwritable(let path): "cannot write \(path)"
     }
   }
 }

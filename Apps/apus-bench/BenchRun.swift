@@ -59,9 +59,6 @@ final class BenchRun {
         + "read \(significant(now.readBandwidth / 1e9)) GB/s; "
         + "load \(significant(loadAverage()))"
     )
-    if now.isDisturbed {
-      report.say("other programs use the cores: only the columns 'best' mean something now")
-    }
     report.startTable("\(suite): \(title)")
   }
 
@@ -72,6 +69,7 @@ final class BenchRun {
     let others = try item.peer.flatMap { try peer?.load($0) } ?? [:]
     var ours = Samples()
     var theirs: [String: Samples] = [:]
+    let neighbours = Neighbours(peer: peer?.processIdentifier)
     for _ in 0..<effort.rounds {
       settle()
       if effort.warmsUp(estimate: estimate) { item.call() }
@@ -93,16 +91,21 @@ final class BenchRun {
         theirs[variant, default: Samples()].add(seconds ?? [])
       }
     }
-    report(item, ours: ours, theirs: theirs)
+    try report(item, ours: ours, theirs: theirs, neighbours: neighbours.share)
   }
 
   /// Reports a row that was measured elsewhere.
-  func add(_ row: ReportRow) { report.add(row, suite: suite) }
+  func add(_ row: ReportRow) throws { try report.add(row, suite: suite) }
 
   /// Waits until the side that was just measured is at rest.
   func settle() { Thread.sleep(forTimeInterval: Self.settling) }
 
-  private func report(_ item: BenchCase, ours: Samples, theirs: [String: Samples]) {
+  private func report(
+    _ item: BenchCase,
+    ours: Samples,
+    theirs: [String: Samples],
+    neighbours: Double?
+  ) throws {
     let metric = item.metric
     func value(_ samples: Samples) -> ReportRow.Value {
       ReportRow.Value(
@@ -111,14 +114,15 @@ final class BenchRun {
       )
     }
     let better = theirs.min { $0.value.median < $1.value.median }
-    add(
+    try add(
       ReportRow(
         name: item.name,
         unit: metric.unit,
         isHigherBetter: metric.isHigherBetter,
         ours: value(ours),
         reference: better.map { (peer?.variants[$0.key] ?? $0.key, value($0.value)) },
-        share: share(item.bound, seconds: ours.best)
+        share: share(item.bound, seconds: ours.best),
+        neighbours: neighbours
       )
     )
   }

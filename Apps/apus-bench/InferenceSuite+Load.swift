@@ -31,11 +31,11 @@ extension InferenceSuite {
       run.settle()
       if let load = try load(with: peer) { theirs.append(load) }
     }
-    add("load with tokenizer", "s", ours.map(\.load), theirs.map(\.load))
-    add("the same and first logits", "s", ours.map(\.firstLogits), theirs.map(\.firstLogits))
+    try add("load with tokenizer", "s", ours.map(\.load), theirs.map(\.load))
+    try add("the same and first logits", "s", ours.map(\.firstLogits), theirs.map(\.firstLogits))
     // Later rounds find memory that the first has left behind.
     let (mine, other) = (ours.prefix(1), theirs.prefix(1))
-    add(
+    try add(
       "memory after first logits",
       "MB",
       mine.compactMap(\.resident),
@@ -47,7 +47,7 @@ extension InferenceSuite {
     }
   }
 
-  private func add(_ name: String, _ unit: String, _ ours: [Double], _ theirs: [Double]) {
+  private func add(_ name: String, _ unit: String, _ ours: [Double], _ theirs: [Double]) throws {
     guard !ours.isEmpty else { return }
     func value(_ numbers: [Double]) -> ReportRow.Value {
       var samples = Samples()
@@ -55,7 +55,7 @@ extension InferenceSuite {
       return ReportRow.Value(median: samples.median, best: samples.best)
     }
     let peerName = run.peer?.variants["torch"] ?? "torch"
-    run.add(
+    try run.add(
       ReportRow(
         name: name,
         unit: unit,

@@ -18,9 +18,6 @@ struct MachineLimits {
     readBandwidth = max(readBandwidth, other.readBandwidth)
   }
 
-  /// Whether the threads together fall short of what each does alone.
-  var isDisturbed: Bool { peak < 0.8 * Double(WorkPool.threadCount) * peakPerThread }
-
   /// `Probe` owns the array, so that only the first measurement pays for its pages.
   final class Probe {
     private let memory = Tensor<Float>.ones([64 << 20])  // 256 MiB

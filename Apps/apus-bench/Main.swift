@@ -50,10 +50,9 @@ struct BenchCommand: ParsableCommand {
     let run = try BenchRun(
       modelPath: model,
       peer: Peer.find(python: peer, threads: WorkPool.threadCount),
-      report: Report(jsonPath: json),
+      report: try Report(jsonPath: json),
       effort: quick ? .quick : .full
     )
     for suite in suites { try run.run(suite) }
-    try run.report.finish()
   }
 }

@@ -3,7 +3,7 @@ import Foundation
 import Tensor
 import Transformer
 
-/// Makes sure that a model lies in a Hugging Face folder with float32 weights, which both sides read.
+/// Makes sure that a model lies in a Hugging Face folder as float32, which both sides read.
 enum ModelFolder {
   /// The folder of the model itself if its weights are float32, otherwise of a copy in the cache.
   static func float32(of path: String?, say: (String) -> Void) throws -> URL {

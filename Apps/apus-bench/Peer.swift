@@ -63,6 +63,9 @@ final class Peer {
     process.waitUntilExit()
   }
 
+  /// The number of the process.
+  var processIdentifier: Int32 { process.processIdentifier }
+
   /// Sends one order and waits for the answer.
   func ask(_ order: JSONObject) throws -> JSONValue {
     let line = JSONValue.object(order).serialized() + "\n"

@@ -17,6 +17,8 @@ struct ReportRow {
   var reference: (name: String, value: Value)?
   /// The part of the machine's limit that we reach.
   var share: Double?
+  /// The part of the cores that other programs used meanwhile.
+  var neighbours: Double?
 
   /// How many times better we are, whatever the direction of the unit.
   func ratio(_ part: KeyPath<Value, Double>) -> Double? {
@@ -29,10 +31,19 @@ struct ReportRow {
 
 /// Writes the rows as they come: a table for people on standard output, JSON lines for programs.
 final class Report {
-  private let jsonPath: String?
-  private var lines: [String] = []
+  private let json: FileHandle?
 
-  init(jsonPath: String?) { self.jsonPath = jsonPath }
+  /// A report that also writes to a file; an interrupted run leaves the rows that it has measured.
+  init(jsonPath: String?) throws(BenchError) {
+    guard let jsonPath else {
+      json = nil
+      return
+    }
+    guard FileManager.default.createFile(atPath: jsonPath, contents: nil),
+      let file = FileHandle(forWritingAtPath: jsonPath)
+    else { throw .unwritable(path: jsonPath) }
+    json = file
+  }
 
   /// A line of text for people; shown at once, for a run takes minutes.
   func say(_ text: String) {
@@ -50,7 +61,7 @@ final class Report {
   }
 
   /// One line of the table, and two of JSON: of the medians and of the best repeats.
-  func add(_ row: ReportRow, suite: String) {
+  func add(_ row: ReportRow, suite: String) throws {
     let reference = row.reference
     let cells = [
       row.name.leading(34), significant(row.ours.median).trailing(10),
@@ -60,25 +71,22 @@ final class Report {
       (reference.map { significant($0.value.best) } ?? "–").trailing(10),
       (row.ratio(\.median).map { String(format: "%.2f", $0) } ?? "–").trailing(7),
       (row.ratio(\.best).map { String(format: "%.2f", $0) } ?? "–").trailing(7),
-      "  " + (reference?.name ?? "–"),
+      "  " + (reference?.name ?? "–").leading(24), disturbance(row),
     ]
     say(cells.joined())
-    lines.append(json(row, suite: suite, name: row.name, part: \.median))
-    lines.append(json(row, suite: suite, name: row.name + ", best", part: \.best))
+    guard let json else { return }
+    let lines =
+      line(row, suite: suite, name: row.name, part: \.median)
+      + line(row, suite: suite, name: row.name + ", best", part: \.best)
+    try json.write(contentsOf: Data(lines.utf8))
   }
 
-  /// Writes the JSON lines, if they are wanted.
-  func finish() throws(BenchError) {
-    guard let jsonPath else { return }
-    let text = lines.joined(separator: "\n") + "\n"
-    do {
-      try text.write(toFile: jsonPath, atomically: true, encoding: .utf8)
-    } catch {
-      throw .unwritable(path: jsonPath, reason: error.localizedDescription)
-    }
+  private func disturbance(_ row: ReportRow) -> String {
+    guard let share = row.neighbours, share > Neighbours.tolerance else { return "" }
+    return "others used \(Int((share * 100).rounded()))% of the cores"
   }
 
-  private func json(
+  private func line(
     _ row: ReportRow,
     suite: String,
     name: String,
@@ -93,7 +101,7 @@ final class Report {
       "reference_value": row.reference.map { number($0.value[keyPath: part]) } ?? .null,
       "ratio": row.ratio(part).map(number) ?? .null,
     ]
-    return JSONValue.object(line).serialized()
+    return JSONValue.object(line).serialized() + "\n"
   }
 
   private func number(_ value: Double) -> JSONValue {
