@@ -44,7 +44,7 @@ typedef struct {
   ptrdiff_t key_head, query, queries, rows;
   ptrdiff_t first_key, end_key;
   ptrdiff_t panel_rows;
-  bool packed;                           // q and k are packed; else q lies in rows
+  bool packed;  // q and k are packed; else q lies in rows
   float *q, *k, *v, *scores;
   float *out, *maxima, *sums;
 } part_state;
@@ -75,8 +75,8 @@ static void gather_queries(part_state *s) {
   ptrdiff_t width = a->head_width, group = s->job->group;
   float *rows = s->packed ? s->q + aligned(s->rows * width + 16) : s->q;
   for (ptrdiff_t r = 0; r < s->rows; r++) {
-    const float *from = a->q + (s->query + r / group) * a->stride_q +
-                        (s->key_head * group + r % group) * width;
+    const float *from =
+        a->q + (s->query + r / group) * a->stride_q + (s->key_head * group + r % group) * width;
     s->job->table->scale_shift(width, from, a->scale, 0, rows + r * width);
   }
   if (s->packed) s->job->table->pack_rows(rows, width, s->rows, width, s->panel_rows, s->q);
@@ -112,15 +112,24 @@ static void score_panel(const part_state *s, ptrdiff_t row, ptrdiff_t rows, ptrd
   const ck_attention_arguments *a = s->job->arguments;
   ptrdiff_t width = a->head_width, columns = s->job->table->tile_columns;
   if (!s->packed) {
-    ck_dots dots = {.rows = count, .vectors = rows, .n = width, .stride_w = width,
-                    .x = s->q + row * width, .stride_x = width, .y = s->scores,
+    ck_dots dots = {.rows = count,
+                    .vectors = rows,
+                    .n = width,
+                    .stride_w = width,
+                    .x = s->q + row * width,
+                    .stride_x = width,
+                    .y = s->scores,
                     .stride_y = KEY_TILE};
     dots.w = a->k + s->key_head * a->stride_key_head + key * width;
     s->job->table->dots(&dots);
     return;
   }
-  ck_tile tile = {.rows = rows, .k = width, .a = s->q + row * width, .b_stride = columns,
-                  .c_stride = KEY_TILE, .mode = TILE_SET};
+  ck_tile tile = {.rows = rows,
+                  .k = width,
+                  .a = s->q + row * width,
+                  .b_stride = columns,
+                  .c_stride = KEY_TILE,
+                  .mode = TILE_SET};
   for (ptrdiff_t j = 0; j < count; j += columns) {
     tile.columns = minimum(columns, count - j);
     tile.b = s->k + j * width;
@@ -151,12 +160,17 @@ static void add_values(const part_state *s, ptrdiff_t row, ptrdiff_t rows, ptrdi
   const ck_attention_arguments *a = s->job->arguments;
   ptrdiff_t width = a->head_width, columns = s->job->table->tile_columns;
   bool in_place = width % s->job->table->lanes == 0;
-  ck_tile tile = {.rows = rows, .k = count, .a = s->scores, .a_stride = KEY_TILE, .c_stride = width, .mode = TILE_ADD,
-                  .direct = 1, .b_stride = in_place ? width : columns};
+  ck_tile tile = {.rows = rows,
+                  .k = count,
+                  .a = s->scores,
+                  .a_stride = KEY_TILE,
+                  .c_stride = width,
+                  .mode = TILE_ADD,
+                  .direct = 1,
+                  .b_stride = in_place ? width : columns};
   for (ptrdiff_t j = 0; j < width; j += columns) {
     tile.columns = minimum(columns, width - j);
-    tile.b = in_place ? a->v + s->key_head * a->stride_key_head + key * width + j
-                      : s->v + j * keys;
+    tile.b = in_place ? a->v + s->key_head * a->stride_key_head + key * width + j : s->v + j * keys;
     tile.c = s->out + row * width + j;
     s->job->table->tile(&tile);
   }
@@ -242,8 +256,8 @@ static void merge(const attention *job, ptrdiff_t first_part) {
 
 void ck_attention(const ck_attention_arguments *a) {
   if (a->query_count <= 0 || a->head_count <= 0 || a->head_width <= 0) return;
-  attention job = {.arguments = a, .table = ck_current(),
-                   .group = a->head_count / a->key_head_count};
+  attention job = {
+      .arguments = a, .table = ck_current(), .group = a->head_count / a->key_head_count};
   job.tile_queries = minimum(a->query_count, maximum(1, ROWS / job.group));
   job.query_tiles = divide_up(a->query_count, job.tile_queries);
   ptrdiff_t keys = a->first_position + a->query_count, tiles = job.query_tiles * a->key_head_count;

@@ -12,10 +12,10 @@
 #include "scratch.h"
 #include "table.h"
 
-#define K_BLOCK 640          // a panel of B: 80 KiB at 32 columns
-#define LEFT_FLOATS 131072   // a part's block of A: half of the 1 MiB of L2
-#define COLUMN_BLOCK 2048    // packed B: at most 5 MiB of L3
-#define ROW_BLOCK 2048       // packed A: the same
+#define K_BLOCK 640            // a panel of B: 80 KiB at 32 columns
+#define LEFT_FLOATS 131072     // a part's block of A: half of the 1 MiB of L2
+#define COLUMN_BLOCK 2048      // packed B: at most 5 MiB of L3
+#define ROW_BLOCK 2048         // packed A: the same
 #define PART_PRODUCTS 1000000  // multiply-adds worth a part of their own, about 10 µs
 #define PACK_FLOATS 16384      // floats worth a part of packing
 
@@ -36,8 +36,8 @@ typedef struct {
   ptrdiff_t row, rows, column, columns, p, k;
   ptrdiff_t panel_rows;
   float *left, *right;
-  ptrdiff_t left_step, left_parts, right_step;      // packing: rows or columns per part
-  ptrdiff_t row_step, row_parts, column_step;       // multiplying
+  ptrdiff_t left_step, left_parts, right_step;  // packing: rows or columns per part
+  ptrdiff_t row_step, row_parts, column_step;   // multiplying
 } block;
 
 // MARK: - Packing
@@ -170,6 +170,37 @@ void ck_multiply_blocks(const ck_product *product) {
   }
 }
 
+// MARK: - Small products
+
+/// Whether packing would cost more than it saves: one block of k, work for one part, B in whole
+/// vectors.
+static bool is_small(const ck_product *product, const ck_table *table) {
+  return product->k <= K_BLOCK && product->m * product->n * product->k <= PART_PRODUCTS &&
+         product->rows == NULL && !product->transpose_a && !product->transpose_b &&
+         product->n % table->lanes == 0;
+}
+
+/// Reads both operands in place, on the calling thread.
+static void multiply_small(const ck_product *product, const ck_table *table) {
+  ck_tile tile = {.k = product->k,
+                  .a_stride = product->stride_a,
+                  .direct = 1,
+                  .b_stride = product->stride_b,
+                  .c_stride = product->stride_c,
+                  .mode = product->accumulate ? TILE_ADD : TILE_SET};
+  ptrdiff_t rows = balanced(product->m, table->tile_rows, 1);
+  for (ptrdiff_t j = 0; j < product->n; j += table->tile_columns) {
+    tile.b = product->b + j;
+    tile.columns = minimum(table->tile_columns, product->n - j);
+    for (ptrdiff_t i = 0; i < product->m; i += rows) {
+      tile.a = product->a + i * product->stride_a;
+      tile.rows = minimum(rows, product->m - i);
+      tile.c = product->c + i * product->stride_c + j;
+      table->tile(&tile);
+    }
+  }
+}
+
 /// What is left of C when there is nothing to sum: zeros, or C itself.
 static void clear(ptrdiff_t m, ptrdiff_t n, float *c, ptrdiff_t stride_c) {
   for (ptrdiff_t i = 0; i < m; i++) {
@@ -191,13 +222,26 @@ void ck_sgemm(bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrd
   }
 #if defined(__APPLE__)
   cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans,
-              transpose_b ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k, 1, a,
-              (int)stride_a, b, (int)stride_b, beta, c, (int)stride_c);
+              transpose_b ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k, 1, a, (int)stride_a,
+              b, (int)stride_b, beta, c, (int)stride_c);
 #else
-  ck_product product = {
-      .m = m, .n = n, .k = k, .a = a, .stride_a = stride_a, .transpose_a = transpose_a, .b = b,
-      .stride_b = stride_b, .transpose_b = transpose_b, .accumulate = beta != 0, .c = c,
-      .stride_c = stride_c};
-  ck_multiply_blocks(&product);
+  ck_product product = {.m = m,
+                        .n = n,
+                        .k = k,
+                        .a = a,
+                        .stride_a = stride_a,
+                        .transpose_a = transpose_a,
+                        .b = b,
+                        .stride_b = stride_b,
+                        .transpose_b = transpose_b,
+                        .accumulate = beta != 0,
+                        .c = c,
+                        .stride_c = stride_c};
+  const ck_table *table = ck_current();
+  if (is_small(&product, table)) {
+    multiply_small(&product, table);
+  } else {
+    ck_multiply_blocks(&product);
+  }
 #endif
 }

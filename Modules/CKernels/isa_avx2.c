@@ -1,12 +1,7 @@
+// AVX2 with FMA and F16C: eight lanes.
+#include "simd/prelude.h"
+
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-#include <time.h>
-
-#include "codes.h"
-#include "scratch.h"
-#include "table.h"
-
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c,bmi2"))), apply_to = function)
 #define LANES 8
 #include "simd/all.h"

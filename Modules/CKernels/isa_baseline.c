@@ -1,8 +1,6 @@
-#include <time.h>
+// What every CPU of the architecture has: four lanes of SSE2 or NEON.
+#include "simd/prelude.h"
 
-#include "codes.h"
-#include "scratch.h"
-#include "table.h"
 #define LANES 4
 #include "simd/all.h"
 

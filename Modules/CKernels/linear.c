@@ -1,17 +1,17 @@
 // Y = X · Wᵀ + bias, three ways.
 //
 // One row of X: each row of W is read once, in place, whatever its storage. A few rows: the same,
-// with 16-bit and packed rows expanded into L1, four at a time. More: a blocked product, which
-// expands rows while it packs them. Parts are blocks of rows of W of about PART_BYTES, so that the
-// split depends on the shape alone.
+// with 16-bit rows expanded into L1, four at a time, and packed rows read again from cache for each
+// row of X. More: a blocked product, which expands rows while it packs them. Parts are blocks of
+// rows of W of about PART_BYTES, so that the split depends on the shape alone.
 #include "product.h"
 #include "scratch.h"
 #include "table.h"
 
-/// Rows of X up to which no operand is packed.
-#define FEW_ROWS 8
 /// Bytes of W per part: about 5 µs of one core's share of the memory.
 #define PART_BYTES 131072
+/// Columns below which a row is short.
+#define SHORT_ROW 256
 /// Rows that are expanded together.
 #define EXPANDED_ROWS 4
 
@@ -24,7 +24,8 @@ typedef struct {
   const float *bias;
   float *y;
   ptrdiff_t stride_y;
-  const float *arranged;  // one row of X in the order that packed rows want, or NULL
+  const float *arranged;  // the rows of X in the order that packed rows want, or NULL
+  ptrdiff_t arranged_floats;
   ptrdiff_t rows_per_part;
 } linear;
 
@@ -36,9 +37,20 @@ static void add_bias(const linear *l, ptrdiff_t first, ptrdiff_t count) {
   }
 }
 
+/// Asks for the bytes of the next rows while the current ones are multiplied.
+static void fetch_rows(const ck_rows *w, ptrdiff_t first, ptrdiff_t count) {
+  ptrdiff_t bytes_per_element = w->storage == CK_PACKED ? 4 : 2;
+  const char *from = (const char *)w->data + first * w->row_stride * bytes_per_element;
+  ptrdiff_t bytes = count * w->row_stride * bytes_per_element;
+  for (ptrdiff_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, 0, 2);
+}
+
 static void few_rows(const linear *l, ptrdiff_t first, ptrdiff_t count) {
   const ck_rows *w = l->w;
-  ck_dots dots = {.vectors = l->m, .n = w->column_count, .x = l->x, .stride_x = l->stride_x,
+  ck_dots dots = {.vectors = l->m,
+                  .n = w->column_count,
+                  .x = l->x,
+                  .stride_x = l->stride_x,
                   .stride_y = l->stride_y};
   if (w->storage == CK_FLOAT32) {
     dots.rows = count;
@@ -57,6 +69,7 @@ static void few_rows(const linear *l, ptrdiff_t first, ptrdiff_t count) {
     for (ptrdiff_t j = 0; j < dots.rows; j++) {
       l->table->expand_row(w, first + i + j, 0, dots.n, expanded + j * dots.n);
     }
+    if (i + dots.rows < count) fetch_rows(w, first + i + dots.rows, EXPANDED_ROWS);
     l->table->dots(&dots);
   }
 }
@@ -65,16 +78,28 @@ static void linear_part(void *context, ptrdiff_t part) {
   const linear *l = context;
   ptrdiff_t first = part * l->rows_per_part, left = l->w->row_count - first;
   ptrdiff_t count = left < l->rows_per_part ? left : l->rows_per_part;
-  if (l->m == 1) {
-    if (l->arranged) {
-      l->table->arranged_dots(l->w, first, count, l->arranged, l->y + first);
-    } else {
-      l->table->row_dots(l->w, first, count, l->x, l->y + first);
+  if (l->arranged) {
+    for (ptrdiff_t i = 0; i < l->m; i++) {
+      const float *x = l->arranged + i * l->arranged_floats;
+      l->table->arranged_dots(l->w, first, count, x, l->y + i * l->stride_y + first);
     }
+  } else if (l->m == 1) {
+    l->table->row_dots(l->w, first, count, l->x, l->y + first);
   } else {
     few_rows(l, first, count);
   }
   add_bias(l, first, count);
+}
+
+/// Brings the rows of X into the order of packed rows, when W has a layout that wants it.
+static void arrange(linear *l) {
+  l->arranged_floats = l->table->arranged_floats(l->w);
+  if (l->arranged_floats == 0) return;
+  float *out = ck_scratch(SCRATCH_JOB, l->m * l->arranged_floats);
+  l->arranged = out;
+  for (ptrdiff_t i = 0; i < l->m; i++, out += l->arranged_floats) {
+    l->table->arrange(l->w->column_count, l->x + i * l->stride_x, out);
+  }
 }
 
 static ptrdiff_t bytes_per_row(const ck_rows *w) {
@@ -87,12 +112,41 @@ static ptrdiff_t bytes_per_row(const ck_rows *w) {
   return 4 * w->column_count;
 }
 
-void ck_linear(const ck_rows *w, ptrdiff_t m, const float *x, ptrdiff_t stride_x,
-               const float *bias, float *y, ptrdiff_t stride_y) {
+/// Rows of X up to which reading W in place beats packing it. With weights that come from memory
+/// the crossing is near 48, 20 and 14 rows (float32, 16-bit, packed); short rows, whose lanes must
+/// be summed more often, cross earlier.
+static ptrdiff_t few_rows_limit(const ck_rows *w) {
+  if (w->column_count < SHORT_ROW) return 4;
+  switch (w->storage) {
+    case CK_FLOAT32: return 32;
+    case CK_FLOAT16:
+    case CK_BFLOAT16: return 16;
+    case CK_PACKED: return 12;
+  }
+  return 4;
+}
+
+void ck_linear(const ck_rows *w, ptrdiff_t m, const float *x, ptrdiff_t stride_x, const float *bias,
+               float *y, ptrdiff_t stride_y) {
   if (m <= 0 || w->row_count <= 0) return;
-  if (m > FEW_ROWS && w->column_count > 0) {
-    ck_product product = {.m = m, .n = w->row_count, .k = w->column_count, .a = x,
-                          .stride_a = stride_x, .bias = bias, .c = y, .stride_c = stride_y};
+  if (m > few_rows_limit(w) && w->column_count > 0) {
+#if defined(__APPLE__)
+    if (w->storage == CK_FLOAT32) {
+      ck_sgemm(false, true, m, w->row_count, w->column_count, x, stride_x, w->data, w->row_stride,
+               0, y, stride_y);
+      linear all = {.table = ck_current(), .m = m, .bias = bias, .y = y, .stride_y = stride_y};
+      add_bias(&all, 0, w->row_count);
+      return;
+    }
+#endif
+    ck_product product = {.m = m,
+                          .n = w->row_count,
+                          .k = w->column_count,
+                          .a = x,
+                          .stride_a = stride_x,
+                          .bias = bias,
+                          .c = y,
+                          .stride_c = stride_y};
     if (w->storage == CK_FLOAT32) {
       product.b = w->data;
       product.stride_b = w->row_stride;
@@ -103,13 +157,15 @@ void ck_linear(const ck_rows *w, ptrdiff_t m, const float *x, ptrdiff_t stride_x
     ck_multiply_blocks(&product);
     return;
   }
-  linear l = {ck_current(), w, m, x, stride_x, bias, y, stride_y, NULL, 0};
-  ptrdiff_t arranged = m == 1 ? l.table->arranged_floats(w) : 0;
-  if (arranged > 0) {
-    float *out = ck_scratch(SCRATCH_JOB, arranged);
-    l.table->arrange(w->column_count, x, out);
-    l.arranged = out;
-  }
+  linear l = {.table = ck_current(),
+              .w = w,
+              .m = m,
+              .x = x,
+              .stride_x = stride_x,
+              .bias = bias,
+              .y = y,
+              .stride_y = stride_y};
+  arrange(&l);
   ptrdiff_t rows = PART_BYTES / (bytes_per_row(w) + 1);
   l.rows_per_part = rows < 4 ? 4 : rows / 4 * 4;
   ck_parallel((w->row_count + l.rows_per_part - 1) / l.rows_per_part, linear_part, &l);

@@ -74,8 +74,8 @@ static bool run_one_part(int worker) {
     void *context = atomic_load_explicit(&job.context, memory_order_relaxed);
     ptrdiff_t parts = atomic_load_explicit(&job.parts, memory_order_relaxed);
     if (worker >= atomic_load_explicit(&job.worker_limit, memory_order_relaxed)) return false;
-    if (atomic_compare_exchange_weak_explicit(
-            &job.word, &word, word - 1, memory_order_acq_rel, memory_order_acquire)) {
+    if (atomic_compare_exchange_weak_explicit(&job.word, &word, word - 1, memory_order_acq_rel,
+                                              memory_order_acquire)) {
       body(context, parts - (ptrdiff_t)remaining);
       atomic_fetch_add_explicit(&job.finished, 1, memory_order_release);
       return true;

@@ -9,7 +9,7 @@ enum { TILE_SET = 0, TILE_ADD = 1, TILE_BIAS = 2 };
 /// One register tile, C[rows × columns] = A · B, added to C or to a bias per column.
 typedef struct {
   ptrdiff_t rows, columns, k;
-  const float *a;      // packed panel of `rows`, or rows of a_stride when `direct`
+  const float *a;  // packed panel of `rows`, or rows of a_stride when `direct`
   ptrdiff_t a_stride;
   const float *b;  // rows of b_stride, readable for whole vectors
   ptrdiff_t b_stride;
@@ -32,65 +32,64 @@ typedef struct {
 
 /// The functions of CKernels.h that are one call into the table: X(result, name, (parameters),
 /// (arguments)).
-#define CK_DISPATCHED(X)                                                                          \
-  X(void, add, (ptrdiff_t n, const float *a, const float *b, float *out), (n, a, b, out))         \
-  X(void, subtract, (ptrdiff_t n, const float *a, const float *b, float *out), (n, a, b, out))    \
-  X(void, multiply, (ptrdiff_t n, const float *a, const float *b, float *out), (n, a, b, out))    \
-  X(void, divide, (ptrdiff_t n, const float *a, const float *b, float *out), (n, a, b, out))      \
-  X(void, scale_shift, (ptrdiff_t n, const float *x, float a, float b, float *out),               \
-    (n, x, a, b, out))                                                                            \
-  X(void, exp, (ptrdiff_t n, const float *x, float *out), (n, x, out))                            \
-  X(void, silu, (ptrdiff_t n, const float *x, float *out), (n, x, out))                           \
-  X(void, gelu_tanh, (ptrdiff_t n, const float *x, float *out), (n, x, out))                      \
-  X(void, silu_multiply, (ptrdiff_t n, const float *gate, const float *up, float *out),           \
-    (n, gate, up, out))                                                                           \
-  X(float, sum, (ptrdiff_t n, const float *x), (n, x))                                            \
-  X(float, dot, (ptrdiff_t n, const float *a, const float *b), (n, a, b))                         \
-  X(double, squared_distance, (ptrdiff_t n, const float *a, const float *b), (n, a, b))           \
-  X(void, min_max, (ptrdiff_t n, const float *x, float *minimum, float *maximum),                 \
-    (n, x, minimum, maximum))                                                                     \
-  X(ptrdiff_t, argmax, (ptrdiff_t n, const float *x), (n, x))                                     \
-  X(float, log_sum_exp, (ptrdiff_t n, const float *x), (n, x))                                    \
-  X(void, softmax_rows, (ptrdiff_t rows, ptrdiff_t n, const float *x, float *out),                \
-    (rows, n, x, out))                                                                            \
-  X(void, rms_norm_rows,                                                                          \
+#define CK_DISPATCHED(X)                                                                           \
+  X(void, add, (ptrdiff_t n, const float *a, const float *b, float *out), (n, a, b, out))          \
+  X(void, subtract, (ptrdiff_t n, const float *a, const float *b, float *out), (n, a, b, out))     \
+  X(void, multiply, (ptrdiff_t n, const float *a, const float *b, float *out), (n, a, b, out))     \
+  X(void, divide, (ptrdiff_t n, const float *a, const float *b, float *out), (n, a, b, out))       \
+  X(void, scale_shift, (ptrdiff_t n, const float *x, float a, float b, float *out),                \
+    (n, x, a, b, out))                                                                             \
+  X(void, exp, (ptrdiff_t n, const float *x, float *out), (n, x, out))                             \
+  X(void, silu, (ptrdiff_t n, const float *x, float *out), (n, x, out))                            \
+  X(void, gelu_tanh, (ptrdiff_t n, const float *x, float *out), (n, x, out))                       \
+  X(void, silu_multiply, (ptrdiff_t n, const float *gate, const float *up, float *out),            \
+    (n, gate, up, out))                                                                            \
+  X(float, sum, (ptrdiff_t n, const float *x), (n, x))                                             \
+  X(float, dot, (ptrdiff_t n, const float *a, const float *b), (n, a, b))                          \
+  X(double, squared_distance, (ptrdiff_t n, const float *a, const float *b), (n, a, b))            \
+  X(void, min_max, (ptrdiff_t n, const float *x, float *minimum, float *maximum),                  \
+    (n, x, minimum, maximum))                                                                      \
+  X(ptrdiff_t, argmax, (ptrdiff_t n, const float *x), (n, x))                                      \
+  X(float, log_sum_exp, (ptrdiff_t n, const float *x), (n, x))                                     \
+  X(void, softmax_rows, (ptrdiff_t rows, ptrdiff_t n, const float *x, float *out),                 \
+    (rows, n, x, out))                                                                             \
+  X(void, rms_norm_rows,                                                                           \
     (ptrdiff_t rows, ptrdiff_t n, const float *x, const float *weight, float epsilon, float *out), \
-    (rows, n, x, weight, epsilon, out))                                                           \
-  X(void, layer_norm_rows,                                                                        \
-    (ptrdiff_t rows, ptrdiff_t n, const float *x, const float *weight, const float *bias,         \
-     float epsilon, float *out),                                                                  \
-    (rows, n, x, weight, bias, epsilon, out))                                                     \
-  X(void, rotate_half,                                                                            \
-    (ptrdiff_t heads, ptrdiff_t width, const float *cosines, const float *sines, float *x),       \
-    (heads, width, cosines, sines, x))                                                            \
-  X(void, float16_to_float32, (ptrdiff_t n, const uint16_t *x, float *out), (n, x, out))          \
-  X(void, float32_to_float16, (ptrdiff_t n, const float *x, uint16_t *out), (n, x, out))          \
-  X(void, bfloat16_to_float32, (ptrdiff_t n, const uint16_t *x, float *out), (n, x, out))         \
-  X(void, float32_to_bfloat16, (ptrdiff_t n, const float *x, uint16_t *out), (n, x, out))         \
-  X(void, quantize,                                                                               \
-    (ptrdiff_t n, const float *x, float scale, float zero, int bits, uint8_t *codes),             \
-    (n, x, scale, zero, bits, codes))                                                             \
-  X(double, quantization_error,                                                                   \
-    (ptrdiff_t n, const float *x, float scale, float zero, int bits), (n, x, scale, zero, bits))  \
-  X(double, probe_fma, (double seconds), (seconds))                                               \
+    (rows, n, x, weight, epsilon, out))                                                            \
+  X(void, layer_norm_rows,                                                                         \
+    (ptrdiff_t rows, ptrdiff_t n, const float *x, const float *weight, const float *bias,          \
+     float epsilon, float *out),                                                                   \
+    (rows, n, x, weight, bias, epsilon, out))                                                      \
+  X(void, rotate_half,                                                                             \
+    (ptrdiff_t heads, ptrdiff_t width, const float *cosines, const float *sines, float *x),        \
+    (heads, width, cosines, sines, x))                                                             \
+  X(void, float16_to_float32, (ptrdiff_t n, const uint16_t *x, float *out), (n, x, out))           \
+  X(void, float32_to_float16, (ptrdiff_t n, const float *x, uint16_t *out), (n, x, out))           \
+  X(void, bfloat16_to_float32, (ptrdiff_t n, const uint16_t *x, float *out), (n, x, out))          \
+  X(void, float32_to_bfloat16, (ptrdiff_t n, const float *x, uint16_t *out), (n, x, out))          \
+  X(void, quantize,                                                                                \
+    (ptrdiff_t n, const float *x, float scale, float zero, int bits, uint8_t *codes),              \
+    (n, x, scale, zero, bits, codes))                                                              \
+  X(double, quantization_error, (ptrdiff_t n, const float *x, float scale, float zero, int bits),  \
+    (n, x, scale, zero, bits))                                                                     \
+  X(double, probe_fma, (double seconds), (seconds))                                                \
   X(double, probe_read, (ptrdiff_t n, const float *x), (n, x))
 
 typedef struct {
   const char *name;
   ptrdiff_t tile_rows, tile_columns, lanes;
   void (*tile)(const ck_tile *tile);
-  void (*pack_rows)(const float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t k,
-                    ptrdiff_t width, float *out);
+  void (*pack_rows)(const float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t k, ptrdiff_t width,
+                    float *out);
   void (*pack_transposed_rows)(const float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t k,
                                ptrdiff_t width, float *out);
   void (*pack_columns)(const float *x, ptrdiff_t stride, ptrdiff_t columns, ptrdiff_t k,
                        float *out);
-  void (*pack_transposed_columns)(const float *x, ptrdiff_t stride, ptrdiff_t columns,
-                                  ptrdiff_t k, float *out);
+  void (*pack_transposed_columns)(const float *x, ptrdiff_t stride, ptrdiff_t columns, ptrdiff_t k,
+                                  float *out);
   void (*dots)(const ck_dots *dots);
   /// y[i] = rows[first + i] · x.
-  void (*row_dots)(const ck_rows *rows, ptrdiff_t first, ptrdiff_t count, const float *x,
-                   float *y);
+  void (*row_dots)(const ck_rows *rows, ptrdiff_t first, ptrdiff_t count, const float *x, float *y);
   /// The size of a vector arranged for packed rows, or 0 when row_dots must serve them.
   ptrdiff_t (*arranged_floats)(const ck_rows *rows);
   void (*arrange)(ptrdiff_t n, const float *x, float *out);

@@ -16,10 +16,21 @@
 #include "probe.h"
 
 #define CK_ENTRY(result, name, parameters, arguments) .name = kernel_##name,
-#define CK_TABLE(isa)                                                                         \
-  {.name = isa, .tile_rows = TILE_ROWS, .tile_columns = TILE_COLUMNS, .lanes = LANES,         \
-   .tile = tile, .pack_rows = pack_rows, .pack_transposed_rows = pack_transposed_rows,        \
-   .pack_columns = pack_columns, .pack_transposed_columns = pack_transposed_columns,          \
-   .dots = dots, .row_dots = row_dots,\
-   .arranged_floats = arranged_floats, .arrange = arrange, .arranged_dots = arranged_dots, .expand_row = kernel_expand_row,  \
-   .attend_row = attend_row, CK_DISPATCHED(CK_ENTRY)}
+#define CK_TABLE(isa)                                  \
+  {.name = isa,                                        \
+   .tile_rows = TILE_ROWS,                             \
+   .tile_columns = TILE_COLUMNS,                       \
+   .lanes = LANES,                                     \
+   .tile = tile,                                       \
+   .pack_rows = pack_rows,                             \
+   .pack_transposed_rows = pack_transposed_rows,       \
+   .pack_columns = pack_columns,                       \
+   .pack_transposed_columns = pack_transposed_columns, \
+   .dots = dots,                                       \
+   .row_dots = row_dots,                               \
+   .arranged_floats = arranged_floats,                 \
+   .arrange = arrange,                                 \
+   .arranged_dots = arranged_dots,                     \
+   .expand_row = kernel_expand_row,                    \
+   .attend_row = attend_row,                           \
+   CK_DISPATCHED(CK_ENTRY)}

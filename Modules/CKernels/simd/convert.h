@@ -42,16 +42,16 @@ INLINE vh narrow_float16(vf x) {
 }
 #endif
 
-#define WIDEN(name, convert)                                                 \
-  static void kernel_##name(ptrdiff_t n, const uint16_t *x, float *out) {    \
-    ptrdiff_t i = 0;                                                         \
+#define WIDEN(name, convert)                                                      \
+  static void kernel_##name(ptrdiff_t n, const uint16_t *x, float *out) {         \
+    ptrdiff_t i = 0;                                                              \
     for (; i + LANES <= n; i += LANES) store(out + i, convert(load_half(x + i))); \
     if (i < n) store_part(out + i, convert(load_half_part(x + i, n - i)), n - i); \
   }
 
-#define NARROW(name, convert)                                                \
-  static void kernel_##name(ptrdiff_t n, const float *x, uint16_t *out) {    \
-    ptrdiff_t i = 0;                                                         \
+#define NARROW(name, convert)                                                     \
+  static void kernel_##name(ptrdiff_t n, const float *x, uint16_t *out) {         \
+    ptrdiff_t i = 0;                                                              \
     for (; i + LANES <= n; i += LANES) store_half(out + i, convert(load(x + i))); \
     if (i < n) store_half_part(out + i, convert(load_part(x + i, n - i)), n - i); \
   }

@@ -18,40 +18,40 @@
 #define DOT_SHORT_ROW 4096
 #define DOT_PREFETCH 1024
 
-#define DOTS(name, type, load_row, load_row_part)                                               \
-  INLINE void name##_rows(int rows, const type *w, ptrdiff_t stride, ptrdiff_t n,               \
-                          const float *x, float *y) {                                           \
-    vf sum[4][2];                                                                               \
-    for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = 0;                                   \
-    ptrdiff_t i = 0, bytes = stride * (ptrdiff_t)sizeof(type);                                  \
-    ptrdiff_t ahead = bytes <= DOT_SHORT_ROW ? 4 * bytes : DOT_PREFETCH;                        \
-    for (; i + 2 * LANES <= n; i += 2 * LANES) {                                                \
-      vf low = load(x + i), high = load(x + i + LANES);                                         \
-      for (int r = 0; r < rows; r++) {                                                          \
-        const type *from = w + r * stride + i;                                                  \
-        __builtin_prefetch((const char *)from + ahead, 0, 3);                            \
-        sum[r][0] += load_row(from) * low;                                                      \
-        sum[r][1] += load_row(from + LANES) * high;                                             \
-      }                                                                                         \
-    }                                                                                           \
-    if (i + LANES <= n) {                                                                       \
-      vf low = load(x + i);                                                                     \
-      for (int r = 0; r < rows; r++) sum[r][0] += load_row(w + r * stride + i) * low;           \
-      i += LANES;                                                                               \
-    }                                                                                           \
-    if (i < n) {                                                                                \
-      vf low = load_part(x + i, n - i);                                                         \
-      for (int r = 0; r < rows; r++) {                                                          \
-        sum[r][1] += load_row_part(w + r * stride + i, n - i) * low;                            \
-      }                                                                                         \
-    }                                                                                           \
-    for (int r = 0; r < rows; r++) y[r] = sum_lanes(sum[r][0] + sum[r][1]);                     \
-  }                                                                                             \
-  static void name(const type *w, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t n,                \
-                   const float *x, float *y) {                                                  \
-    ptrdiff_t row = 0;                                                                          \
-    for (; row + 4 <= rows; row += 4) name##_rows(4, w + row * stride, stride, n, x, y + row);  \
-    for (; row < rows; row++) name##_rows(1, w + row * stride, stride, n, x, y + row);          \
+#define DOTS(name, type, load_row, load_row_part)                                                 \
+  INLINE void name##_rows(int rows, const type *w, ptrdiff_t stride, ptrdiff_t n, const float *x, \
+                          float *y) {                                                             \
+    vf sum[4][2];                                                                                 \
+    for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = 0;                                     \
+    ptrdiff_t i = 0, bytes = stride * (ptrdiff_t)sizeof(type);                                    \
+    ptrdiff_t ahead = bytes <= DOT_SHORT_ROW ? 4 * bytes : DOT_PREFETCH;                          \
+    for (; i + 2 * LANES <= n; i += 2 * LANES) {                                                  \
+      vf low = load(x + i), high = load(x + i + LANES);                                           \
+      for (int r = 0; r < rows; r++) {                                                            \
+        const type *from = w + r * stride + i;                                                    \
+        __builtin_prefetch((const char *)from + ahead, 0, 3);                                     \
+        sum[r][0] += load_row(from) * low;                                                        \
+        sum[r][1] += load_row(from + LANES) * high;                                               \
+      }                                                                                           \
+    }                                                                                             \
+    if (i + LANES <= n) {                                                                         \
+      vf low = load(x + i);                                                                       \
+      for (int r = 0; r < rows; r++) sum[r][0] += load_row(w + r * stride + i) * low;             \
+      i += LANES;                                                                                 \
+    }                                                                                             \
+    if (i < n) {                                                                                  \
+      vf low = load_part(x + i, n - i);                                                           \
+      for (int r = 0; r < rows; r++) {                                                            \
+        sum[r][1] += load_row_part(w + r * stride + i, n - i) * low;                              \
+      }                                                                                           \
+    }                                                                                             \
+    for (int r = 0; r < rows; r++) y[r] = sum_lanes(sum[r][0] + sum[r][1]);                       \
+  }                                                                                               \
+  static void name(const type *w, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t n, const float *x,  \
+                   float *y) {                                                                    \
+    ptrdiff_t row = 0;                                                                            \
+    for (; row + 4 <= rows; row += 4) name##_rows(4, w + row * stride, stride, n, x, y + row);    \
+    for (; row < rows; row++) name##_rows(1, w + row * stride, stride, n, x, y + row);            \
   }
 
 #define LOAD_FLOAT16(p) widen_float16(load_half(p))
@@ -89,25 +89,38 @@ static void row_dots(const ck_rows *rows, ptrdiff_t first, ptrdiff_t count, cons
 
 // MARK: - A few vectors
 
+/// One step: a vector of each row times a vector of each x, `count` lanes of them.
+INLINE void dot_step(int rows, int vectors, const ck_dots *d, const float *w, const float *x,
+                     ptrdiff_t count, vf sum[DOT_ROWS][DOT_VECTORS]) {
+  vf right[DOT_VECTORS];
+#pragma clang loop unroll(full)
+  for (int v = 0; v < vectors; v++) {
+    const float *from = x + v * d->stride_x;
+    right[v] = count == LANES ? load(from) : load_part(from, count);
+  }
+#pragma clang loop unroll(full)
+  for (int r = 0; r < rows; r++) {
+    const float *from = w + r * d->stride_w;
+    vf left = count == LANES ? load(from) : load_part(from, count);
+    for (int v = 0; v < vectors; v++) sum[r][v] += left * right[v];
+  }
+}
+
 INLINE void dot_tile(int rows, int vectors, const ck_dots *d, ptrdiff_t row, ptrdiff_t vector) {
   vf sum[DOT_ROWS][DOT_VECTORS];
   const float *w = d->w + row * d->stride_w, *x = d->x + vector * d->stride_x;
   for (int r = 0; r < rows; r++) {
     for (int v = 0; v < vectors; v++) sum[r][v] = 0;
   }
-  for (ptrdiff_t i = 0; i < d->n; i += LANES) {
-    ptrdiff_t count = d->n - i;
-    vf right[DOT_VECTORS];
-    for (int v = 0; v < vectors; v++) {
-      const float *from = x + v * d->stride_x + i;
-      right[v] = count >= LANES ? load(from) : load_part(from, count);
-    }
+  ptrdiff_t bytes = d->stride_w * (ptrdiff_t)sizeof(float), i = 0;
+  ptrdiff_t ahead = bytes <= DOT_SHORT_ROW ? DOT_ROWS * bytes : DOT_PREFETCH;
+  for (; i + LANES <= d->n; i += LANES) {
     for (int r = 0; r < rows; r++) {
-      const float *from = w + r * d->stride_w + i;
-      vf left = count >= LANES ? load(from) : load_part(from, count);
-      for (int v = 0; v < vectors; v++) sum[r][v] += left * right[v];
+      __builtin_prefetch((const char *)(w + r * d->stride_w + i) + ahead, 0, 3);
     }
+    dot_step(rows, vectors, d, w + i, x + i, LANES, sum);
   }
+  if (i < d->n) dot_step(rows, vectors, d, w + i, x + i, d->n - i, sum);
   for (int r = 0; r < rows; r++) {
     for (int v = 0; v < vectors; v++) {
       d->y[(vector + v) * d->stride_y + row + r] = sum_lanes(sum[r][v]);

@@ -93,10 +93,19 @@ INLINE void expand_codes(code_row row, int bits, ptrdiff_t column, ptrdiff_t cou
   for (; count > 0 && column % 8 != 0; column++, count--) {
     *out++ = scale * (code_at(row, column, bits) - zero);
   }
-  for (; count > 0; column += CODE_BLOCK, count -= CODE_BLOCK, out += CODE_BLOCK) {
+  const uint8_t *bytes = row.bytes + column / 8 * bits;
+  vf code[CODE_BLOCK / LANES];
+  for (; count >= CODE_BLOCK && row.end - bytes >= CODE_BLOCK_BYTES; count -= CODE_BLOCK) {
+    load_codes(bytes, bits, code);
+    for (int j = 0; j < CODE_BLOCK / LANES; j++) {
+      store(out + j * LANES, scale * (code[j] - zero));
+    }
+    bytes += 2 * bits;
+    out += CODE_BLOCK;
+  }
+  for (; count > 0; count -= CODE_BLOCK, bytes += 2 * bits, out += CODE_BLOCK) {
     uint8_t buffer[CODE_BLOCK_BYTES];
-    vf code[CODE_BLOCK / LANES];
-    load_codes(readable(row.bytes + column / 8 * bits, row.end, buffer), bits, code);
+    load_codes(readable(bytes, row.end, buffer), bits, code);
     for (int j = 0; j < CODE_BLOCK / LANES; j++) {
       vf value = scale * (code[j] - zero);
       ptrdiff_t left = count - j * LANES;
@@ -122,36 +131,38 @@ INLINE void expand_row_bits(const ck_rows *rows, int bits, ptrdiff_t row, ptrdif
     expand_codes(codes, bits, column, count, rows->scale[0], zero_of(rows, 0), out);
     return;
   }
-  while (count > 0) {
-    ptrdiff_t group = column / rows->group_size, end = (group + 1) * rows->group_size;
-    ptrdiff_t some = end - column < count ? end - column : count;
-    ptrdiff_t at = row * rows->scale_stride + group;
+  ptrdiff_t group = column / rows->group_size, at = row * rows->scale_stride + group;
+  ptrdiff_t some = (group + 1) * rows->group_size - column;
+  for (; count > 0; at++, some = rows->group_size) {
+    if (some > count) some = count;
     expand_codes(codes, bits, column, some, rows->scale[at], zero_of(rows, at), out);
     column += some, count -= some, out += some;
   }
 }
 
-#define BITS(B)                                                                             \
-  static void expand_##B(const ck_rows *rows, ptrdiff_t row, ptrdiff_t column,              \
-                         ptrdiff_t count, float *out) {                                     \
-    expand_row_bits(rows, B, row, column, count, out);                                      \
+#define BITS(B)                                                                                 \
+  static void expand_##B(const ck_rows *rows, ptrdiff_t row, ptrdiff_t column, ptrdiff_t count, \
+                         float *out) {                                                          \
+    expand_row_bits(rows, B, row, column, count, out);                                          \
   }
 BITS(2) BITS(3) BITS(4) BITS(5) BITS(6) BITS(7) BITS(8)
 #undef BITS
 
-static void expand_packed(const ck_rows *rows, ptrdiff_t row, ptrdiff_t column,
-                          ptrdiff_t count, float *out) {
+static void expand_packed(const ck_rows *rows, ptrdiff_t row, ptrdiff_t column, ptrdiff_t count,
+                          float *out) {
   static void (*const functions[])(const ck_rows *, ptrdiff_t, ptrdiff_t, ptrdiff_t, float *) = {
       expand_2, expand_3, expand_4, expand_5, expand_6, expand_7, expand_8};
   functions[rows->bits - 2](rows, row, column, count, out);
 }
 
-static void kernel_expand_row(const ck_rows *rows, ptrdiff_t row, ptrdiff_t column,
-                              ptrdiff_t count, float *out) {
+static void kernel_expand_row(const ck_rows *rows, ptrdiff_t row, ptrdiff_t column, ptrdiff_t count,
+                              float *out) {
   ptrdiff_t at = row * rows->row_stride + column;
   switch (rows->storage) {
     case CK_FLOAT32: memcpy(out, (const float *)rows->data + at, (size_t)count * 4); break;
-    case CK_FLOAT16: kernel_float16_to_float32(count, (const uint16_t *)rows->data + at, out); break;
+    case CK_FLOAT16:
+      kernel_float16_to_float32(count, (const uint16_t *)rows->data + at, out);
+      break;
     case CK_BFLOAT16:
       kernel_bfloat16_to_float32(count, (const uint16_t *)rows->data + at, out);
       break;

@@ -18,8 +18,8 @@
 
 static ptrdiff_t arranged_floats(const ck_rows *rows) {
   bool one_group = rows->scale_stride == 0 || rows->group_size >= rows->column_count;
-  bool divides = rows->group_size >= 8 && (BLOCK_CODES % rows->group_size == 0 ||
-                                           rows->group_size % BLOCK_CODES == 0);
+  bool divides = rows->group_size >= 8 &&
+                 (BLOCK_CODES % rows->group_size == 0 || rows->group_size % BLOCK_CODES == 0);
   if (rows->storage != CK_PACKED || !(one_group || divides)) return 0;
   return (rows->column_count + BLOCK_CODES - 1) / BLOCK_CODES * BLOCK_FLOATS;
 }
@@ -139,10 +139,10 @@ INLINE vf dot_block(const uint8_t *bytes, int bits, const float *x) {
 
 /// How the scales of a block lie.
 typedef struct {
-  ptrdiff_t groups;            // in a row
-  ptrdiff_t per_block;         // several groups in a block, or
-  ptrdiff_t blocks;            // several blocks in a group
-  vi lanes;                    // the group of each lane within a block
+  ptrdiff_t groups;     // in a row
+  ptrdiff_t per_block;  // several groups in a block, or
+  ptrdiff_t blocks;     // several blocks in a group
+  vi lanes;             // the group of each lane within a block
 } scale_layout;
 
 INLINE scale_layout layout_of(const ck_rows *rows) {
@@ -205,13 +205,13 @@ INLINE float dot_packed_row(const ck_rows *rows, int bits, ptrdiff_t row, const 
   return sum_lanes(sum);
 }
 
-#define BITS(B)                                                                           \
-  static void packed_dots_##B(const ck_rows *rows, ptrdiff_t first, ptrdiff_t count,      \
-                              const float *x, float *y) {                                 \
-    scale_layout layout = layout_of(rows);                                                \
-    for (ptrdiff_t i = 0; i < count; i++) {                                               \
-      y[i] = dot_packed_row(rows, B, first + i, x, &layout);                              \
-    }                                                                                     \
+#define BITS(B)                                                                      \
+  static void packed_dots_##B(const ck_rows *rows, ptrdiff_t first, ptrdiff_t count, \
+                              const float *x, float *y) {                            \
+    scale_layout layout = layout_of(rows);                                           \
+    for (ptrdiff_t i = 0; i < count; i++) {                                          \
+      y[i] = dot_packed_row(rows, B, first + i, x, &layout);                         \
+    }                                                                                \
   }
 BITS(2) BITS(3) BITS(4) BITS(5) BITS(6) BITS(7) BITS(8)
 #undef BITS
@@ -219,8 +219,9 @@ BITS(2) BITS(3) BITS(4) BITS(5) BITS(6) BITS(7) BITS(8)
 /// y[i] = rows[first + i] · x, with x arranged.
 static void arranged_dots(const ck_rows *rows, ptrdiff_t first, ptrdiff_t count, const float *x,
                           float *y) {
-  static void (*const functions[])(const ck_rows *, ptrdiff_t, ptrdiff_t, const float *, float *) =
-      {packed_dots_2, packed_dots_3, packed_dots_4, packed_dots_5,
-       packed_dots_6, packed_dots_7, packed_dots_8};
+  static void (*const functions[])(const ck_rows *, ptrdiff_t, ptrdiff_t, const float *,
+                                   float *) = {packed_dots_2, packed_dots_3, packed_dots_4,
+                                               packed_dots_5, packed_dots_6, packed_dots_7,
+                                               packed_dots_8};
   functions[rows->bits - 2](rows, first, count, x, y);
 }

@@ -2,24 +2,24 @@
 // then the chunks in double. The order depends on n alone.
 #define REDUCE_CHUNK 4096
 
-#define REDUCE_SUM(name, parameters, full, part)                             \
-  static double name parameters {                                            \
-    double total = 0;                                                        \
-    for (ptrdiff_t start = 0; start < n; start += REDUCE_CHUNK) {            \
-      ptrdiff_t end = n - start < REDUCE_CHUNK ? n : start + REDUCE_CHUNK;   \
-      ptrdiff_t i = start;                                                   \
-      vf s0 = 0, s1 = 0, s2 = 0, s3 = 0;                                     \
-      for (; i + 4 * LANES <= end; i += 4 * LANES) {                         \
-        s0 = full(s0, i);                                                    \
-        s1 = full(s1, i + LANES);                                            \
-        s2 = full(s2, i + 2 * LANES);                                        \
-        s3 = full(s3, i + 3 * LANES);                                        \
-      }                                                                      \
-      for (; i + LANES <= end; i += LANES) s0 = full(s0, i);                 \
-      if (i < end) s1 = part(s1, i, end - i);                                \
-      total += sum_lanes((s0 + s1) + (s2 + s3));                             \
-    }                                                                        \
-    return total;                                                            \
+#define REDUCE_SUM(name, parameters, full, part)                           \
+  static double name parameters {                                          \
+    double total = 0;                                                      \
+    for (ptrdiff_t start = 0; start < n; start += REDUCE_CHUNK) {          \
+      ptrdiff_t end = n - start < REDUCE_CHUNK ? n : start + REDUCE_CHUNK; \
+      ptrdiff_t i = start;                                                 \
+      vf s0 = 0, s1 = 0, s2 = 0, s3 = 0;                                   \
+      for (; i + 4 * LANES <= end; i += 4 * LANES) {                       \
+        s0 = full(s0, i);                                                  \
+        s1 = full(s1, i + LANES);                                          \
+        s2 = full(s2, i + 2 * LANES);                                      \
+        s3 = full(s3, i + 3 * LANES);                                      \
+      }                                                                    \
+      for (; i + LANES <= end; i += LANES) s0 = full(s0, i);               \
+      if (i < end) s1 = part(s1, i, end - i);                              \
+      total += sum_lanes((s0 + s1) + (s2 + s3));                           \
+    }                                                                      \
+    return total;                                                          \
   }
 
 #define SUM_FULL(s, i) (s + load(x + (i)))
@@ -31,23 +31,20 @@ REDUCE_SUM(sum_of, (ptrdiff_t n, const float *x), SUM_FULL, SUM_PART)
 REDUCE_SUM(dot_of, (ptrdiff_t n, const float *a, const float *b), DOT_FULL, DOT_PART)
 
 INLINE vf square(vf x) { return x * x; }
-#define VARIANCE_FULL(s, i) (s + square(load(x + (i)) - mean))
-#define VARIANCE_PART(s, i, count) \
-  (s + square(load_part(x + (i), count) - load_part(mean_row, count)))
+
+/// Σ (x − mean)².
 static double squares_about(ptrdiff_t n, const float *x, float mean) {
-  float mean_row[LANES];
-  store(mean_row, (vf)mean);
   double total = 0;
   for (ptrdiff_t start = 0; start < n; start += REDUCE_CHUNK) {
     ptrdiff_t end = n - start < REDUCE_CHUNK ? n : start + REDUCE_CHUNK, i = start;
     vf s0 = 0, s1 = 0;
     for (; i + 2 * LANES <= end; i += 2 * LANES) {
-      s0 = VARIANCE_FULL(s0, i);
-      s1 = VARIANCE_FULL(s1, i + LANES);
+      s0 += square(load(x + i) - mean);
+      s1 += square(load(x + i + LANES) - mean);
     }
-    for (; i + LANES <= end; i += LANES) s0 = VARIANCE_FULL(s0, i);
-    if (i < end) s1 = VARIANCE_PART(s1, i, end - i);
-    total += sum_lanes(s0 + s1);
+    float last = 0;
+    for (; i < end; i++) last += (x[i] - mean) * (x[i] - mean);
+    total += sum_lanes(s0 + s1) + last;
   }
   return total;
 }
@@ -55,8 +52,7 @@ static double squares_about(ptrdiff_t n, const float *x, float mean) {
 #define DISTANCE_FULL(s, i) (s + square(load(a + (i)) - load(b + (i))))
 #define DISTANCE_PART(s, i, count) \
   (s + square(load_part(a + (i), count) - load_part(b + (i), count)))
-REDUCE_SUM(distance_of, (ptrdiff_t n, const float *a, const float *b), DISTANCE_FULL,
-           DISTANCE_PART)
+REDUCE_SUM(distance_of, (ptrdiff_t n, const float *a, const float *b), DISTANCE_FULL, DISTANCE_PART)
 
 static float kernel_sum(ptrdiff_t n, const float *x) { return (float)sum_of(n, x); }
 

@@ -8,8 +8,8 @@ static void kernel_softmax_rows(ptrdiff_t rows, ptrdiff_t n, const float *x, flo
   }
 }
 
-static void kernel_rms_norm_rows(ptrdiff_t rows, ptrdiff_t n, const float *x,
-                                 const float *weight, float epsilon, float *out) {
+static void kernel_rms_norm_rows(ptrdiff_t rows, ptrdiff_t n, const float *x, const float *weight,
+                                 float epsilon, float *out) {
   for (ptrdiff_t row = 0; row < rows; row++, x += n, out += n) {
     float inverse = (float)(1 / sqrt(dot_of(n, x, x) / (double)n + epsilon));
     ptrdiff_t i = 0;
@@ -23,9 +23,8 @@ static void kernel_rms_norm_rows(ptrdiff_t rows, ptrdiff_t n, const float *x,
   }
 }
 
-static void kernel_layer_norm_rows(ptrdiff_t rows, ptrdiff_t n, const float *x,
-                                   const float *weight, const float *bias, float epsilon,
-                                   float *out) {
+static void kernel_layer_norm_rows(ptrdiff_t rows, ptrdiff_t n, const float *x, const float *weight,
+                                   const float *bias, float epsilon, float *out) {
   for (ptrdiff_t row = 0; row < rows; row++, x += n, out += n) {
     float mean = (float)(sum_of(n, x) / (double)n);
     float inverse = (float)(1 / sqrt(squares_about(n, x, mean) / (double)n + epsilon));

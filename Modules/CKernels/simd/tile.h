@@ -7,8 +7,8 @@
 // what they compute. B must be readable for whole vectors; only C is cut at `columns`.
 //
 // A comes in two forms: packed (element (i, p) at a[p·rows + i]) or in place, row by row. B is read
-// in place with any row stride; a packed panel has stride TILE_COLUMNS. Each element of C is one chain of
-// multiply-adds in the order of k, whatever the tile: how a product is split never shows.
+// in place with any row stride; a packed panel has stride TILE_COLUMNS. Each element of C is one
+// chain of multiply-adds in the order of k, whatever the tile: how a product is split never shows.
 #if LANES == 16
 #define TILE_ROWS 14
 #elif LANES == 4 && defined(__aarch64__)
@@ -80,10 +80,10 @@ INLINE void multiply_tile(const ck_tile *t, int rows, int vectors, bool direct) 
   }
 }
 
-#define TILE(R)                                                                            \
-  static void tile_##R##_1(const ck_tile *t) { multiply_tile(t, R, 1, false); }            \
-  static void tile_##R##_2(const ck_tile *t) { multiply_tile(t, R, 2, false); }            \
-  static void direct_##R##_1(const ck_tile *t) { multiply_tile(t, R, 1, true); }           \
+#define TILE(R)                                                                  \
+  static void tile_##R##_1(const ck_tile *t) { multiply_tile(t, R, 1, false); }  \
+  static void tile_##R##_2(const ck_tile *t) { multiply_tile(t, R, 2, false); }  \
+  static void direct_##R##_1(const ck_tile *t) { multiply_tile(t, R, 1, true); } \
   static void direct_##R##_2(const ck_tile *t) { multiply_tile(t, R, 2, true); }
 TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
 #if TILE_ROWS > 6

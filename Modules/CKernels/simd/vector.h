@@ -7,11 +7,6 @@
 //
 // Parts of a vector (the tail of a row) go through a masked load or store where the set has one
 // and through a small stack buffer elsewhere; lanes beyond the count read as zero.
-#include <math.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
 #define INLINE static inline __attribute__((always_inline))
 
 typedef float vf __attribute__((ext_vector_type(LANES)));
@@ -111,10 +106,9 @@ INLINE float sum_lanes(vf v) {
 #if LANES == 4
 #define EVERY_LANE(a, b, i, j, k, l) SHUFFLE(a, b, i, j, k, l)
 #elif LANES == 8
-#define EVERY_LANE(a, b, i, j, k, l) \
-  SHUFFLE(a, b, i, j, k, l, i + 4, j + 4, k + 4, l + 4)
+#define EVERY_LANE(a, b, i, j, k, l) SHUFFLE(a, b, i, j, k, l, i + 4, j + 4, k + 4, l + 4)
 #else
-#define EVERY_LANE(a, b, i, j, k, l)                                                       \
+#define EVERY_LANE(a, b, i, j, k, l)                                                        \
   SHUFFLE(a, b, i, j, k, l, i + 4, j + 4, k + 4, l + 4, i + 8, j + 8, k + 8, l + 8, i + 12, \
           j + 12, k + 12, l + 12)
 #endif
@@ -142,8 +136,8 @@ INLINE void transpose(vf r[LANES]) {
     vf a = SHUFFLE(r[c], r[c + 4], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
     vf b = SHUFFLE(r[c + 8], r[c + 12], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
     vf d = SHUFFLE(r[c], r[c + 4], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
-    vf e = SHUFFLE(r[c + 8], r[c + 12], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30,
-                   31);
+    vf e =
+        SHUFFLE(r[c + 8], r[c + 12], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
     r[c] = SHUFFLE(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
     r[c + 4] = SHUFFLE(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
     r[c + 8] = SHUFFLE(d, e, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
