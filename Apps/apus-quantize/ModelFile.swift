@@ -48,6 +48,7 @@ struct ModelFile {
         "\(path) is quantized already (\(quantization.text)); start from the full-precision model"
       )
     }
+    try pretrained.checkTensors()
     return try CheckpointQuantizer(configuration).run(
       pretrained.catalog,
       plan: QuantizationPlan(

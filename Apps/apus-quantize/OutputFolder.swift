@@ -1,4 +1,6 @@
+import Checkpoints
 import Foundation
+import Quantization
 import Support
 
 /// A place where a model folder can be written, checked before any work is done.
@@ -58,21 +60,31 @@ struct OutputFolder {
     if Self.isInside(source, path) {
       throw CommandFailure("output \(typed) holds the model that is read; choose another folder")
     }
-    let folder = names.first { name in
-      var isFolder = ObjCBool(false)
-      let exists = FileManager.default.fileExists(
-        atPath: path + "/" + name,
-        isDirectory: &isFolder
-      )
-      return exists && isFolder.boolValue
-    }
-    guard names.contains("config.json"), folder == nil else {
-      let reason = folder.map { "holds the folder '\($0)'" } ?? "holds no config.json"
+    let foreign = names.first { !Self.written.contains($0) || isLinkOrFolder($0) }
+    guard holdsQuantizedModel, foreign == nil else {
+      let reason = foreign.map { "holds '\($0)'" } ?? "holds no model that this program wrote"
       throw CommandFailure(
-        "output \(typed) \(reason), so it is no model folder and --force does not replace it; "
-          + "choose another folder"
+        "output \(typed) \(reason), so --force does not replace it; choose another folder"
       )
     }
+  }
+
+  /// The files that a quantized model consists of: nothing else may be lost.
+  private static let written: Set<String> = [
+    "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+    "special_tokens_map.json", "generation_config.json", "chat_template.jinja",
+  ]
+
+  private func isLinkOrFolder(_ name: String) -> Bool {
+    var status = stat()
+    guard lstat(path + "/" + name, &status) == 0 else { return true }
+    return status.st_mode & S_IFMT != S_IFREG
+  }
+
+  /// Whether the folder's config.json is one that `run` wrote: original weights are never replaced.
+  private var holdsQuantizedModel: Bool {
+    let document = try? JSONValue.read(path + "/config.json")
+    return document?[QuantizationConfiguration.key]?["quant_method"]?.stringValue == "apus"
   }
 
   /// The folder in which the output will appear is writable; missing ones will be made.

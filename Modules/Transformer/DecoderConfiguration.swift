@@ -1,3 +1,5 @@
+public import Tensor
+
 /// The shape of a decoder: everything that its weights do not say themselves.
 public struct DecoderConfiguration: Codable, Hashable, Sendable {
   /// V, the token ids.
@@ -83,5 +85,28 @@ public struct DecoderConfiguration: Codable, Hashable, Sendable {
     }
     return ["model.embed_tokens.weight"] + blocks + ["model.norm.weight"]
       + (tiesEmbedding ? [] : ["lm_head.weight"])
+  }
+
+  /// The shape that a tensor of that name must have; nil if the model has no such tensor.
+  public func shape(of name: String) -> Shape? {
+    let (queryWidth, keyWidth) = (headCount * headWidth, keyHeadCount * headWidth)
+    switch name {
+    case "model.embed_tokens.weight", "lm_head.weight": return [vocabularyCount, hiddenWidth]
+    case "model.norm.weight": return [hiddenWidth]
+    default: break
+    }
+    let parts = name.split(separator: ".")
+    guard parts.count >= 5, let kind = parts.last else { return nil }
+    let widths: (output: Int, input: Int)
+    switch parts[parts.count - 2] {
+    case "q_proj": widths = (queryWidth, hiddenWidth)
+    case "k_proj", "v_proj": widths = (keyWidth, hiddenWidth)
+    case "o_proj": widths = (hiddenWidth, queryWidth)
+    case "gate_proj", "up_proj": widths = (feedForwardWidth, hiddenWidth)
+    case "down_proj": widths = (hiddenWidth, feedForwardWidth)
+    case "input_layernorm", "post_attention_layernorm": return [hiddenWidth]
+    default: return nil
+    }
+    return kind == "bias" ? [widths.output] : [widths.output, widths.input]
   }
 }

@@ -137,6 +137,39 @@ struct RandomWeights: WeightSource {
     #expect(abs(report.perplexity - exp(mean)) < 1e-3 * exp(mean))
   }
 
+  @Test func shapesAreThoseThatTheModelAsksFor() throws {
+    // The random source makes whatever shape is asked for; this one compares.
+    final class Recorder: WeightSource {
+      var asked: [String: Shape] = [:]
+      let base = RandomWeights()
+      func contains(_ name: String) -> Bool { true }
+      func tensor(_ name: String, shape: Shape) -> Tensor<Float> {
+        asked[name] = shape
+        return base.tensor(name, shape: shape)
+      }
+      func linear(
+        _ name: String,
+        outputWidth: Int,
+        inputWidth: Int,
+        hasBias: Bool
+      ) -> any LinearLayer {
+        asked[name + ".weight"] = [outputWidth, inputWidth]
+        if hasBias { asked[name + ".bias"] = [outputWidth] }
+        return base.linear(
+          name,
+          outputWidth: outputWidth,
+          inputWidth: inputWidth,
+          hasBias: hasBias
+        )
+      }
+    }
+    let recorder = Recorder()
+    _ = try DecoderModel(Self.configuration, weights: recorder)
+    let names = Self.configuration.tensorNames
+    #expect(Set(names) == Set(recorder.asked.keys))
+    for name in names { #expect(Self.configuration.shape(of: name) == recorder.asked[name]) }
+  }
+
   @Test func perplexityRefusesWhatItCannotMeasure() throws {
     let model = try DecoderModel(Self.configuration, weights: RandomWeights())
     #expect(throws: PerplexityError.textTooShort(tokens: 1, needed: 2)) {

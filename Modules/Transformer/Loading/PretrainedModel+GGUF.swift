@@ -43,10 +43,9 @@ extension PretrainedModel {
     )
   }
 
-  private static func beginsLikeGGUF(_ path: String) throws -> Bool {
-    let handle = try FileHandle(forReadingFrom: URL(filePath: path))
-    defer { try? handle.close() }
-    return try handle.read(upToCount: 4) == Data("GGUF".utf8)
+  private static func beginsLikeGGUF(_ path: String) throws(CheckpointError) -> Bool {
+    let file = try MappedFile(path: path)
+    return withExtendedLifetime(file) { file.bytes.prefix(4).elementsEqual("GGUF".utf8) }
   }
 
   /// Whether the file carries a vocabulary at all.

@@ -83,6 +83,26 @@ public struct PretrainedModel {
     return tokenizer
   }
 
+  /// Checks that every tensor which the configuration asks for is there, with its shape.
+  ///
+  /// For work that begins long before the model is built.
+  ///
+  /// - Throws: `CheckpointError.missingTensor` or `.shapeMismatch`.
+  public func checkTensors() throws(CheckpointError) {
+    for name in configuration.tensorNames {
+      guard let found = catalog.describe(name)?.shape else {
+        throw .missingTensor(path: catalog.path, name: name, near: [])
+      }
+      guard let expected = configuration.shape(of: name), found != expected else { continue }
+      throw .shapeMismatch(
+        path: catalog.path,
+        name: name,
+        expected: expected.extents,
+        found: found.extents
+      )
+    }
+  }
+
   /// The numbers that the model consists of.
   public var parameterCount: Int {
     configuration.tensorNames.reduce(0) { $0 + (catalog.describe($1)?.shape.count ?? 0) }

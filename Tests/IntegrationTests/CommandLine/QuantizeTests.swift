@@ -74,7 +74,7 @@ import Testing
       try FileManager.default.createDirectory(atPath: notes, withIntermediateDirectories: true)
       try Data("keep".utf8).write(to: URL(filePath: notes + "/diary.txt"))
       for (place, reason) in [
-        (notes, "holds no config.json"), (model, "holds the model that is read"),
+        (notes, "holds 'diary.txt'"), (model, "holds the model that is read"),
         (folder, "holds the model that is read"), (notes + "/diary.txt", "is a file"),
         (".", "is the folder you are in"), ("/", "is the folder you are in"),
       ] {
@@ -84,6 +84,48 @@ import Testing
       }
       #expect(try names(in: notes) == ["diary.txt"])
       #expect(try names(in: folder) == ["notes", "tiny"])
+    }
+  }
+
+  @Test func forceNeverReplacesWhatThisProgramDidNotWrite() throws {
+    try withTinyModel { model, folder in
+      // The model is reached through links, as in a download cache: its files must survive.
+      let links = folder + "/links"
+      try FileManager.default.createDirectory(atPath: links, withIntermediateDirectories: true)
+      for name in try names(in: model) {
+        try FileManager.default.createSymbolicLink(
+          atPath: links + "/" + name,
+          withDestinationPath: model + "/" + name
+        )
+      }
+      let before = try names(in: model)
+      let outcome = try apusQuantize("run", links, "-o", model, "--force")
+      #expect(outcome.status == 1 && outcome.errorLines.count == 1)
+      #expect(try names(in: model) == before)
+      #expect(try apusQuantize("inspect", model).status == 0)
+
+      // A file of the user's beside a quantized model must survive too.
+      let small = folder + "/small"
+      #expect(try apusQuantize("run", model, "-o", small).status == 0)
+      try Data("keep".utf8).write(to: URL(filePath: small + "/thesis.txt"))
+      let again = try apusQuantize("run", model, "-o", small, "--force")
+      #expect(again.status == 1 && again.error.contains("holds 'thesis.txt'"))
+      #expect(try names(in: small).contains("thesis.txt"))
+    }
+  }
+
+  @Test func aConfigurationThatDoesNotFitIsRefusedBeforeTheWork() throws {
+    try withTinyModel { model, folder in
+      let path = URL(filePath: model + "/config.json")
+      let text = String(decoding: try Data(contentsOf: path), as: UTF8.self)
+      let pattern = try Regex(#""intermediate_size" *: *[0-9]+"#)
+      let wrong = text.replacing(pattern, with: "\"intermediate_size\": 999")
+      #expect(wrong != text)
+      try Data(wrong.utf8).write(to: path)
+      let outcome = try apusQuantize("run", model, "-o", folder + "/small")
+      #expect(outcome.status == 1 && outcome.errorLines.count == 1)
+      #expect(outcome.error.contains("gate_proj.weight"), "\(outcome.error)")
+      #expect(try names(in: folder) == ["tiny"])
     }
   }
 
