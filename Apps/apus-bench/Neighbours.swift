@@ -6,7 +6,7 @@ import Foundation
 /// them, so a row that was measured beside busy neighbours says little about either side.
 struct Neighbours {
   /// Rows beside neighbours that take more than this share of the cores are marked.
-  static let tolerance = 0.1
+  static let tolerance = 0.03
 
   private let start = ContinuousClock.now
   private let foreignAtStart: Double?
