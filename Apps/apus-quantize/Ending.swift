@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoints
 import Support
 
 /// How a command that did not succeed ends: what standard error says and what the shell sees.
@@ -19,6 +20,10 @@ struct Ending {
       self.init(message: error.message, code: error.code.value)
       return
     }
+    if let advice = Self.advice(for: error) {
+      self.init(message: advice, code: ExitCode.failure.rawValue)
+      return
+    }
     let code = ApusQuantize.exitCode(for: error)
     if code.isSuccess {
       self.init(message: nil, exitError: error)
@@ -26,6 +31,16 @@ struct Ending {
       self.init(message: Self.usage(ApusQuantize.message(for: error)), code: code.rawValue)
     } else {
       self.init(message: ApusQuantize.message(for: error), code: code.rawValue)
+    }
+  }
+
+  /// A damaged file's place and reason, and what to do about it; nil for other errors.
+  private static func advice(for error: any Error) -> String? {
+    guard let error = error as? CheckpointError else { return nil }
+    switch error {
+    case .malformed, .json:
+      return "cannot read \(error); the file is damaged or cut off: fetch it again"
+    default: return nil
     }
   }
 

@@ -198,6 +198,22 @@ import Testing
     try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
   }
 
+  @Test func givingUpRemovesTheParentsThatWereMade() throws {
+    try withTemporaryFolder { folder in
+      do {
+        let output = try AtomicFolder(path: folder + "/a/b/model")
+        try AtomicFile.write("x", to: output.file("config.json"))
+      }
+      #expect(try names(folder).isEmpty)
+      do {
+        let output = try AtomicFolder(path: folder + "/a/b/model")
+        try AtomicFile.write("x", to: output.file("config.json"))
+        try output.commit()
+      }
+      #expect(try names(folder + "/a/b") == ["model"])
+    }
+  }
+
   @Test func appearsCompleteOrNotAtAll() throws {
     try withTemporaryFolder { folder in
       let path = folder + "/a/model"
@@ -206,7 +222,7 @@ import Testing
         try AtomicFile.write("1", to: target.file("x"))
         #expect(try names(folder + "/a").count == 1)
       }
-      #expect(try names(folder + "/a").isEmpty)
+      #expect(try names(folder).isEmpty)
       let target = try AtomicFolder(path: path + "/")
       try AtomicFile.write("1", to: target.file("x"))
       try target.commit()

@@ -9,6 +9,7 @@ public final class AtomicFolder {
   /// The path that the folder will have.
   public let path: String
   private let temporary: String
+  private let madeParents: [String]
   private var isPending = true
 
   /// Creates the temporary folder.
@@ -24,6 +25,7 @@ public final class AtomicFolder {
     try Self.checkFree(trimmed, replacing: replacing)
     temporary = PendingFiles.path(beside: trimmed)
     let parent = folderAndName(of: trimmed).folder
+    madeParents = Self.missing(parent)
     do {
       try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
     } catch {
@@ -37,7 +39,21 @@ public final class AtomicFolder {
   }
 
   deinit {
-    if isPending { PendingFiles.remove(temporary) }
+    guard isPending else { return }
+    PendingFiles.remove(temporary)
+    // Only empty ones go: others may have put something there meanwhile.
+    for folder in madeParents { rmdir(folder) }
+  }
+
+  /// The folders of a path that do not exist, innermost first.
+  private static func missing(_ path: String) -> [String] {
+    var folders: [String] = []
+    var folder = path
+    while folder != "/", folder != ".", !FileManager.default.fileExists(atPath: folder) {
+      folders.append(folder)
+      folder = folderAndName(of: folder).folder
+    }
+    return folders
   }
 
   /// The path of a file inside, to write before `commit`.
