@@ -156,7 +156,7 @@ INLINE scale_layout layout_of(const ck_rows *rows) {
   }
   layout.per_block = BLOCK_CODES / size;
   layout.blocks = 1;
-  for (int j = 0; j < LANES; j++) layout.lanes[j] = (int32_t)(j * 8 / size);
+  for (int j = 0; j < LANES; j++) layout.lanes[j] = (int32_t)(j * layout.per_block / LANES);
   return layout;
 }
 
