@@ -9,10 +9,10 @@
 // Blocks of k are balanced (576 is one block, 1024 is two of 512) and always added in order, so
 // that an element of C is the same sum whatever the split.
 //
-// Measured on two Zen 5 cores, GFLOP/s on one and two threads (OpenBLAS's AVX-512 kernels beside
-// it): 512³ 252 / 495 (249 / 478), 2048³ 238 / 439 (247 / 348), 256×256×64 with B transposed
-// 244 / 435 (217 / 386), 64³ 258 (267), 512×1536×576 252 / 456 (237 / 460). Multiply-adds in
-// registers reach 256 on one core.
+// Measured on two idle Zen 5 cores, GFLOP/s on one and two threads, OpenBLAS with its AVX-512
+// kernels forced in parentheses: 512³ 252 / 507 (249 / 490), 2048³ 238 / 494 (247 / 493),
+// 2048×512×1024 with A transposed 236 / 460 (237 / 477), 256×256×64 with B transposed 244 / 441
+// (217 / 386), 64³ 258 (267). Multiply-adds in registers reach 251 to 256 on one core.
 #include "product.h"
 #include "scratch.h"
 #include "table.h"
