@@ -69,7 +69,8 @@ static void few_rows(const linear *l, ptrdiff_t first, ptrdiff_t count) {
     for (ptrdiff_t j = 0; j < dots.rows; j++) {
       l->table->expand_row(w, first + i + j, 0, dots.n, expanded + j * dots.n);
     }
-    if (i + dots.rows < count) fetch_rows(w, first + i + dots.rows, EXPANDED_ROWS);
+    ptrdiff_t left = count - i - dots.rows;
+    fetch_rows(w, first + i + dots.rows, left < EXPANDED_ROWS ? left : EXPANDED_ROWS);
     l->table->dots(&dots);
   }
 }
@@ -107,7 +108,7 @@ static ptrdiff_t bytes_per_row(const ck_rows *w) {
     case CK_FLOAT32: return 4 * w->column_count;
     case CK_FLOAT16:
     case CK_BFLOAT16: return 2 * w->column_count;
-    case CK_PACKED: return w->column_count;  // what it costs, not what it reads
+    case CK_PACKED: return w->column_count / 2;  // at any width: what it costs
   }
   return 4 * w->column_count;
 }

@@ -6,6 +6,9 @@
 //
 // A few vectors: DOT_ROWS × DOT_VECTORS sums in registers; the weights are read once from memory
 // and again from L1 for each further group of vectors.
+//
+// Measured on a decoder's 538 MB of float32 weights, Zen 5: 40.8 GB/s on one core and 48.4 on two,
+// which is what a summing loop reads; bfloat16 36.4 and 44.0.
 #if LANES == 16 || defined(__aarch64__)
 #define DOT_ROWS 4
 #else
