@@ -53,7 +53,7 @@ let package = Package(
     ),
     .target(
       name: "Autograd",
-      dependencies: ["Tensor"],
+      dependencies: ["Tensor", "Checkpoints"],
       path: "Modules/Autograd",
       swiftSettings: numeric,
       linkerSettings: math
@@ -106,7 +106,7 @@ let package = Package(
 
     .target(
       name: "TestSupport",
-      dependencies: ["Checkpoints", "Tensor"],
+      dependencies: ["Autograd", "Checkpoints", "Tensor"],
       path: "Tests/TestSupport",
       swiftSettings: strict
     ),
@@ -114,6 +114,12 @@ let package = Package(
       name: "TensorTests",
       dependencies: ["Tensor", "CKernels", "TestSupport"],
       path: "Tests/TensorTests",
+      swiftSettings: strict
+    ),
+    .testTarget(
+      name: "AutogradTests",
+      dependencies: ["Autograd", "Checkpoints", "Tensor", "TestSupport"],
+      path: "Tests/AutogradTests",
       swiftSettings: strict
     ),
     .testTarget(
