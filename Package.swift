@@ -144,7 +144,7 @@ let package = Package(
     ),
     .testTarget(
       name: "LinearAlgebraTests",
-      dependencies: ["LinearAlgebra", "Checkpoints", "Tensor", "TestSupport"],
+      dependencies: ["LinearAlgebra", "CLAPACK", "Checkpoints", "Tensor", "TestSupport"],
       path: "Tests/LinearAlgebraTests",
       swiftSettings: strict
     ),
