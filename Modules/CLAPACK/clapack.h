@@ -94,24 +94,22 @@
     return info;                                                                                   \
   }                                                                                                \
                                                                                                    \
-  void p##ormlq_(const char *side, const char *trans, const int *m, const int *n, const int *k,    \
-                 const T *a, const int *lda, const T *tau, T *c, const int *ldc, T *work,          \
-                 const int *lwork, int *info CLAPACK_LENGTH2) CLAPACK_SYMBOL(p##ormlq);            \
-  /* C becomes op(Q)·C ('L') or C·op(Q) ('R'), Q as gelqf left it. */                              \
-  static inline int clapack_##p##ormlq(char side, char trans, int m, int n, int k, const T *a,     \
-                                       int lda, const T *tau, T *c, int ldc, T *work,              \
-                                       int lwork) {                                                \
-    int info = 0;                                                                                  \
-    p##ormlq_(&side, &trans, &m, &n, &k, a, &lda, tau, c, &ldc, work, &lwork, &info CLAPACK_ONE2); \
-    return info;                                                                                   \
-  }                                                                                                \
-                                                                                                   \
   void p##geqrf_(const int *m, const int *n, T *a, const int *lda, T *tau, T *work,                \
                  const int *lwork, int *info) CLAPACK_SYMBOL(p##geqrf);                            \
   /* A = QR: R in the upper triangle, the reflectors of Q below it and in tau. */                  \
   static inline int clapack_##p##geqrf(int m, int n, T *a, int lda, T *tau, T *work, int lwork) {  \
     int info = 0;                                                                                  \
     p##geqrf_(&m, &n, a, &lda, tau, work, &lwork, &info);                                          \
+    return info;                                                                                   \
+  }                                                                                                \
+                                                                                                   \
+  void p##orgqr_(const int *m, const int *n, const int *k, T *a, const int *lda, const T *tau,     \
+                 T *work, const int *lwork, int *info) CLAPACK_SYMBOL(p##orgqr);                   \
+  /* The first n columns of the Q that geqrf left in k reflectors. */                              \
+  static inline int clapack_##p##orgqr(int m, int n, int k, T *a, int lda, const T *tau, T *work,  \
+                                       int lwork) {                                                \
+    int info = 0;                                                                                  \
+    p##orgqr_(&m, &n, &k, a, &lda, tau, work, &lwork, &info);                                      \
     return info;                                                                                   \
   }                                                                                                \
                                                                                                    \

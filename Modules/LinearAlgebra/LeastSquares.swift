@@ -1,4 +1,3 @@
-import CLAPACK
 public import Tensor
 
 /// How a least-squares problem is solved.
@@ -18,8 +17,8 @@ extension Tensor where Element: LinearAlgebraScalar {
   /// - Shapes: self [… × m × n], `right` [… × m × p] or [… × m], result [… × n × p] or [… × n].
   /// - Throws: `LinearAlgebraError.notFinite`, `.notConverged`, which has no known input, and with
   ///   the method `.qr` `.rankDeficient` for dependent rows or columns.
-  /// - Source: `.singularValues`: X = V·S⁺·Uᵀ·B, LAPACK DGESDD, in Double. `.qr`: LAPACK xGELQF or
-  ///   xGEQRF, in the precision of the elements.
+  /// - Source: `.singularValues`: X = V·S⁺·Uᵀ·B, LAPACK DGESDD, in Double. `.qr`: LAPACK xGEQRF
+  ///   of A or Aᵀ and xORMQR, in the precision of the elements.
   /// - Complexity: O(m · n · min(m, n)).
   public func leastSquares(
     _ right: Tensor,
@@ -60,19 +59,13 @@ extension Tensor<Double> {
         let (rightVectors, projected) = (left + k * m, left + k * (m + n))
         let target = SingularValues.Target(values: scratch, left: left, right: rightVectors)
         if let problem = SingularValues.decompose(source, stack, .thin, target) { return problem }
-        let (rows, stride) = (Int32(p), Int32(Swift.max(p, 1)))
-        let (kStride, nStride) = (Int32(Swift.max(k, 1)), Int32(Swift.max(n, 1)))
-        // Row-major W = Uᵀ·B [k × p], then X = V·S⁺·W.
-        let (kCount, mCount, nCount) = (Int32(k), Int32(m), Int32(n))
-        clapack_dgemm(
-          .none, .transposed, rows, kCount, mCount, right, stride, left, kStride, projected, stride
-        )
+        // W = Uᵀ·B [k × p], then X = V·S⁺·W.
+        let (u, b) = (RowMajor(left, stride: k), RowMajor(right, stride: p))
+        RowMajor.multiply(u.transposed, b, (k, m, p), into: projected)
         let rank = invert(scratch, k, relativeTolerance, projected, p)
+        let (v, w) = (RowMajor(rightVectors, stride: n), RowMajor(projected, stride: p))
         let solution = result.elements + position * n * p
-        clapack_dgemm(
-          .none, .transposed, rows, nCount, Int32(rank), projected, stride, rightVectors, nStride,
-          solution, stride
-        )
+        RowMajor.multiply(v.transposed, w, (n, rank, p), into: solution)
         return nil
       }
     }
@@ -113,7 +106,11 @@ extension Tensor where Element: LinearAlgebraScalar {
       if let problem = lapack.nonFinite(source, rows: m, columns: n) { return problem }
       // X overwrites B: room for the longer of both.
       return withScratch(m * n + k + Swift.max(m, n) * p, of: Element.self) { copy in
-        copy.update(from: source, count: m * n)
+        if m >= n {
+          lapack.loops.transpose(source, m, n, copy)
+        } else {
+          copy.update(from: source, count: m * n)
+        }
         let (tau, solution) = (copy + m * n, copy + m * n + k)
         solution.update(from: right, count: m * p)
         let system = ReflectorSystem(
@@ -133,7 +130,9 @@ extension Tensor where Element: LinearAlgebraScalar {
   }
 }
 
-/// One least-squares problem: a row-major matrix and its right-hand sides, both overwritten.
+/// One least-squares problem; its matrix and right-hand sides are overwritten.
+///
+/// The matrix is the taller of A and Aᵀ, column by column: a wide A as it lies in memory.
 private struct ReflectorSystem<Scalar: LinearAlgebraScalar> {
   let rows: Int
   let columns: Int
@@ -145,47 +144,58 @@ private struct ReflectorSystem<Scalar: LinearAlgebraScalar> {
   private var m: Int32 { Int32(rows) }
   private var n: Int32 { Int32(columns) }
   private var p: Int32 { Int32(rightColumns) }
-  private var stride: Int32 { max(n, 1) }
   private var rightStride: Int32 { max(p, 1) }
 
-  /// Aᵀ = L·Q, so Xᵀ = (Bᵀ·Qᵀ)·L⁻¹, of which the first n columns count.
+  /// A = Q·R, so Xᵀ = (Bᵀ·Q)·R⁻ᵀ, where only the first n columns of Bᵀ·Q count.
   func solveTall() -> MatrixProblem? {
-    let lapack = Scalar.lapack
-    if let problem = lapack.factorLQ(matrix, rows: columns, columns: rows, tau: tau) {
-      return problem
-    }
-    if let problem = deficiency() { return problem }
-    let info = lapack.withWorkspace { work, count in
-      lapack.ormlq(
-        .fromTheRight, .transposed, p, m, n, matrix, stride, tau, right, rightStride, work, count
-      )
-    }
-    lapack.solveRight(.lower, .none, .none, columns, rightColumns, matrix, right)
-    return problem(info)
+    if let problem = factor(rows, columns) ?? apply(.none, m, n) { return problem }
+    upper(columns, stride: rows).divide(right, rows: rightColumns, transposed: true)
+    return nil
   }
 
   /// Aᵀ = Q·R, so Xᵀ = (Bᵀ·R⁻¹, 0)·Qᵀ.
   func solveWide() -> MatrixProblem? {
-    let lapack = Scalar.lapack
-    let info = lapack.withWorkspace { work, count in
-      lapack.geqrf(n, m, matrix, stride, tau, work, count)
-    }
-    if let problem = problem(info) ?? deficiency() { return problem }
-    lapack.trsmRight(.upper, .none, .none, p, m, matrix, stride, right, rightStride)
+    if let problem = factor(columns, rows) { return problem }
+    upper(rows, stride: columns).divide(right, rows: rightColumns)
     let known = rows * rightColumns
     (right + known).update(repeating: 0, count: columns * rightColumns - known)
+    return apply(.transposed, n, m)
+  }
+
+  private func factor(_ rows: Int, _ columns: Int) -> MatrixProblem? {
+    Scalar.lapack.factorTall(matrix, rows, columns, tau: tau) ?? deficiency(stride: rows)
+  }
+
+  /// Multiplies the right-hand sides [p × length] by op(Q) from the right.
+  private func apply(_ operation: CChar, _ length: Int32, _ count: Int32) -> MatrixProblem? {
+    let stride = max(length, 1)
     return problem(
-      lapack.withWorkspace { work, count in
-        lapack.ormqr(
-          .fromTheRight, .transposed, p, n, m, matrix, stride, tau, right, rightStride, work, count
+      Scalar.lapack.withWorkspace { work, size in
+        Scalar.lapack.ormqr(
+          .fromTheRight,
+          operation,
+          p,
+          length,
+          count,
+          matrix,
+          stride,
+          tau,
+          right,
+          rightStride,
+          work,
+          size
         )
       }
     )
   }
 
+  private func upper(_ extent: Int, stride: Int) -> TriangularFactor<Scalar> {
+    TriangularFactor(elements: matrix, extent: extent, stride: stride, triangle: .upper)
+  }
+
   /// The problem of a triangular factor whose diagonal vanishes beside its largest element.
-  private func deficiency() -> MatrixProblem? {
-    let diagonal = (0..<min(rows, columns)).map { matrix[$0 * columns + $0].magnitude }
+  private func deficiency(stride: Int) -> MatrixProblem? {
+    let diagonal = (0..<min(rows, columns)).map { matrix[$0 * stride + $0].magnitude }
     let threshold = (diagonal.max() ?? 0) * Scalar(max(rows, columns)) * Scalar.ulpOfOne
     let rank = diagonal.count { $0 > threshold }
     guard rank < diagonal.count else { return nil }

@@ -32,14 +32,12 @@ public struct LAPACKRoutines<Scalar: TensorElement>: Sendable {
   /// A factorization by reflectors: rows, columns, matrix, its stride, tau, workspace.
   let gelqf: @Sendable (Int32, Int32, Elements?, Int32, Elements?, Elements?, Int32) -> Int32
   let geqrf: @Sendable (Int32, Int32, Elements?, Int32, Elements?, Elements?, Int32) -> Int32
-  let orglq:
-    @Sendable (Int32, Int32, Int32, Elements?, Int32, Source?, Elements?, Int32) -> Int32
+  /// The rows or columns of Q: their length and number, reflectors, matrix, its stride, tau,
+  /// workspace.
+  let orglq: @Sendable (Int32, Int32, Int32, Elements?, Int32, Source?, Elements?, Int32) -> Int32
+  let orgqr: @Sendable (Int32, Int32, Int32, Elements?, Int32, Source?, Elements?, Int32) -> Int32
   /// A product with reflectors: side, transposition, extents of C, their number, the reflectors,
   /// their stride, tau, C, its stride, workspace.
-  let ormlq:
-    @Sendable (
-      CChar, CChar, Int32, Int32, Int32, Source?, Int32, Source?, Elements?, Int32, Elements?, Int32
-    ) -> Int32
   let ormqr:
     @Sendable (
       CChar, CChar, Int32, Int32, Int32, Source?, Int32, Source?, Elements?, Int32, Elements?, Int32
@@ -59,7 +57,7 @@ private let doubleRoutines: LAPACKRoutines<Double> = {
     gelqf: clapack_dgelqf,
     geqrf: clapack_dgeqrf,
     orglq: clapack_dorglq,
-    ormlq: clapack_dormlq,
+    orgqr: clapack_dorgqr,
     ormqr: clapack_dormqr,
     trsmRight: clapack_dtrsm_right,
     loops: .double
@@ -76,7 +74,7 @@ private let floatRoutines: LAPACKRoutines<Float> = {
     gelqf: clapack_sgelqf,
     geqrf: clapack_sgeqrf,
     orglq: clapack_sorglq,
-    ormlq: clapack_sormlq,
+    orgqr: clapack_sorgqr,
     ormqr: clapack_sormqr,
     trsmRight: clapack_strsm_right,
     loops: .float

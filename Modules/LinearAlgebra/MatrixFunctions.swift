@@ -1,12 +1,12 @@
-import CLAPACK
 public import Tensor
 
 extension Tensor where Element: LinearAlgebraScalar {
   /// The Moore-Penrose pseudo-inverse of each matrix in the last two axes.
   ///
+  /// Singular values up to `relativeTolerance` times the largest count as zero; nil stands for
+  /// max(m, n) times the precision of the elements.
+  ///
   /// - Shapes: self [… × m × n], result [… × n × m].
-  /// - Parameter relativeTolerance: singular values up to this times the largest count as zero;
-  ///   nil stands for max(m, n) times the precision of the elements.
   /// - Throws: as `singularValueDecomposition(full:)`.
   /// - Source: V·S⁺·Uᵀ, LAPACK DGESDD, in Double.
   public func pseudoInverse(
@@ -23,10 +23,10 @@ extension Tensor where Element: LinearAlgebraScalar {
   /// The polar factor of each matrix: Σ u·vᵀ over the singular values above `threshold`.
   ///
   /// The subgradient of the nuclear norm with the smallest Frobenius norm; for an invertible square
-  /// matrix its closest orthogonal matrix.
+  /// matrix its closest orthogonal matrix. The threshold is absolute, by default that of the official
+  /// code of Orthogonal Low-rank Embedding.
   ///
   /// - Shapes: self and result [… × m × n].
-  /// - Parameter threshold: absolute; 1e-6 in the official code of Orthogonal Low-rank Embedding.
   /// - Throws: as `singularValueDecomposition(full:)`.
   /// - Source: Lezama et al., CVPR 2018; LAPACK DGESDD, in Double.
   public func polarFactor(threshold: Double = 1e-6) throws(LinearAlgebraError) -> Tensor {
@@ -74,10 +74,8 @@ extension Tensor<Double> {
           let weight = Swift.max(values[position * n + row], 0).squareRoot().squareRoot()
           for column in 0..<n { rows[row * n + column] *= weight }
         }
-        let (extent, root) = (Int32(n), result.elements + position * n * n)
-        clapack_dgemm(
-          .none, .transposed, extent, extent, extent, rows, extent, rows, extent, root, extent
-        )
+        let (root, half) = (result.elements + position * n * n, RowMajor(rows, stride: n))
+        RowMajor.multiply(half.transposed, half, (n, n, n), into: root)
         Double.lapack.loops.mirrorLower(root, n)
         return nil
       }

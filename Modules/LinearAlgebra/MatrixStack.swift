@@ -6,8 +6,8 @@ struct MatrixStack {
   let shape: Shape
   /// The extents of the leading axes.
   let batch: [Int]
-  let rows: Int
-  let columns: Int
+  private(set) var rows: Int
+  private(set) var columns: Int
 
   /// The stack in `shape`, which must have at least two axes.
   init(_ shape: Shape, _ operation: String) {
@@ -33,6 +33,13 @@ struct MatrixStack {
   /// The smaller extent.
   var order: Int { min(rows, columns) }
 
+  /// The same matrices with rows and columns exchanged.
+  var flipped: MatrixStack {
+    var result = self
+    (result.rows, result.columns) = (columns, rows)
+    return result
+  }
+
   /// The shape of results with these extents, one for each matrix.
   func result(_ extents: Int...) -> Shape { Shape(batch + extents) }
 
@@ -55,7 +62,7 @@ struct MatrixStack {
   /// Calls `body` for each matrix, on several threads where that pays, and throws the problem of
   /// the first matrix that has one.
   ///
-  /// - Parameter operations: about how many floating-point operations one matrix takes.
+  /// One matrix takes about that many floating-point `operations`.
   func forEach(
     operations: Int,
     _ body: (Int) -> MatrixProblem?

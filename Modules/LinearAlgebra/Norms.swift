@@ -33,9 +33,10 @@ extension Tensor where Element: LinearAlgebraScalar {
 
   /// The rank of each matrix in the last two axes: how many singular values are not zero.
   ///
+  /// Those up to `relativeTolerance` times the largest count as zero; nil stands for max(m, n) times
+  /// the precision of the elements.
+  ///
   /// - Shapes: self [… × m × n], result […].
-  /// - Parameter relativeTolerance: singular values up to this times the largest count as zero;
-  ///   nil stands for max(m, n) times the precision of the elements.
   /// - Throws: as `singularValues()`.
   public func matrixRank(
     relativeTolerance: Double? = nil

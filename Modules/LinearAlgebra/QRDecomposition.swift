@@ -15,12 +15,13 @@ public struct QRDecomposition<Element: LinearAlgebraScalar>: Sendable {
 }
 
 extension Tensor where Element: LinearAlgebraScalar {
-  /// The QR decomposition of each matrix in the last two axes.
+  /// The QR decomposition of each matrix in the last two axes, with a square Q if it is `complete`.
+  ///
+  /// Computed in the precision of the elements.
   ///
   /// - Shapes: self [… × m × n]; see `QRDecomposition`.
-  /// - Parameter complete: whether Q is square.
   /// - Throws: `LinearAlgebraError.notFinite`.
-  /// - Source: LAPACK xGELQF and xORGLQ. A row-major A is LAPACK's Aᵀ, and Aᵀ = L·Q′ is A = Q′ᵀ·Lᵀ.
+  /// - Source: LAPACK xGEQRF and xORGQR; for wide matrices xGELQF and xORGLQ.
   /// - Complexity: O(m · n · min(m, n)).
   public func qrDecomposition(
     complete: Bool = false
@@ -34,66 +35,101 @@ extension Tensor where Element: LinearAlgebraScalar {
       Element.lapack.decompose(
         source,
         stack,
-        q: q.elements + position * m * width,
-        r: r.elements + position * width * n,
-        width: width
+        QRTarget(
+          q: q.elements + position * m * width,
+          r: r.elements + position * width * n,
+          width: width
+        )
       )
     }
     return QRDecomposition(q: q.tensor, r: r.tensor)
   }
 }
 
+/// Where one decomposition goes: Q with `width` columns, R with `width` rows.
+private struct QRTarget<Scalar> {
+  let q: UnsafeMutablePointer<Scalar>
+  let r: UnsafeMutablePointer<Scalar>
+  let width: Int
+}
+
 extension LAPACKRoutines where Scalar: BinaryFloatingPoint {
-  /// Decomposes one row-major matrix into Q with `width` columns and R with `width` rows.
+  /// Decomposes one row-major matrix.
+  ///
+  /// A row-major A is LAPACK's Aᵀ, and Aᵀ = L·Q′ is A = Q′ᵀ·Lᵀ: what LAPACK writes as L and Q′,
+  /// column by column, are the rows of R and Q. But eliminating along rows, as that does, takes two
+  /// to four times as long where there are many of them: tall matrices are transposed instead.
   fileprivate func decompose(
     _ source: UnsafePointer<Scalar>,
     _ stack: MatrixStack,
-    q: UnsafeMutablePointer<Scalar>,
-    r: UnsafeMutablePointer<Scalar>,
-    width: Int
+    _ target: QRTarget<Scalar>
   ) -> MatrixProblem? {
-    let (m, n, k) = (stack.rows, stack.columns, stack.order)
+    let (m, n) = (stack.rows, stack.columns)
     if let problem = nonFinite(source, rows: m, columns: n) { return problem }
-    return withScratch(stack.size + k, of: Scalar.self) { copy in
-      copy.update(from: source, count: stack.size)
-      let tau = copy + stack.size
-      if let problem = factorLQ(copy, rows: n, columns: m, tau: tau) { return problem }
-      r.update(repeating: .zero, count: width * n)
-      for row in 0..<k {
-        (r + row * n + row).update(from: copy + row * n + row, count: n - row)
+    target.r.update(repeating: .zero, count: target.width * n)
+    return m < n ? decomposeWide(source, m, n, target) : decomposeTall(source, m, n, target)
+  }
+
+  private func decomposeWide(
+    _ source: UnsafePointer<Scalar>,
+    _ m: Int,
+    _ n: Int,
+    _ target: QRTarget<Scalar>
+  ) -> MatrixProblem? {
+    withScratch(m * n + m, of: Scalar.self) { copy in
+      copy.update(from: source, count: m * n)
+      let tau = copy + m * n
+      let (rows, columns) = (Int32(n), Int32(m))
+      let info = withWorkspace { work, count in
+        gelqf(rows, columns, copy, rows, tau, work, count)
       }
-      // The reflectors, repacked from rows of n elements (columns of LAPACK) to rows of `width`.
-      q.update(repeating: .zero, count: m * width)
-      for row in 0..<m { (q + row * width).update(from: copy + row * n, count: k) }
-      return expandReflectors(q, m: m, width: width, count: k, tau: tau)
+      if let problem = problem(info) { return problem }
+      for row in 0..<m {
+        (target.r + row * n + row).update(from: copy + row * n + row, count: n - row)
+        (target.q + row * m).update(from: copy + row * n, count: m)
+      }
+      let stride = max(columns, 1)
+      return problem(
+        withWorkspace { work, count in
+          orglq(columns, columns, columns, target.q, stride, tau, work, count)
+        }
+      )
     }
   }
 
-  /// Aᵀ = L·Q for a column-major matrix.
-  func factorLQ(
+  private func decomposeTall(
+    _ source: UnsafePointer<Scalar>,
+    _ m: Int,
+    _ n: Int,
+    _ target: QRTarget<Scalar>
+  ) -> MatrixProblem? {
+    let width = target.width
+    return withScratch(m * width + n, of: Scalar.self) { columns in
+      let tau = columns + m * width
+      loops.transpose(source, m, n, columns)
+      if let problem = factorTall(columns, m, n, tau: tau) { return problem }
+      for row in 0..<n {
+        for column in row..<n { target.r[row * n + column] = columns[column * m + row] }
+      }
+      (columns + m * n).update(repeating: .zero, count: m * (width - n))
+      let info = withWorkspace { work, count in
+        orgqr(Int32(m), Int32(width), Int32(n), columns, Int32(max(m, 1)), tau, work, count)
+      }
+      loops.transpose(columns, width, m, target.q)
+      return problem(info)
+    }
+  }
+
+  /// A = Q·R for a column-major matrix.
+  func factorTall(
     _ matrix: UnsafeMutablePointer<Scalar>,
-    rows: Int,
-    columns: Int,
+    _ rows: Int,
+    _ columns: Int,
     tau: UnsafeMutablePointer<Scalar>
   ) -> MatrixProblem? {
     problem(
       withWorkspace { work, count in
-        gelqf(Int32(rows), Int32(columns), matrix, Int32(max(rows, 1)), tau, work, count)
-      }
-    )
-  }
-
-  private func expandReflectors(
-    _ q: UnsafeMutablePointer<Scalar>,
-    m: Int,
-    width: Int,
-    count: Int,
-    tau: UnsafeMutablePointer<Scalar>
-  ) -> MatrixProblem? {
-    let stride = Int32(max(width, 1))
-    return problem(
-      withWorkspace { work, size in
-        orglq(Int32(width), Int32(m), Int32(count), q, stride, tau, work, size)
+        geqrf(Int32(rows), Int32(columns), matrix, Int32(max(rows, 1)), tau, work, count)
       }
     )
   }

@@ -22,11 +22,10 @@ extension Tensor where Element: LinearAlgebraScalar {
   ///     let svd = try a.singularValueDecomposition()
   ///     let best = svd.truncated(to: 8).reconstructed()   // the closest matrix of rank 8
   ///
-  /// Computed in Double for both element types: singular values near zero are what thresholds
-  /// decide on.
+  /// With `full`, U and V are square, completed by bases of what is left. Computed in Double for both
+  /// element types: singular values near zero are what thresholds decide on.
   ///
   /// - Shapes: self [… × m × n]; see `SingularValueDecomposition`.
-  /// - Parameter full: whether U and V are square, completed by bases of what is left.
   /// - Throws: `LinearAlgebraError.notFinite`, and `.notConverged`, which has no known input.
   /// - Source: LAPACK DGESDD; DGESVD where that does not converge.
   /// - Complexity: O(m · n · min(m, n)).
@@ -95,10 +94,10 @@ extension SingularValueDecomposition {
 
   /// The polar factor of each matrix: Σ u·vᵀ over the singular values above `threshold`.
   ///
-  /// The subgradient of the nuclear norm with the smallest Frobenius norm.
+  /// The subgradient of the nuclear norm with the smallest Frobenius norm. The threshold is absolute,
+  /// by default that of the official code of Orthogonal Low-rank Embedding.
   ///
   /// - Shapes: result [… × m × n].
-  /// - Parameter threshold: absolute; 1e-6 in the official code of Orthogonal Low-rank Embedding.
   /// - Source: Lezama et al., CVPR 2018.
   public func polarFactor(threshold: Double = 1e-6) -> Tensor<Element> {
     Element.lapack.loops.narrow(

@@ -1,4 +1,3 @@
-import CLAPACK
 import Tensor
 
 extension SingularValues.Parts {
@@ -10,21 +9,8 @@ extension SingularValues.Parts {
   /// - Shapes: result [… × m × n].
   func product(_ factor: Weight) -> Tensor<Double> {
     let (m, n) = (stack.rows, stack.columns)
-    return combined(stack.result(m, n), factor) { left, leftStride, right, rank, target in
-      // Row-major U·W is, column by column, Wᵀ·Uᵀ; both factors are stored as they are needed.
-      clapack_dgemm(
-        .none,
-        .none,
-        Int32(n),
-        Int32(m),
-        Int32(rank),
-        right,
-        Int32(max(n, 1)),
-        left,
-        Int32(max(leftStride, 1)),
-        target,
-        Int32(max(n, 1))
-      )
+    return combined(stack.result(m, n), factor) { left, scaledRight, rank, target in
+      RowMajor.multiply(left, scaledRight, (m, rank, n), into: target)
     }
   }
 
@@ -33,27 +19,13 @@ extension SingularValues.Parts {
   /// - Shapes: result [… × n × m].
   func transposedProduct(_ factor: Weight) -> Tensor<Double> {
     let (m, n) = (stack.rows, stack.columns)
-    return combined(stack.result(n, m), factor) { left, leftStride, right, rank, target in
-      clapack_dgemm(
-        .transposed,
-        .transposed,
-        Int32(m),
-        Int32(n),
-        Int32(rank),
-        left,
-        Int32(max(leftStride, 1)),
-        right,
-        Int32(max(n, 1)),
-        target,
-        Int32(max(m, 1))
-      )
+    return combined(stack.result(n, m), factor) { left, scaledRight, rank, target in
+      RowMajor.multiply(scaledRight.transposed, left.transposed, (n, rank, m), into: target)
     }
   }
 
-  /// A product of one matrix: U, its stride, the scaled rows of Vᵀ, their number, the result.
-  private typealias Product = (
-    UnsafePointer<Double>, Int, UnsafePointer<Double>, Int, UnsafeMutablePointer<Double>
-  ) -> Void
+  /// A product of one matrix: U, the scaled rows of Vᵀ, their number, the result.
+  private typealias Product = (RowMajor, RowMajor, Int, UnsafeMutablePointer<Double>) -> Void
 
   private func combined(
     _ shape: Shape,
@@ -74,21 +46,41 @@ extension SingularValues.Parts {
               return
             }
             for position in 0..<stack.count {
+              let spectrum = UnsafeBufferPointer(
+                rebasing: values[position * k..<(position + 1) * k]
+              )
               let rows = rightStart + position * rightRows * n
-              var rank = 0
-              while rank < k {
-                let weight = factor(values[position * k + rank], values[position * k])
-                if weight == 0 { break }
-                for column in 0..<n { scaled[rank * n + column] = rows[rank * n + column] * weight }
-                rank += 1
-              }
+              let rank = scale(rows, n, by: spectrum, factor, into: scaled)
               let leftRows = leftStart + position * m * leftStride
-              multiply(leftRows, leftStride, scaled, rank, target.elements + position * m * n)
+              multiply(
+                RowMajor(leftRows, stride: leftStride),
+                RowMajor(scaled, stride: n),
+                rank,
+                target.elements + position * m * n
+              )
             }
           }
         }
       }
     }
     return target.tensor
+  }
+
+  /// Writes the rows that have a weight, times their weight; returns their number.
+  private func scale(
+    _ rows: UnsafePointer<Double>,
+    _ columns: Int,
+    by spectrum: UnsafeBufferPointer<Double>,
+    _ factor: Weight,
+    into target: UnsafeMutablePointer<Double>
+  ) -> Int {
+    var rank = 0
+    while rank < spectrum.count {
+      let weight = factor(spectrum[rank], spectrum[0])
+      if weight == 0 { break }
+      for index in rank * columns..<(rank + 1) * columns { target[index] = rows[index] * weight }
+      rank += 1
+    }
+    return rank
   }
 }

@@ -4,7 +4,8 @@ import Tensor
 /// The singular value decompositions of a stack of matrices, in Double.
 ///
 /// A row-major A is LAPACK's Aᵀ. Its decomposition is Aᵀ = V·S·Uᵀ, and what LAPACK writes as left
-/// and right factors, column by column, are the rows of Vᵀ and U: nothing is ever transposed.
+/// and right factors, column by column, are the rows of Vᵀ and U: nothing needs to be transposed.
+/// A tall A is, nevertheless: DGESDD takes 20 to 30 % less for tall matrices than for wide ones.
 enum SingularValues {
   /// Which singular vectors are wanted: none, as many as singular values, or all.
   enum Vectors {
@@ -79,11 +80,53 @@ enum SingularValues {
       writeIdentities(stack, target, isFull: vectors == .full)
       return nil
     }
-    return withScratch(stack.size, of: Double.self) { copy in
-      copy.update(from: source, count: stack.size)
+    guard stack.rows >= 2 * stack.columns else {
+      return decompose(stack, vectors, target) { $0.update(from: source, count: stack.size) }
+    }
+    return decomposeTall(source, stack, vectors, target)
+  }
+
+  /// Decomposes Aᵀ = V·S·Uᵀ instead of A.
+  private static func decomposeTall(
+    _ source: UnsafePointer<Double>,
+    _ stack: MatrixStack,
+    _ vectors: Vectors,
+    _ target: Target
+  ) -> MatrixProblem? {
+    let (m, n) = (stack.rows, stack.columns)
+    let transpose = Double.lapack.loops.transpose
+    let flipped = stack.flipped
+    let width = vectors == .full ? m : n
+    let leftSize = vectors == .none ? 0 : width * m
+    let rightSize = vectors == .none ? 0 : n * n
+    return withScratch(leftSize + rightSize, of: Double.self) { scratch in
+      let (left, right) = (scratch, scratch + leftSize)
+      let inner = Target(
+        values: target.values,
+        left: vectors == .none ? nil : right,
+        right: vectors == .none ? nil : left
+      )
+      let problem = decompose(flipped, vectors, inner) { transpose(source, m, n, $0) }
+      if problem == nil, let leftTarget = target.left, let rightTarget = target.right {
+        transpose(left, width, m, leftTarget)
+        transpose(right, n, n, rightTarget)
+      }
+      return problem
+    }
+  }
+
+  /// Decomposes the row-major matrix that `fill` writes.
+  private static func decompose(
+    _ stack: MatrixStack,
+    _ vectors: Vectors,
+    _ target: Target,
+    _ fill: (UnsafeMutablePointer<Double>) -> Void
+  ) -> MatrixProblem? {
+    withScratch(stack.size, of: Double.self) { copy in
+      fill(copy)
       let info = divideAndConquer(copy, stack, vectors, target)
       guard let info, info > 0 else { return problem(info) }
-      copy.update(from: source, count: stack.size)
+      fill(copy)
       return problem(iterate(copy, stack, vectors, target))
     }
   }

@@ -1,8 +1,5 @@
 public import Tensor
 
-// A row-major system A·X = B is, column by column, Xᵀ·Aᵀ = Bᵀ: solving from the right needs no
-// transposition of B or X, however many columns they have.
-
 extension Tensor where Element: LinearAlgebraScalar {
   /// The solution X of A·X = B for each square matrix A in the last two axes.
   ///
@@ -25,8 +22,16 @@ extension Tensor where Element: LinearAlgebraScalar {
       return lapack.withLU(source, n) { factors, pivots, info in
         if info > 0 { return problem(info) { .singular(pivot: $0 - 1, in: $1) } }
         // Aᵀ = P·L·U, so Xᵀ = Bᵀ·U⁻¹·L⁻¹·Pᵀ.
-        lapack.solveRight(.upper, .none, .none, n, p, factors, solution)
-        lapack.solveRight(.lower, .none, .unitDiagonal, n, p, factors, solution)
+        let upper = TriangularFactor(elements: factors, extent: n, stride: n, triangle: .upper)
+        upper.divide(solution, rows: p)
+        let lower = TriangularFactor(
+          elements: factors,
+          extent: n,
+          stride: n,
+          triangle: .lower,
+          diagonal: .unitDiagonal
+        )
+        lower.divide(solution, rows: p)
         for row in (0..<n).reversed() where Int(pivots[row]) - 1 != row {
           lapack.loops.swapRows(solution, row, Int(pivots[row]) - 1, p)
         }
@@ -57,8 +62,9 @@ extension Tensor where Element: LinearAlgebraScalar {
       return withScratch(n * n, of: Element.self) { factor in
         if let problem = lapack.factor(source, n, .lower, into: factor) { return problem }
         // A = Uᵀ·U with LAPACK's U, so Xᵀ = Bᵀ·U⁻¹·U⁻ᵀ.
-        lapack.solveRight(.upper, .none, .none, n, p, factor, solution)
-        lapack.solveRight(.upper, .transposed, .none, n, p, factor, solution)
+        let upper = TriangularFactor(elements: factor, extent: n, stride: n, triangle: .upper)
+        upper.divide(solution, rows: p)
+        upper.divide(solution, rows: p, transposed: true)
         return nil
       }
     }
@@ -70,11 +76,10 @@ extension Tensor where Element: LinearAlgebraScalar {
   ///     let y = try factor.solveTriangular(b, .lower)                     // L·y = b
   ///     let x = try factor.solveTriangular(y, .lower, transposed: true)   // Lᵀ·x = y
   ///
+  /// Only the given triangle of T is read; the other may hold anything. op(T) is Tᵀ where it is
+  /// `transposed`; with `unitDiagonal` the diagonal counts as ones and is not read either.
+  ///
   /// - Shapes: as `solve(_:)`.
-  /// - Parameters:
-  ///   - triangle: the half of T that is read; the other may hold anything.
-  ///   - transposed: whether op(T) is Tᵀ instead of T.
-  ///   - unitDiagonal: whether the diagonal is taken as ones and not read.
   /// - Throws: `LinearAlgebraError.singular` when an element of the diagonal is zero, or
   ///   `.notFinite`.
   /// - Source: BLAS xTRSM.
@@ -91,7 +96,6 @@ extension Tensor where Element: LinearAlgebraScalar {
     let result = FreshTensor<Element>(right.shape)
     let lapack = Element.lapack
     let part: MatrixPart = triangle == .lower ? .lower : .upper
-    let diagonal: CChar = unitDiagonal ? .unitDiagonal : .none
     try stack.forEach(self, right, side, operations: n * n * p) { source, right, position in
       if let problem = lapack.nonFinite(source, rows: n, columns: n, part: part) { return problem }
       if !unitDiagonal, let pivot = (0..<n).first(where: { source[$0 * n + $0] == 0 }) {
@@ -99,8 +103,14 @@ extension Tensor where Element: LinearAlgebraScalar {
       }
       let solution = result.elements + position * n * p
       solution.update(from: right, count: n * p)
-      let operation: CChar = transposed ? .transposed : .none
-      lapack.solveRight(triangle.code, operation, diagonal, n, p, source, solution)
+      let factor = TriangularFactor(
+        elements: source,
+        extent: n,
+        stride: n,
+        triangle: triangle.code,
+        diagonal: unitDiagonal ? .unitDiagonal : .none
+      )
+      factor.divide(solution, rows: p, transposed: transposed)
       return nil
     }
     return result.tensor
@@ -123,19 +133,5 @@ extension LAPACKRoutines {
         return body(factors, pivots, getrf(n, n, factors, max(n, 1), pivots))
       }
     }
-  }
-
-  /// Replaces the column-major Y [p × n] by Y·op(T)⁻¹.
-  func solveRight(
-    _ triangle: CChar,
-    _ operation: CChar,
-    _ diagonal: CChar,
-    _ extent: Int,
-    _ columns: Int,
-    _ matrix: UnsafePointer<Scalar>,
-    _ solution: UnsafeMutablePointer<Scalar>
-  ) {
-    let (n, p) = (Int32(extent), Int32(columns))
-    trsmRight(triangle, operation, diagonal, p, n, matrix, max(n, 1), solution, max(p, 1))
   }
 }

@@ -39,7 +39,7 @@ import Testing
     expectSame(wide(single), factor, absolute: 1e-4 * (1 + largest(factor)))
   }
 
-  /// [[4, 2], [2, 5]] = [[2, 0], [1, 2]]·[[2, 1], [0, 2]]
+  /// Where [[4, 2], [2, 5]] = [[2, 0], [1, 2]]·[[2, 1], [0, 2]].
   @Test func choleskyOfAKnownMatrix() throws {
     let a = Tensor<Float>([4, 2, 2, 5], shape: [2, 2])
     #expect(try a.cholesky().elements == [2, 0, 1, 2])
