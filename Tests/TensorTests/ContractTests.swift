@@ -4,7 +4,8 @@ import Testing
 /// A call that breaks a contract, and what the message must say.
 enum BrokenContract: String, CaseIterable, Codable {
   case add, addInPlace, subtract, multiply, divide, gate
-  case matmul, matmulTransposed, matmulVector, rmsNorm, linear, attention
+  case matmul, matmulTransposed, matmulVector, matmulBatches, accumulate
+  case rmsNorm, linear, attention
   case index, range, rows, weightRow, reshape, transpose, concatenate, scalarSoftmax
   case fill, item, axis, rank, negativeExtent, tooManyElements, bound
 
@@ -18,7 +19,9 @@ enum BrokenContract: String, CaseIterable, Codable {
     case .gate: ["silu multiply: ", "[2×3]", "[4×5]"]
     case .matmul: ["matmul: inner extents differ", "[2×3] · [4×5]"]
     case .matmulTransposed: ["matmul: inner extents differ", "[2×3]ᵀ · [4×5]ᵀ"]
-    case .matmulVector: ["matmul: ", "[2×3] · [3]"]
+    case .matmulVector: ["matmul: inner extents differ", "[2×3] · [4]"]
+    case .matmulBatches: ["matmul: batches do not broadcast", "[2×1×3] · [4×3×1]"]
+    case .accumulate: ["accumulate product: ", "[2×3]ᵀ · [2×4]", "[4×3]"]
     case .rmsNorm: ["rms norm: ", "[2×3] · [4]"]
     case .linear: ["linear: ", "[2×3] · [4×5]ᵀ"]
     case .attention: ["attention: ", "[2×6]", "[4×8×3]"]
@@ -54,7 +57,11 @@ enum BrokenContract: String, CaseIterable, Codable {
     case .matmul: _ = x.matmul(.zeros([4, 5]))
     case .matmulTransposed:
       _ = x.matmul(.zeros([4, 5]), transposingSelf: true, transposingOther: true)
-    case .matmulVector: _ = x.matmul(.zeros([3]))
+    case .matmulVector: _ = x.matmul(.zeros([4]))
+    case .matmulBatches: _ = x.reshaped(to: [2, 1, 3]).matmul(.zeros([4, 3, 1]))
+    case .accumulate:
+      var sum = Tensor<Float>.zeros([4, 3])
+      sum.accumulateProduct(x, .zeros([2, 4]), transposingLeft: true)
     case .rmsNorm: _ = x.rmsNormalized(weight: .zeros([4]), epsilon: 0)
     case .linear: _ = WeightMatrix.float32(.zeros([4, 5])).product(with: x)
     case .attention:
