@@ -49,6 +49,7 @@ extension Tensor<Double> {
     _ relativeTolerance: Double
   ) throws(LinearAlgebraError) -> Tensor {
     let stack = MatrixStack(shape, "least squares")
+    try stack.checkExtents()
     let side = RightHandSide(right.shape, for: stack)
     let (m, n, k, p) = (stack.rows, stack.columns, stack.order, side.columns)
     let result = FreshTensor<Double>(side.solutionShape(rows: n))
@@ -97,6 +98,7 @@ extension Tensor where Element: LinearAlgebraScalar {
     _ right: Tensor
   ) throws(LinearAlgebraError) -> Tensor {
     let stack = MatrixStack(shape, "least squares")
+    try stack.checkExtents()
     let side = RightHandSide(right.shape, for: stack)
     let (m, n, k, p) = (stack.rows, stack.columns, stack.order, side.columns)
     let result = FreshTensor<Element>(side.solutionShape(rows: n))

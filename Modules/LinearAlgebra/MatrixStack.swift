@@ -162,9 +162,9 @@ extension LAPACKRoutines {
     guard info == 0 else { return info }
     // Single precision rounds large counts, perhaps down.
     let size = Double(wanted) * (1 + Double(Scalar.ulpOfOne))
-    // Below 1: the routine's own count overflowed.
-    guard size >= 1, size < Double(Int32.max) else { return nil }
-    let count = Int(size.rounded(.up))
+    // Below zero: the routine's own count overflowed.
+    guard size >= 0, size < Double(Int32.max) else { return nil }
+    let count = max(1, Int(size.rounded(.up)))
     return withScratch(count, of: Scalar.self) { routine($0, Int32(count)) }
   }
 }
