@@ -136,6 +136,11 @@ static void multiply_part(void *context, ptrdiff_t part) {
       b->table->tile(&tile);
     }
   }
+  if (product->activation == NULL || b->p + b->k < product->k) return;
+  for (ptrdiff_t i = first_row; i < end_row; i++) {
+    ptrdiff_t at = (b->row + i) * product->stride_c + b->column + first_column;
+    product->activation(end_column - first_column, product->c + at, product->activated + at);
+  }
 }
 
 /// Cuts the block into parts: as large as the caches like, but at least eight when there is work
