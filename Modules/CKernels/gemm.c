@@ -131,7 +131,7 @@ static void multiply_part(void *context, ptrdiff_t part) {
     if (product->bias) tile.bias = product->bias + b->column + j;
     for (ptrdiff_t i = first_row; i < end_row; i += b->panel_rows) {
       tile.a = b->left + i * b->k;
-      tile.rows = minimum(b->panel_rows, end_row - i);
+      tile.rows = tile.a_stride = minimum(b->panel_rows, end_row - i);
       tile.c = product->c + (b->row + i) * product->stride_c + b->column + j;
       b->table->tile(&tile);
     }

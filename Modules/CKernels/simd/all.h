@@ -33,4 +33,8 @@
    .arranged_dots = arranged_dots,                     \
    .expand_row = kernel_expand_row,                    \
    .attend_row = attend_row,                           \
+   .cap_scores = cap_scores,                           \
+   .mask_scores = mask_scores,                         \
+   .attend_gradient = attend_gradient,                 \
+   .cap_gradient = cap_gradient,                       \
    CK_DISPATCHED(CK_ENTRY)}
