@@ -13,10 +13,9 @@
 //
 // When key heads give too few parts, the keys are cut into pieces, each with its own sum of dQ, and
 // the pieces' sums are added in order. All cuts depend on the shape alone.
-#include "attention.h"
-
-#include <math.h>
 #include <string.h>
+
+#include "attention.h"
 
 #define BLOCK_ROWS 128
 #define RANGE_FLOATS 65536  // keys of a range, per copy
@@ -183,14 +182,10 @@ static void differentiate_row(const part_state *s, ptrdiff_t r, ptrdiff_t query,
   if (a->soft_cap > 0) {
     table->cap_gradient(count, a->soft_cap, s->capped, gradients + first);
   }
-  if (first > 0) {
-    memset(weights, 0, (size_t)first * sizeof(float));
-    memset(gradients, 0, (size_t)first * sizeof(float));
-  }
-  if (end < keys) {
-    memset(weights + end, 0, (size_t)(keys - end) * sizeof(float));
-    memset(gradients + end, 0, (size_t)(keys - end) * sizeof(float));
-  }
+  memset(weights, 0, (size_t)first * sizeof(float));
+  memset(gradients, 0, (size_t)first * sizeof(float));
+  memset(weights + end, 0, (size_t)(keys - end) * sizeof(float));
+  memset(gradients + end, 0, (size_t)(keys - end) * sizeof(float));
 }
 
 /// q_gradient += dS · scale K for one panel of rows.

@@ -103,6 +103,10 @@ typedef struct {
   void (*mask_scores)(ptrdiff_t n, const uint8_t *allowed, float *scores);
   void (*attend_gradient)(ptrdiff_t n, float log_sum, float delta, float *scores, float *products);
   void (*cap_gradient)(ptrdiff_t n, float cap, const float *capped, float *gradient);
+  void (*rotate_halves)(ptrdiff_t half, const float *cosines, const float *sines, float sign,
+                        const float *x, float *out);
+  void (*rotate_neighbours)(ptrdiff_t half, const float *cosines, const float *sines, float sign,
+                            const float *x, float *out);
 #define CK_FIELD(result, name, parameters, arguments) result(*name) parameters;
   CK_DISPATCHED(CK_FIELD)
 #undef CK_FIELD

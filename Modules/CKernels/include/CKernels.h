@@ -151,6 +151,21 @@ typedef struct {
 /// Overwrites the three gradients, without a T×T buffer; threads inside.
 void ck_attention_backward(const ck_attention_gradients *gradients);
 
+/// Rotary embedding of the first `rotated_width` (even) elements of every head; the rest is copied.
+typedef struct {
+  ptrdiff_t batch_count, head_count, row_count, head_width, rotated_width;
+  bool neighbours;  // pairs (2i, 2i + 1); else (i, i + rotated_width/2)
+  bool backward;    // turns by the negative angles
+  const float *cosines, *sines;  // rows of rotated_width/2, one per row of a sequence
+  ptrdiff_t table_stride;        // between the tables of two sequences; 0 = one for all
+  const float *x;
+  ck_head_strides x_strides;
+  float *out;  // may be x
+  ck_head_strides out_strides;
+} ck_rotary;
+
+void ck_rotate(const ck_rotary *arguments);
+
 // MARK: - Vector functions (one thread; callers split long vectors)
 
 void ck_add(ptrdiff_t n, const float *a, const float *b, float *out);

@@ -13,6 +13,7 @@
 #include "tile.h"
 #include "pack.h"
 #include "attend.h"
+#include "rotate.h"
 #include "probe.h"
 
 #define CK_ENTRY(result, name, parameters, arguments) .name = kernel_##name,
@@ -37,4 +38,6 @@
    .mask_scores = mask_scores,                         \
    .attend_gradient = attend_gradient,                 \
    .cap_gradient = cap_gradient,                       \
+   .rotate_halves = rotate_halves,                     \
+   .rotate_neighbours = rotate_neighbours,             \
    CK_DISPATCHED(CK_ENTRY)}
