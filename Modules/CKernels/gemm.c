@@ -21,6 +21,8 @@
 #define LEFT_FLOATS 131072     // a part's block of A: half of the 1 MiB of L2
 #define COLUMN_BLOCK 2048      // packed B: at most 5 MiB of L3
 #define ROW_BLOCK 2048         // packed A: the same
+#define TALL_PANELS 64         // panels of A from which on a part packs its own
+#define TALL_PARTS 16          // parts that a tall product has at least
 #define PART_PRODUCTS 1000000  // multiply-adds worth a part of their own, about 10 µs
 #define SMALL_RIGHT 32768      // floats of B that are read in place
 #define PACK_FLOATS 16384      // floats worth a part of packing
@@ -42,6 +44,7 @@ typedef struct {
   const ck_table *table;
   ptrdiff_t row, rows, column, columns, p, k;
   ptrdiff_t panel_rows;
+  bool tall;  // each part packs its own rows of A
   float *left, *right;
   ptrdiff_t left_step, left_parts, right_step;  // packing: rows or columns per part
   ptrdiff_t row_step, row_parts, column_step;   // multiplying
@@ -49,10 +52,9 @@ typedef struct {
 
 // MARK: - Packing
 
-static void pack_left(const block *b, ptrdiff_t first, ptrdiff_t count) {
+static void pack_left(const block *b, ptrdiff_t first, ptrdiff_t count, float *out) {
   const ck_product *product = b->product;
   ptrdiff_t row = b->row + first;
-  float *out = b->left + first * b->k;
   if (product->transpose_a) {
     const float *from = product->a + b->p * product->stride_a + row;
     b->table->pack_transposed_rows(from, product->stride_a, count, b->k, b->panel_rows, out);
@@ -95,7 +97,7 @@ static void pack_part(void *context, ptrdiff_t part) {
   const block *b = context;
   if (part < b->left_parts) {
     ptrdiff_t first = part * b->left_step;
-    pack_left(b, first, minimum(b->left_step, b->rows - first));
+    pack_left(b, first, minimum(b->left_step, b->rows - first), b->left + first * b->k);
   } else {
     ptrdiff_t first = (part - b->left_parts) * b->right_step;
     pack_right(b, first, minimum(b->right_step, b->columns - first));
@@ -122,6 +124,12 @@ static void multiply_part(void *context, ptrdiff_t part) {
   ptrdiff_t first_column = part / b->row_parts * b->column_step;
   ptrdiff_t end_row = minimum(first_row + b->row_step, b->rows);
   ptrdiff_t end_column = minimum(first_column + b->column_step, b->columns);
+  const float *left = b->left + first_row * b->k;
+  if (b->tall) {
+    float *own = ck_scratch(SCRATCH_LEFT, b->row_step * b->k + b->table->lanes);
+    pack_left(b, first_row, end_row - first_row, own);
+    left = own;
+  }
   bool first = b->p == 0;
   ck_tile tile = {.k = b->k, .b_stride = b->table->tile_columns, .c_stride = product->stride_c};
   tile.mode = !first || product->accumulate ? TILE_ADD : product->bias ? TILE_BIAS : TILE_SET;
@@ -130,7 +138,7 @@ static void multiply_part(void *context, ptrdiff_t part) {
     tile.columns = minimum(b->table->tile_columns, end_column - j);
     if (product->bias) tile.bias = product->bias + b->column + j;
     for (ptrdiff_t i = first_row; i < end_row; i += b->panel_rows) {
-      tile.a = b->left + i * b->k;
+      tile.a = left + (i - first_row) * b->k;
       tile.rows = tile.a_stride = minimum(b->panel_rows, end_row - i);
       tile.c = product->c + (b->row + i) * product->stride_c + b->column + j;
       b->table->tile(&tile);
@@ -148,9 +156,15 @@ static void multiply_part(void *context, ptrdiff_t part) {
 static void multiply(block *b) {
   ptrdiff_t tile_columns = b->table->tile_columns;
   ptrdiff_t row_limit = LEFT_FLOATS / b->k;
+  if (b->tall) row_limit = minimum(row_limit, divide_up(b->rows, TALL_PARTS));
   if (row_limit < b->panel_rows) row_limit = b->panel_rows;
   b->row_step = balanced(b->rows, row_limit, b->panel_rows);
   b->row_parts = divide_up(b->rows, b->row_step);
+  if (b->tall) {
+    b->column_step = b->columns;
+    ck_parallel(b->row_parts, multiply_part, b);
+    return;
+  }
   ptrdiff_t wanted = minimum(8, b->rows * b->columns / (PART_PRODUCTS / b->k + 1));
   ptrdiff_t column_parts = divide_up(wanted > 1 ? wanted : 1, b->row_parts);
   b->column_step = balanced(b->columns, divide_up(b->columns, column_parts), tile_columns);
@@ -163,10 +177,13 @@ void ck_multiply_blocks(const ck_product *product) {
   block b = {.product = product, .table = table};
   b.panel_rows = balanced(product->m, table->tile_rows, 1);
   ptrdiff_t k_step = balanced(product->k, K_BLOCK, 8);
-  ptrdiff_t row_step = balanced(product->m, ROW_BLOCK, b.panel_rows);
+  b.tall = divide_up(product->m, b.panel_rows) >= TALL_PANELS;
+  ptrdiff_t row_step = b.tall ? product->m : balanced(product->m, ROW_BLOCK, b.panel_rows);
   ptrdiff_t column_step = balanced(product->n, COLUMN_BLOCK, table->tile_columns);
   ptrdiff_t longest = minimum(k_step, product->k);
-  b.left = ck_scratch(SCRATCH_LEFT, minimum(row_step, product->m) * longest + table->lanes);
+  if (!b.tall) {
+    b.left = ck_scratch(SCRATCH_LEFT, minimum(row_step, product->m) * longest + table->lanes);
+  }
   b.right = ck_scratch(SCRATCH_RIGHT, column_step * longest);
   bool left_is_one_block = product->m <= row_step && product->k <= k_step;
   for (b.column = 0; b.column < product->n; b.column += column_step) {
@@ -175,7 +192,7 @@ void ck_multiply_blocks(const ck_product *product) {
       b.k = minimum(k_step, product->k - b.p);
       for (b.row = 0; b.row < product->m; b.row += row_step) {
         b.rows = minimum(row_step, product->m - b.row);
-        pack(&b, b.column == 0 || !left_is_one_block, b.row == 0);
+        pack(&b, !b.tall && (b.column == 0 || !left_is_one_block), b.row == 0);
         multiply(&b);
       }
     }

@@ -59,17 +59,35 @@ static void pack_rows(const float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_
   }
 }
 
+/// Panels that are packed side by side when rows of Aᵀ are read: long enough pieces of each row.
+#define PANELS_TOGETHER 8
+/// Rows ahead that are asked for: each may lie on a page of its own.
+#define ROWS_AHEAD 8
+
 /// Columns of A given as rows of Aᵀ [k × rows], into panels of `width` rows.
 static void pack_transposed_rows(const float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t k,
                                  ptrdiff_t width, float *out) {
-  for (ptrdiff_t row = 0; row < rows; row += width) {
-    ptrdiff_t height = rows - row < width ? rows - row : width;
-    float *to = out + row * k;
-    for (ptrdiff_t p = 0; p < k; p++, to += height) {
+  for (ptrdiff_t row = 0; row < rows; row += PANELS_TOGETHER * width) {
+    ptrdiff_t together = rows - row < PANELS_TOGETHER * width ? rows - row : PANELS_TOGETHER * width;
+    for (ptrdiff_t p = 0; p < k; p++) {
       const float *from = x + p * stride + row;
-      ptrdiff_t i = 0;
-      for (; i + LANES <= height; i += LANES) store(to + i, load(from + i));
-      if (i < height) store_part(to + i, load_part(from + i, height - i), height - i);
+      for (ptrdiff_t i = 0; p + ROWS_AHEAD < k && i < together; i += 16) {
+        __builtin_prefetch(from + ROWS_AHEAD * stride + i);
+      }
+      bool has_next = p + 1 < k && stride >= LANES;
+      for (ptrdiff_t first = 0; first < together; first += width) {
+        ptrdiff_t height = together - first < width ? together - first : width, i = 0;
+        float *to = out + (row + first) * k + p * height;
+        const float *source = from + first;
+        for (; i + LANES <= height; i += LANES) store(to + i, load(source + i));
+        if (i == height) continue;
+        // What a full vector spills lies in the next row of the panel, which is written later.
+        if (has_next && i + LANES <= 2 * height) {
+          store(to + i, load(source + i));
+        } else {
+          store_part(to + i, load_part(source + i, height - i), height - i);
+        }
+      }
     }
   }
 }
