@@ -197,7 +197,7 @@ static void attend_keys(const part_state *s, ptrdiff_t key, ptrdiff_t keys) {
   }
   if (!in_place) {
     table->pack_columns(key_head_rows(s, a->v, a->v_strides, key), a->v_strides.row, width, keys,
-                        s->v);
+                        keys, s->v);
   }
   for (ptrdiff_t row = 0; row < s->rows; row += s->panel_rows) {
     ptrdiff_t rows = minimum(s->panel_rows, s->rows - row);

@@ -112,7 +112,7 @@ static void start_range(part_state *s) {
       const float *from = k + (key + i) * a->k_strides.row;
       table->scale_shift(width, from, a->scale, 0, s->gathered + i * width);
     }
-    table->pack_columns(s->gathered, width, width, count, s->k_rows + key * s->job->wide);
+    table->pack_columns(s->gathered, width, width, count, count, s->k_rows + key * s->job->wide);
   }
   memset(s->k_gradient, 0, (size_t)(keys * width) * sizeof(float));
   memset(s->v_gradient, 0, (size_t)(keys * width) * sizeof(float));
@@ -130,7 +130,7 @@ static void start_block(part_state *s) {
     table->scale_shift(width, from, a->scale, 0, s->gathered + r * width);
   }
   table->pack_rows(s->gathered, width, rows, width, panel, s->q_panels);
-  table->pack_columns(s->gathered, width, width, rows, s->q_rows);
+  table->pack_columns(s->gathered, width, width, rows, rows, s->q_rows);
   for (ptrdiff_t r = 0; r < rows; r++) {
     const float *from = g->out_gradient + query_offset(s, g->out_gradient_strides, s->row + r);
     memcpy(s->gathered + r * width, from, (size_t)width * sizeof(float));
@@ -139,7 +139,7 @@ static void start_block(part_state *s) {
     s->log_sums[r] = a->log_sum_exp[log_sum_row(s, s->row + r)];
   }
   table->pack_rows(s->gathered, width, rows, width, panel, s->g_panels);
-  table->pack_columns(s->gathered, width, width, rows, s->g_rows);
+  table->pack_columns(s->gathered, width, width, rows, rows, s->g_rows);
   memset(s->q_gradient, 0, (size_t)(rows * width) * sizeof(float));
 }
 

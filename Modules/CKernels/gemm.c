@@ -22,7 +22,7 @@
 #define COLUMN_BLOCK 2048      // packed B: at most 5 MiB of L3
 #define ROW_BLOCK 2048         // packed A: the same
 #define TALL_PANELS 64         // panels of A from which on a part packs its own
-#define TALL_PARTS 16          // parts that a tall product has at least
+#define TALL_PARTS 32          // parts that a tall product has at least
 #define PART_PRODUCTS 1000000  // multiply-adds worth a part of their own, about 10 µs
 #define SMALL_RIGHT 32768      // floats of B that are read in place
 #define PACK_FLOATS 16384      // floats worth a part of packing
@@ -46,22 +46,34 @@ typedef struct {
   ptrdiff_t panel_rows;
   bool tall;  // each part packs its own rows of A
   float *left, *right;
-  ptrdiff_t left_step, left_parts, right_step;  // packing: rows or columns per part
+  ptrdiff_t left_step, left_parts;    // packing: rows, columns or steps of k per part
+  ptrdiff_t right_step, right_extent;
   ptrdiff_t row_step, row_parts, column_step;   // multiplying
 } block;
 
 // MARK: - Packing
 
-static void pack_left(const block *b, ptrdiff_t first, ptrdiff_t count, float *out) {
+// Operands whose memory runs along k are packed by panels, the others by steps of k: a part reads
+// long pieces of consecutive rows.
+
+/// Packs rows [first, first + count) of the block of A, whose memory runs along k.
+static void pack_left_rows(const block *b, ptrdiff_t first, ptrdiff_t count, float *out) {
   const ck_product *product = b->product;
-  ptrdiff_t row = b->row + first;
-  if (product->transpose_a) {
-    const float *from = product->a + b->p * product->stride_a + row;
-    b->table->pack_transposed_rows(from, product->stride_a, count, b->k, b->panel_rows, out);
-  } else {
-    const float *from = product->a + row * product->stride_a + b->p;
-    b->table->pack_rows(from, product->stride_a, count, b->k, b->panel_rows, out);
-  }
+  const float *from = product->a + (b->row + first) * product->stride_a + b->p;
+  b->table->pack_rows(from, product->stride_a, count, b->k, b->panel_rows, out);
+}
+
+/// Packs steps [p, p + k) of those rows, where memory runs along the rows.
+static void pack_left_steps(const block *b, ptrdiff_t first, ptrdiff_t count, ptrdiff_t p,
+                            ptrdiff_t k, float *out) {
+  const ck_product *product = b->product;
+  const float *from = product->a + (b->p + p) * product->stride_a + b->row + first;
+  // The last panel may be lower than the others.
+  ptrdiff_t last = count % b->panel_rows, whole = count - last;
+  b->table->pack_transposed_rows(from, product->stride_a, whole, k, b->k, b->panel_rows,
+                                 out + p * b->panel_rows);
+  b->table->pack_transposed_rows(from + whole, product->stride_a, last, k, b->k, last,
+                                 out + whole * b->k + p * last);
 }
 
 static void pack_stored_rows(const block *b, ptrdiff_t first, ptrdiff_t count) {
@@ -80,38 +92,48 @@ static void pack_stored_rows(const block *b, ptrdiff_t first, ptrdiff_t count) {
 
 static void pack_right(const block *b, ptrdiff_t first, ptrdiff_t count) {
   const ck_product *product = b->product;
-  ptrdiff_t column = b->column + first;
-  float *out = b->right + first * b->k;
   if (product->rows) {
     pack_stored_rows(b, first, count);
   } else if (product->transpose_b) {
-    const float *from = product->b + column * product->stride_b + b->p;
-    b->table->pack_transposed_columns(from, product->stride_b, count, b->k, out);
+    const float *from = product->b + (b->column + first) * product->stride_b + b->p;
+    b->table->pack_transposed_columns(from, product->stride_b, count, b->k,
+                                      b->right + first * b->k);
   } else {
-    const float *from = product->b + b->p * product->stride_b + column;
-    b->table->pack_columns(from, product->stride_b, count, b->k, out);
+    const float *from = product->b + (b->p + first) * product->stride_b + b->column;
+    b->table->pack_columns(from, product->stride_b, b->columns, count, b->k,
+                           b->right + first * b->table->tile_columns);
   }
 }
 
 static void pack_part(void *context, ptrdiff_t part) {
   const block *b = context;
-  if (part < b->left_parts) {
-    ptrdiff_t first = part * b->left_step;
-    pack_left(b, first, minimum(b->left_step, b->rows - first), b->left + first * b->k);
-  } else {
+  if (part >= b->left_parts) {
     ptrdiff_t first = (part - b->left_parts) * b->right_step;
-    pack_right(b, first, minimum(b->right_step, b->columns - first));
+    pack_right(b, first, minimum(b->right_step, b->right_extent - first));
+    return;
+  }
+  ptrdiff_t first = part * b->left_step;
+  if (b->product->transpose_a) {
+    pack_left_steps(b, 0, b->rows, first, minimum(b->left_step, b->k - first), b->left);
+  } else {
+    ptrdiff_t count = minimum(b->left_step, b->rows - first);
+    pack_left_rows(b, first, count, b->left + first * b->k);
   }
 }
 
 /// Packs the operands that changed since the last block.
 static void pack(block *b, bool left, bool right) {
-  ptrdiff_t tile_columns = b->table->tile_columns;
-  ptrdiff_t floats = PACK_FLOATS / b->k + 1;
-  b->left_step = divide_up(floats, b->panel_rows) * b->panel_rows;
-  b->left_parts = left ? divide_up(b->rows, b->left_step) : 0;
-  b->right_step = divide_up(floats, tile_columns) * tile_columns;
-  ptrdiff_t right_parts = right ? divide_up(b->columns, b->right_step) : 0;
+  const ck_product *product = b->product;
+  ptrdiff_t tile_columns = b->table->tile_columns, floats = PACK_FLOATS / b->k + 1;
+  ptrdiff_t left_extent = product->transpose_a ? b->k : b->rows;
+  b->left_step = product->transpose_a ? PACK_FLOATS / b->rows + 8
+                                      : divide_up(floats, b->panel_rows) * b->panel_rows;
+  b->left_parts = left ? divide_up(left_extent, b->left_step) : 0;
+  bool by_steps = !product->rows && !product->transpose_b;
+  b->right_extent = by_steps ? b->k : b->columns;
+  b->right_step =
+      by_steps ? PACK_FLOATS / b->columns + 8 : divide_up(floats, tile_columns) * tile_columns;
+  ptrdiff_t right_parts = right ? divide_up(b->right_extent, b->right_step) : 0;
   ck_parallel(b->left_parts + right_parts, pack_part, b);
 }
 
@@ -127,7 +149,11 @@ static void multiply_part(void *context, ptrdiff_t part) {
   const float *left = b->left + first_row * b->k;
   if (b->tall) {
     float *own = ck_scratch(SCRATCH_LEFT, b->row_step * b->k + b->table->lanes);
-    pack_left(b, first_row, end_row - first_row, own);
+    if (product->transpose_a) {
+      pack_left_steps(b, first_row, end_row - first_row, 0, b->k, own);
+    } else {
+      pack_left_rows(b, first_row, end_row - first_row, own);
+    }
     left = own;
   }
   bool first = b->p == 0;

@@ -82,9 +82,9 @@ typedef struct {
   void (*pack_rows)(const float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t k, ptrdiff_t width,
                     float *out);
   void (*pack_transposed_rows)(const float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t k,
-                               ptrdiff_t width, float *out);
+                               ptrdiff_t depth, ptrdiff_t width, float *out);
   void (*pack_columns)(const float *x, ptrdiff_t stride, ptrdiff_t columns, ptrdiff_t k,
-                       float *out);
+                       ptrdiff_t depth, float *out);
   void (*pack_transposed_columns)(const float *x, ptrdiff_t stride, ptrdiff_t columns, ptrdiff_t k,
                                   float *out);
   void (*dots)(const ck_dots *dots);
