@@ -13,6 +13,7 @@
 #include "tile.h"
 #include "pack.h"
 #include "attend.h"
+#include "rotate.h"
 #include "probe.h"
 
 #define CK_ENTRY(result, name, parameters, arguments) .name = kernel_##name,
@@ -33,4 +34,10 @@
    .arranged_dots = arranged_dots,                     \
    .expand_row = kernel_expand_row,                    \
    .attend_row = attend_row,                           \
+   .cap_scores = cap_scores,                           \
+   .mask_scores = mask_scores,                         \
+   .attend_gradient = attend_gradient,                 \
+   .cap_gradient = cap_gradient,                       \
+   .rotate_halves = rotate_halves,                     \
+   .rotate_neighbours = rotate_neighbours,             \
    CK_DISPATCHED(CK_ENTRY)}
