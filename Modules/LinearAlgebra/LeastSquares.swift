@@ -49,10 +49,11 @@ extension Tensor<Double> {
     _ relativeTolerance: Double
   ) throws(LinearAlgebraError) -> Tensor {
     let stack = MatrixStack(shape, "least squares")
+    try stack.checkExtents()
     let side = RightHandSide(right.shape, for: stack)
     let (m, n, k, p) = (stack.rows, stack.columns, stack.order, side.columns)
     let result = FreshTensor<Double>(side.solutionShape(rows: n))
-    let work = SingularValues.operations(stack, .thin) + 2 * p * k * (m + n)
+    var work: Int { SingularValues.operations(stack, .thin) + 2 * p * k * (m + n) }
     try stack.forEach(self, right, side, operations: work) { source, right, position in
       withScratch(k * (1 + m + n + p), of: Double.self) { scratch in
         let left = scratch + k
@@ -97,11 +98,12 @@ extension Tensor where Element: LinearAlgebraScalar {
     _ right: Tensor
   ) throws(LinearAlgebraError) -> Tensor {
     let stack = MatrixStack(shape, "least squares")
+    try stack.checkExtents()
     let side = RightHandSide(right.shape, for: stack)
     let (m, n, k, p) = (stack.rows, stack.columns, stack.order, side.columns)
     let result = FreshTensor<Element>(side.solutionShape(rows: n))
     let lapack = Element.lapack
-    let work = 2 * m * n * k + 4 * m * n * p
+    var work: Int { 2 * m * n * k + 4 * m * n * p }
     try stack.forEach(self, right, side, operations: work) { source, right, position in
       if let problem = lapack.nonFinite(source, rows: m, columns: n) { return problem }
       // X overwrites B: room for the longer of both.

@@ -48,8 +48,9 @@ struct MatrixStack {
     var index: [Int] = []
     var rest = position
     for extent in batch.reversed() {
-      index.insert(rest % extent, at: 0)
-      rest /= extent
+      // An empty stack may still be too large.
+      index.insert(rest % max(extent, 1), at: 0)
+      rest /= max(extent, 1)
     }
     return MatrixPlace(operation: operation, shape: shape, index: index)
   }
@@ -64,14 +65,15 @@ struct MatrixStack {
   ///
   /// One matrix takes about that many floating-point `operations`.
   func forEach(
-    operations: Int,
+    operations: @autoclosure () -> Int,
     _ body: (Int) -> MatrixProblem?
   ) throws(LinearAlgebraError) {
     try checkExtents()
     LAPACKLibrary.start()
     LAPACKLibrary.prepareThread()
-    // 100 thousand operations take about 20 µs: less is not worth a second thread.
-    let grain = max(1, 100_000 / max(operations, 1))
+    // 100 thousand operations take about 20 µs: less is not worth a second thread. One matrix may
+    // take more than can be counted.
+    let grain = count > 1 ? max(1, 100_000 / max(operations(), 1)) : 1
     guard count > grain, LAPACKLibrary.isReentrant else {
       for position in 0..<count {
         if let problem = body(position) { throw problem(place(position)) }
@@ -95,12 +97,12 @@ extension MatrixStack {
   /// Calls `body` with the elements of each matrix of `tensor`; see the version without it.
   func forEach<Scalar>(
     _ tensor: Tensor<Scalar>,
-    operations: Int,
+    operations: @autoclosure () -> Int,
     _ body: (UnsafePointer<Scalar>, Int) -> MatrixProblem?
   ) throws(LinearAlgebraError) {
     try tensor.withUnsafeElements { source throws(LinearAlgebraError) in
       guard let start = source.baseAddress else { return }
-      try forEach(operations: operations) { position in body(start + position * size, position) }
+      try forEach(operations: operations()) { position in body(start + position * size, position) }
     }
   }
 }
@@ -160,7 +162,8 @@ extension LAPACKRoutines {
     guard info == 0 else { return info }
     // Single precision rounds large counts, perhaps down.
     let size = Double(wanted) * (1 + Double(Scalar.ulpOfOne))
-    guard size < Double(Int32.max) else { return nil }
+    // Below zero: the routine's own count overflowed.
+    guard size >= 0, size < Double(Int32.max) else { return nil }
     let count = max(1, Int(size.rounded(.up)))
     return withScratch(count, of: Scalar.self) { routine($0, Int32(count)) }
   }

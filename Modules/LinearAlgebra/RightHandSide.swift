@@ -47,13 +47,13 @@ extension MatrixStack {
     _ tensor: Tensor<Scalar>,
     _ other: Tensor<Scalar>,
     _ side: RightHandSide,
-    operations: Int,
+    operations: @autoclosure () -> Int,
     _ body: (UnsafePointer<Scalar>, UnsafePointer<Scalar>, Int) -> MatrixProblem?
   ) throws(LinearAlgebraError) {
     try side.stack.checkExtents()
     try other.withUnsafeElements { elements throws(LinearAlgebraError) in
       guard let start = elements.baseAddress else { return }
-      try forEach(tensor, operations: operations) { source, position in
+      try forEach(tensor, operations: operations()) { source, position in
         let right = start + position * side.stack.size
         if let problem = side.nonFinite(right, position, Scalar.lapack) { return problem }
         return body(source, right, position)

@@ -1,12 +1,12 @@
 import CLAPACK
-import Tensor
+package import Tensor
 
 /// The singular value decompositions of a stack of matrices, in Double.
 ///
 /// A row-major A is LAPACK's Aᵀ. Its decomposition is Aᵀ = V·S·Uᵀ, and what LAPACK writes as left
 /// and right factors, column by column, are the rows of Vᵀ and U: nothing needs to be transposed.
 /// A tall A is, nevertheless: DGESDD takes 20 to 30 % less for tall matrices than for wide ones.
-enum SingularValues {
+package enum SingularValues {
   /// Which singular vectors are wanted: none, as many as singular values, or all.
   enum Vectors {
     case none, thin, full
@@ -42,6 +42,7 @@ enum SingularValues {
     _ operation: String
   ) throws(LinearAlgebraError) -> Parts {
     let stack = MatrixStack(matrices.shape, operation)
+    try stack.checkExtents()
     let (m, n, k) = (stack.rows, stack.columns, stack.order)
     let values = FreshTensor<Double>(stack.result(k))
     let leftSize = m * (vectors == .full ? m : k)
@@ -139,6 +140,9 @@ enum SingularValues {
   ) -> Int32? {
     let (rows, columns) = (Int32(stack.rows), Int32(stack.columns))
     let rightStride = Int32(vectors == .full ? stack.rows : stack.order)
+    // What the routine documents; where it overflows, so does the routine's own count.
+    let least = 4 * stack.order * stack.order + 7 * stack.order + max(stack.rows, stack.columns)
+    guard vectors == .none || least <= Int(Int32.max) else { return nil }
     return withScratch(8 * stack.order, of: Int32.self) { integers in
       Double.lapack.withWorkspace { work, count in
         clapack_dgesdd(
@@ -194,5 +198,26 @@ enum SingularValues {
       factor.update(repeating: 0, count: extent * extent)
       for index in 0..<extent { factor[index * extent + index] = 1 }
     }
+  }
+
+  /// The thin decomposition of one matrix by QR iterations alone, the way out when divide and conquer
+  /// does not converge: for tests, because no input is known that needs it.
+  package static func iterated(
+    _ matrix: Tensor<Double>
+  ) throws(LinearAlgebraError) -> SingularValueDecomposition<Double> {
+    let stack = MatrixStack(matrix.shape, "iterate")
+    let (m, n, k) = (stack.rows, stack.columns, stack.order)
+    let (left, right) = (FreshTensor<Double>([m, k]), FreshTensor<Double>([k, n]))
+    let values = FreshTensor<Double>([k])
+    let copy = FreshTensor(copying: matrix)
+    let target = Target(values: values.elements, left: left.elements, right: right.elements)
+    if let problem = problem(iterate(copy.elements, stack, .thin, target)) {
+      throw problem(stack.place(0))
+    }
+    return SingularValueDecomposition(
+      left: left.tensor,
+      singularValues: values.tensor,
+      rightTransposed: right.tensor
+    )
   }
 }

@@ -15,7 +15,7 @@ extension Tensor where Element: LinearAlgebraScalar {
     let (n, p) = (stack.rows, side.columns)
     let result = FreshTensor<Element>(right.shape)
     let lapack = Element.lapack
-    let operations = 2 * n * n * (n / 3 + p)
+    var operations: Int { 2 * n * n * (n / 3 + p) }
     try stack.forEach(self, right, side, operations: operations) { source, right, position in
       let solution = result.elements + position * n * p
       solution.update(from: right, count: n * p)
@@ -55,7 +55,7 @@ extension Tensor where Element: LinearAlgebraScalar {
     let (n, p) = (stack.rows, side.columns)
     let result = FreshTensor<Element>(right.shape)
     let lapack = Element.lapack
-    let operations = n * n * (n / 3 + 2 * p)
+    var operations: Int { n * n * (n / 3 + 2 * p) }
     try stack.forEach(self, right, side, operations: operations) { source, right, position in
       let solution = result.elements + position * n * p
       solution.update(from: right, count: n * p)

@@ -118,7 +118,7 @@ extension Tensor<Double> {
     let n = stack.rows
     let values = FreshTensor<Double>(stack.result(count))
     let vectors = FreshTensor<Double>(stack.result(count, n))
-    let operations = 4 * n * n * n / 3 + 4 * n * n * count
+    var operations: Int { 4 * n * n * n / 3 + 4 * n * n * count }
     try stack.forEach(self, operations: operations) { source, position in
       if let problem = Double.lapack.nonFinite(source, rows: n, columns: n, part: .lower) {
         return problem
@@ -148,9 +148,10 @@ private func eigenInPlace(
 ) -> Int32? {
   let job: CChar = needsVectors ? .vectors : .none
   let n = Int32(extent)
-  // What the routine documents: 3 + 5n with vectors, 1 without.
+  // What the routine documents, with vectors; where it overflows, so does the routine's own count.
   let integerCount = 3 + 5 * extent
-  guard integerCount <= Int(Int32.max) else { return nil }
+  let least = 1 + 6 * extent + 2 * extent * extent
+  guard !needsVectors || least <= Int(Int32.max) else { return nil }
   return withScratch(integerCount, of: Int32.self) { integers in
     Double.lapack.withWorkspace { work, count in
       let integerCount = count < 0 ? -1 : Int32(integerCount)
@@ -182,7 +183,7 @@ private func eigenOfLast(
   let supportCount = 2 * extent
   // What the routine documents: 10n.
   let integerCount = 10 * extent
-  guard integerCount <= Int(Int32.max) else { return nil }
+  guard 26 * extent <= Int(Int32.max) else { return nil }
   return withScratch(supportCount + integerCount, of: Int32.self) { integers in
     Double.lapack.withWorkspace { work, workCount in
       clapack_dsyevr(

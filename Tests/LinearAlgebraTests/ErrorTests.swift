@@ -70,6 +70,24 @@ import Testing
     }
   }
 
+  @Test func extentsBeyondLAPACKAreRefused() {
+    // Nothing is stored: there are no rows.
+    let wide = Tensor<Float>.zeros([2, 0, 3_000_000_000])
+    let square = Tensor<Float>.zeros([0, 300_000_000, 300_000_000])
+    for operation in [
+      { _ = try wide.singularValues() }, { _ = try wide.matrixRank() },
+      { _ = try wide.qrDecomposition() }, { _ = try wide.leastSquares(.zeros([2, 0])) },
+    ] {
+      let error = #expect(throws: LinearAlgebraError.self) { try operation() }
+      guard case .tooLarge(let place) = error else {
+        Issue.record("found \(String(describing: error))")
+        continue
+      }
+      #expect(place.shape == [2, 0, 3_000_000_000])
+    }
+    #expect(throws: Never.self) { try square.cholesky() }
+  }
+
   @Test func textsSayWhatWhichAndWhatToDo() {
     let negative = #expect(throws: LinearAlgebraError.self) {
       try stack([identity(2), Tensor([1, 2, 2, 1], shape: [2, 2])]).cholesky()

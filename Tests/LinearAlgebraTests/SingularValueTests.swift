@@ -46,6 +46,21 @@ import Testing
     expectOrthonormalColumns(transpose(svd.rightTransposed))
   }
 
+  @Test(arguments: [[1, 1], [17, 3], [3, 17], [30, 30]])
+  func iterationsFindWhatDivideAndConquerFinds(extents: [Int]) throws {
+    let a = normalMatrix(extents[0], extents[1])
+    let (found, expected) = (
+      try SingularValues.iterated(a), try a.singularValueDecomposition()
+    )
+    expectClose(
+      found.singularValues.elements,
+      expected.singularValues.elements,
+      absolute: 1e-12
+    )
+    expectSame(found.reconstructed(), a, absolute: 1e-12)
+    expectSame(found.polarFactor(), expected.polarFactor(), absolute: 1e-11)
+  }
+
   /// A = diag(3, -2) has the singular values 3 and 2.
   @Test func diagonalMatrix() throws {
     let a = Tensor<Float>([3, 0, 0, -2], shape: [2, 2])
