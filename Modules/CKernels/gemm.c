@@ -280,6 +280,60 @@ static void multiply_small(const ck_product *product, const ck_table *table) {
   ck_parallel(divide_up(product->m, s.row_step), small_part, &s);
 }
 
+// MARK: - Vectors
+
+/// A row of `columns` sums over the rows of a matrix, cut into parts of columns.
+typedef struct {
+  const ck_table *table;
+  ptrdiff_t k, columns, column_step;
+  const float *x;
+  ptrdiff_t stride_x;
+  const float *b;
+  ptrdiff_t stride_b;
+  bool accumulate;
+  float *y;
+} combination;
+
+static void combine_part(void *context, ptrdiff_t part) {
+  const combination *c = context;
+  ptrdiff_t first = part * c->column_step, count = minimum(c->column_step, c->columns - first);
+  c->table->combine_rows(c->k, count, c->x, c->stride_x, c->b + first, c->stride_b, c->accumulate,
+                         c->y + first);
+}
+
+static void combine(combination *c) {
+  // Long pieces of each row, which the hardware foresees.
+  ptrdiff_t floats = PACK_FLOATS / c->k + 1, least = floats < 512 ? 512 : floats;
+  c->column_step = balanced(c->columns, least, c->table->tile_columns);
+  ck_parallel(divide_up(c->columns, c->column_step), combine_part, c);
+}
+
+/// Products with a vector read the matrix once, in place. False when this one has none.
+static bool multiply_vector(const ck_product *p, const ck_table *table) {
+  bool row = p->m == 1 && !p->transpose_b;
+  bool column = p->n == 1 && p->stride_c == 1;
+  bool dense = p->transpose_b || p->stride_b == 1;
+  if (column && !p->transpose_a && dense && !p->accumulate) {
+    ck_rows rows = {.storage = CK_FLOAT32,
+                    .row_count = p->m,
+                    .column_count = p->k,
+                    .data = p->a,
+                    .row_stride = p->stride_a};
+    ck_linear(&rows, 1, p->b, p->k, NULL, p->c, p->m);
+  } else if (column && p->transpose_a) {
+    combination c = {table, p->k, p->m, 0, p->b, p->transpose_b ? 1 : p->stride_b, p->a,
+                     p->stride_a, p->accumulate, p->c};
+    combine(&c);
+  } else if (row) {
+    combination c = {table, p->k, p->n, 0, p->a, p->transpose_a ? p->stride_a : 1, p->b,
+                     p->stride_b, p->accumulate, p->c};
+    combine(&c);
+  } else {
+    return false;
+  }
+  return true;
+}
+
 /// What is left of C when there is nothing to sum: zeros, or C itself.
 static void clear(ptrdiff_t m, ptrdiff_t n, float *c, ptrdiff_t stride_c) {
   for (ptrdiff_t i = 0; i < m; i++) {
@@ -317,6 +371,7 @@ void ck_sgemm(bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrd
                         .c = c,
                         .stride_c = stride_c};
   const ck_table *table = ck_current();
+  if ((m == 1 || n == 1) && multiply_vector(&product, table)) return;
   if (is_small(&product, table)) {
     multiply_small(&product, table);
   } else {

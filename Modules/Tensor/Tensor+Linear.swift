@@ -62,7 +62,7 @@ extension Tensor where Element == Float {
       biasShape == [weight.shape[0]],
       "linear: the bias does not fit, \(biasShape) · \(weight.shape)ᵀ"
     )
-    return shape.replacingLast(with: weight.shape[0])
+    return rank == 2 ? [shape[0], weight.shape[0]] : shape.replacingLast(with: weight.shape[0])
   }
 
   /// Fills two tensors that nobody else has seen yet, or one that stands for both.
