@@ -179,7 +179,9 @@ import Testing
       let path = folder + "/log.jsonl"
       let log = try RunLog(path: path)
       let error = #expect(throws: RunLogError.self) { try RunLog(path: path, resumingAfter: 0) }
-      #expect(error?.description == "run log: write \(path): somebody else is writing it (\(EWOULDBLOCK))")
+      #expect(
+        error?.description == "run log: write \(path): somebody else is writing it (\(EWOULDBLOCK))"
+      )
       try log.append(record(1))
       #expect(try RunLog.read(path).count == 1)
     }
