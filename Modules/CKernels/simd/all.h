@@ -13,6 +13,7 @@
 #include "tile.h"
 #include "pack.h"
 #include "attend.h"
+#include "convolve.h"
 #include "probe.h"
 
 #define CK_ENTRY(result, name, parameters, arguments) .name = kernel_##name,
@@ -33,4 +34,15 @@
    .arranged_dots = arranged_dots,                     \
    .expand_row = kernel_expand_row,                    \
    .attend_row = attend_row,                           \
+   .few_channels = FEW_CHANNELS,                       \
+   .run_limit = RUN_LIMIT,                             \
+   .few_runs = FEW_RUNS,                               \
+   .run_count = run_count,                             \
+   .run_tile = run_tile,                               \
+   .added_run_tile = added_run_tile,                   \
+   .few_channel_tile = few_channel_tile,               \
+   .run_dots = run_dots,                               \
+   .pack_window = pack_window,                         \
+   .interleave = interleave,                           \
+   .sum_transposed = sum_transposed,                   \
    CK_DISPATCHED(CK_ENTRY)}
