@@ -368,10 +368,10 @@ static void compute_part(void *context, ptrdiff_t part) {
   r.rows = minimum(p->rows, p->out_height - r.row);
   r.columns = minimum(p->columns, p->out_width - r.column);
   r.phase_plane = p->images * p->rows * p->columns;
-  // A vector past the last pixel may be read.
+  // A vector past the last pixel may be read or written.
   ptrdiff_t window = p->images * s->groups * p->in_channels * p->window.plane + 64;
   ptrdiff_t phases = p->step_width > 1 ? p->step_width * p->block_channels * r.phase_plane : 0;
-  r.window = ck_scratch(SCRATCH_PART, window + phases);
+  r.window = ck_scratch(SCRATCH_PART, window + phases + 64);
   r.phases = r.window + window;
   fill_window(p, &r);
   for (ptrdiff_t g = 0; g < s->groups; g++) {

@@ -294,7 +294,7 @@ static void add_part(void *context, ptrdiff_t part) {
   r.end_channel = minimum(r.first_channel + p->channel_step, p->shape->image_channels);
   r.sums = p->partial + chunk * p->partial_floats;
   ptrdiff_t width = p->table->tile_columns, pixels = p->images * p->rows * p->columns;
-  // A vector past the last pixel may be read.
+  // A vector past the last pixel may be read or written.
   ptrdiff_t window = p->images * image_floats(p, &r) + 64;
   ptrdiff_t block = p->few ? 0 : pixels * width, unused = p->places * width;
   ptrdiff_t offsets = 2 * pixels + p->places;

@@ -225,7 +225,20 @@ static void run_dots(const ck_run_dots *d) {
 
 // MARK: - Windows
 
-/// Pixels `first + i · step` for i in 0 ..< count, zero outside 0 ..< width.
+#if LANES == 4
+#define EVEN_LANES(a, b) SHUFFLE(a, b, 0, 2, 4, 6)
+#define INTERLEAVED(a, b) SHUFFLE(a, b, 0, 4, 1, 5)
+#elif LANES == 8
+#define EVEN_LANES(a, b) SHUFFLE(a, b, 0, 2, 4, 6, 8, 10, 12, 14)
+#define INTERLEAVED(a, b) SHUFFLE(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#else
+#define EVEN_LANES(a, b) \
+  SHUFFLE(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30)
+#define INTERLEAVED(a, b) \
+  SHUFFLE(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#endif
+
+/// The pixels first + i · step for i in 0 ..< count, zero outside 0 ..< width.
 INLINE void pack_pixels(const float *from, ptrdiff_t width, ptrdiff_t first, ptrdiff_t step,
                         ptrdiff_t count, float *to) {
   ptrdiff_t begin = first < 0 ? (-first + step - 1) / step : 0;
@@ -238,34 +251,67 @@ INLINE void pack_pixels(const float *from, ptrdiff_t width, ptrdiff_t first, ptr
   from += first;
   if (step == 1) {
     for (; i + LANES <= end; i += LANES) store(to + i, load(from + i));
-    if (i < end) store_part(to + i, load_part(from + i, end - i), end - i);
-    i = end;
-  }
-#if LANES == 16
-  if (step == 2) {
-    const __m512i even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
-    for (; i < end; i += LANES) {
-      // Of 2n − 1 floats none lies beyond the last pixel that is wanted.
-      ptrdiff_t floats = end - i >= LANES ? 2 * LANES - 1 : 2 * (end - i) - 1;
-      ptrdiff_t low = floats < LANES ? floats : LANES;
-      vf a = low == LANES ? load(from + 2 * i) : load_part(from + 2 * i, low);
-      vf b = floats > LANES ? load_part(from + 2 * i + LANES, floats - LANES) : (vf)0;
-      vf v = _mm512_permutex2var_ps(a, even, b);
-      if (end - i >= LANES) {
-        store(to + i, v);
-      } else {
-        store_part(to + i, v, end - i);
-      }
-    }
-    i = end;
-  }
+  } else if (step == 2) {
+    // The second vector starts one float early: nothing beyond the last pixel is read.
+    for (; i + LANES <= end; i += LANES) {
+      vf a = load(from + 2 * i), b = load(from + 2 * i + LANES - 1);
+#if LANES == 4
+      b = SHUFFLE(b, b, 1, 2, 3, 3);
+#elif LANES == 8
+      b = SHUFFLE(b, b, 1, 2, 3, 4, 5, 6, 7, 7);
+#else
+      b = SHUFFLE(b, b, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 15);
 #endif
+      store(to + i, EVEN_LANES(a, b));
+    }
+  }
   for (; i < end; i++) to[i] = from[i * step];
   for (i = end; i < count; i++) to[i] = 0;
 }
 
-/// A padded copy of a piece of an image, [channels × rows × phases × columns].
+#if LANES == 16
+/// Rows of at most two vectors, padded and sorted by one look-up per vector of the window. A store
+/// may spill into the next row, which is written later, or a vector past the window.
+static void pack_short_rows(const ck_window *w) {
+  enum { MOST = 4 };
+  ptrdiff_t row_floats = w->phases * w->columns, vectors = (row_floats + LANES - 1) / LANES;
+  vi index[MOST];
+  __mmask16 valid[MOST] = {0};
+  for (ptrdiff_t i = 0; i < vectors * LANES; i++) {
+    ptrdiff_t x = w->column + i / w->columns + i % w->columns * w->phases;
+    bool inside = i < row_floats && x >= 0 && x < w->width;
+    index[i / LANES][i % LANES] = inside ? (int32_t)x : 0;
+    valid[i / LANES] |= (__mmask16)(inside << i % LANES);
+  }
+  ptrdiff_t low_count = w->width < LANES ? w->width : LANES;
+  __mmask16 low = (__mmask16)((1u << low_count) - 1);
+  __mmask16 high = (__mmask16)((1u << (w->width - low_count)) - 1);
+  float *to = w->to;
+  for (ptrdiff_t c = 0; c < w->channels; c++) {
+    const float *from = w->from + c * w->plane + w->row * w->width;
+    for (ptrdiff_t y = w->row; y < w->row + w->rows; y++, from += w->width, to += row_floats) {
+      if (y < 0 || y >= w->height) {
+        for (ptrdiff_t v = 0; v < vectors; v++) store(to + v * LANES, (vf)0);
+        continue;
+      }
+      vf a = _mm512_maskz_loadu_ps(low, from), b = _mm512_maskz_loadu_ps(high, from + LANES);
+      for (ptrdiff_t v = 0; v < vectors; v++) {
+        store(to + v * LANES, _mm512_maskz_permutex2var_ps(valid[v], a, (__m512i)index[v], b));
+      }
+    }
+  }
+}
+#endif
+
+/// A padded copy of a piece of an image, [channels × rows × phases × columns]. Up to a vector past
+/// its end may be written.
 static void pack_window(const ck_window *w) {
+#if LANES == 16
+  if (w->width <= 2 * LANES && w->phases * w->columns <= 4 * LANES) {
+    pack_short_rows(w);
+    return;
+  }
+#endif
   float *to = w->to;
   for (ptrdiff_t c = 0; c < w->channels; c++) {
     for (ptrdiff_t y = w->row; y < w->row + w->rows; y++) {
@@ -278,28 +324,22 @@ static void pack_window(const ck_window *w) {
   }
 }
 
-/// to[phases · i + phase] = from[phase · stride + i] for all results below `count`.
+/// to[phases · i + phase] = from[phase · stride + i] for all results below `count`. Up to a vector
+/// past the last float of a phase may be read.
 static void interleave(ptrdiff_t count, ptrdiff_t phases, const float *from, ptrdiff_t stride,
                        float *to) {
-  ptrdiff_t i = 0;
   if (phases == 2) {
-    for (; i + 2 * LANES <= count; i += 2 * LANES) {
+    for (ptrdiff_t i = 0; i < count; i += LANES) {
       vf a = load(from + i / 2), b = load(from + stride + i / 2);
-#if LANES == 16
-      const __m512i low = _mm512_set_epi32(23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-      const __m512i high =
-          _mm512_set_epi32(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8);
-      store(to + i, _mm512_permutex2var_ps(a, low, b));
-      store(to + i + LANES, _mm512_permutex2var_ps(a, high, b));
-#else
-      for (int l = 0; l < LANES; l++) {
-        to[i + 2 * l] = a[l];
-        to[i + 2 * l + 1] = b[l];
+      if (i + LANES <= count) {
+        store(to + i, INTERLEAVED(a, b));
+      } else {
+        store_part(to + i, INTERLEAVED(a, b), count - i);
       }
-#endif
     }
+    return;
   }
-  for (; i < count; i += phases) {
+  for (ptrdiff_t i = 0; i < count; i += phases) {
     for (ptrdiff_t phase = 0; phase < phases && i + phase < count; phase++) {
       to[i + phase] = from[phase * stride + i / phases];
     }
