@@ -9,7 +9,7 @@ enum { TILE_SET = 0, TILE_ADD = 1, TILE_BIAS = 2 };
 /// One register tile, C[rows × columns] = A · B, added to C or to a bias per column.
 typedef struct {
   ptrdiff_t rows, columns, k;
-  const float *a;  // packed panel of `rows`, or rows of a_stride when `direct`
+  const float *a;  // `direct`: rows of a_stride; else a_stride apart, for each k, one float per row
   ptrdiff_t a_stride;
   const float *b;  // rows of b_stride, readable for whole vectors
   ptrdiff_t b_stride;
@@ -123,9 +123,9 @@ typedef struct {
   void (*pack_rows)(const float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t k, ptrdiff_t width,
                     float *out);
   void (*pack_transposed_rows)(const float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t k,
-                               ptrdiff_t width, float *out);
+                               ptrdiff_t depth, ptrdiff_t width, float *out);
   void (*pack_columns)(const float *x, ptrdiff_t stride, ptrdiff_t columns, ptrdiff_t k,
-                       float *out);
+                       ptrdiff_t depth, float *out);
   void (*pack_transposed_columns)(const float *x, ptrdiff_t stride, ptrdiff_t columns, ptrdiff_t k,
                                   float *out);
   void (*dots)(const ck_dots *dots);
@@ -139,7 +139,15 @@ typedef struct {
   void (*expand_row)(const ck_rows *rows, ptrdiff_t row, ptrdiff_t column, ptrdiff_t count,
                      float *out);
   float (*attend_row)(float *scores, ptrdiff_t first, ptrdiff_t end, ptrdiff_t count,
-                      float soft_cap, float *maximum, float *sum);
+                      float *maximum, float *sum);
+  void (*cap_scores)(ptrdiff_t n, float cap, float *scores);
+  void (*mask_scores)(ptrdiff_t n, const uint8_t *allowed, float *scores);
+  void (*attend_gradient)(ptrdiff_t n, float log_sum, float delta, float *scores, float *products);
+  void (*cap_gradient)(ptrdiff_t n, float cap, const float *capped, float *gradient);
+  void (*rotate_halves)(ptrdiff_t half, const float *cosines, const float *sines, float sign,
+                        const float *x, float *out);
+  void (*rotate_neighbours)(ptrdiff_t half, const float *cosines, const float *sines, float sign,
+                            const float *x, float *out);
   // Convolutions.
   ptrdiff_t few_channels;  // at most so many channels take few_channel_tile
   int run_limit, few_runs;

@@ -13,6 +13,7 @@
 #include "tile.h"
 #include "pack.h"
 #include "attend.h"
+#include "rotate.h"
 #include "convolve.h"
 #include "probe.h"
 
@@ -34,6 +35,12 @@
    .arranged_dots = arranged_dots,                     \
    .expand_row = kernel_expand_row,                    \
    .attend_row = attend_row,                           \
+   .cap_scores = cap_scores,                           \
+   .mask_scores = mask_scores,                         \
+   .attend_gradient = attend_gradient,                 \
+   .cap_gradient = cap_gradient,                       \
+   .rotate_halves = rotate_halves,                     \
+   .rotate_neighbours = rotate_neighbours,             \
    .few_channels = FEW_CHANNELS,                       \
    .run_limit = RUN_LIMIT,                             \
    .few_runs = FEW_RUNS,                               \
