@@ -115,7 +115,7 @@ typedef struct {
     (n, x, scale, zero, bits))                                                                     \
   X(void, combine, (int operation, const ck_pair *pair, float *out), (operation, pair, out))       \
   X(void, compare, (int operation, const ck_pair *pair, uint8_t *out), (operation, pair, out))     \
-  X(void, map, (int map, ptrdiff_t n, const float *x, float low, float high, float *out),          \
+  X(void, plain, (int map, ptrdiff_t n, const float *x, float low, float high, float *out),          \
     (map, n, x, low, high, out))                                                                   \
   X(void, add_scaled, (ptrdiff_t n, const float *x, float factor, float *out),                     \
     (n, x, factor, out))                                                                           \

@@ -277,7 +277,7 @@ enum ck_plain_map {
   CK_CLAMP = 12,       // to [low, high]; NaN stays NaN
 };
 /// out = map(x); `out` may be `x`.
-void ck_map(int map, ptrdiff_t n, const float *x, float low, float high, float *out);
+void ck_plain(int map, ptrdiff_t n, const float *x, float low, float high, float *out);
 /// out += factor · x
 void ck_add_scaled(ptrdiff_t n, const float *x, float factor, float *out);
 

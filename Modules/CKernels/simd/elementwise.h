@@ -145,7 +145,7 @@ static void kernel_compare(int operation, const ck_pair *pair, uint8_t *out) {
 EVERY_PLAIN_MAP(PLAIN_MAP)
 #undef PLAIN_MAP
 
-static void kernel_map(int map, ptrdiff_t n, const float *x, float low, float high, float *out) {
+static void kernel_plain(int map, ptrdiff_t n, const float *x, float low, float high, float *out) {
 #define ENTRY(name, expression) name,
   static void (*const functions[])(ptrdiff_t, const float *, float, float, float *) = {
       EVERY_PLAIN_MAP(ENTRY)};
