@@ -1,4 +1,4 @@
-/// A height and a width: of a kernel, a stride, a padding. One number stands for both.
+/// A height and a width: of a kernel, a stride, a padding; one number stands for both.
 ///
 ///     let square: PlaneExtent = 3
 ///     let wide = PlaneExtent(height: 1, width: 5)
