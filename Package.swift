@@ -17,6 +17,18 @@ let kernelSettings: [CSetting] =
   checked ? [] : [.unsafeFlags(["-O3"], .when(configuration: .debug))]
 let math: [LinkerSetting] = [.linkedLibrary("m", .when(platforms: [.linux]))]
 
+// LAPACK for LinearAlgebra, the only target that needs it. The entry of pkg-config makes SwiftPM say
+// what to install where it is missing; Apple platforms have Accelerate.
+#if os(Linux)
+  let lapackPackage: String? = "openblas"
+#else
+  let lapackPackage: String? = nil
+#endif
+let lapack: [LinkerSetting] = [
+  .linkedLibrary("openblas", .when(platforms: [.linux])),
+  .linkedFramework("Accelerate", .when(platforms: [.macOS, .iOS])),
+]
+
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser",
   package: "swift-argument-parser"
@@ -27,6 +39,7 @@ let package = Package(
   platforms: [.macOS(.v15), .iOS(.v18)],
   products: [
     .library(name: "Tensor", targets: ["Tensor"]),
+    .library(name: "LinearAlgebra", targets: ["LinearAlgebra"]),
     .library(name: "Autograd", targets: ["Autograd"]),
     .library(name: "Checkpoints", targets: ["Checkpoints"]),
     .library(name: "Transformer", targets: ["Transformer"]),
@@ -50,6 +63,19 @@ let package = Package(
       path: "Modules/Tensor",
       swiftSettings: numeric,
       linkerSettings: math
+    ),
+    .systemLibrary(
+      name: "CLAPACK",
+      path: "Modules/CLAPACK",
+      pkgConfig: lapackPackage,
+      providers: [.apt(["libopenblas-dev"])]
+    ),
+    .target(
+      name: "LinearAlgebra",
+      dependencies: ["Tensor", "CLAPACK"],
+      path: "Modules/LinearAlgebra",
+      swiftSettings: numeric,
+      linkerSettings: math + lapack
     ),
     .target(
       name: "Autograd",
@@ -114,6 +140,12 @@ let package = Package(
       name: "TensorTests",
       dependencies: ["Tensor", "CKernels", "TestSupport"],
       path: "Tests/TensorTests",
+      swiftSettings: strict
+    ),
+    .testTarget(
+      name: "LinearAlgebraTests",
+      dependencies: ["LinearAlgebra", "CLAPACK", "Checkpoints", "Tensor", "TestSupport"],
+      path: "Tests/LinearAlgebraTests",
       swiftSettings: strict
     ),
     .testTarget(

@@ -21,6 +21,8 @@
 #define LEFT_FLOATS 131072     // a part's block of A: half of the 1 MiB of L2
 #define COLUMN_BLOCK 2048      // packed B: at most 5 MiB of L3
 #define ROW_BLOCK 2048         // packed A: the same
+#define TALL_PANELS 64         // panels of A from which on a part packs its own
+#define TALL_PARTS 32          // parts that a tall product has at least
 #define PART_PRODUCTS 1000000  // multiply-adds worth a part of their own, about 10 µs
 #define SMALL_RIGHT 32768      // floats of B that are read in place
 #define PACK_FLOATS 16384      // floats worth a part of packing
@@ -42,24 +44,36 @@ typedef struct {
   const ck_table *table;
   ptrdiff_t row, rows, column, columns, p, k;
   ptrdiff_t panel_rows;
+  bool tall;  // each part packs its own rows of A
   float *left, *right;
-  ptrdiff_t left_step, left_parts, right_step;  // packing: rows or columns per part
+  ptrdiff_t left_step, left_parts;    // packing: rows, columns or steps of k per part
+  ptrdiff_t right_step, right_extent;
   ptrdiff_t row_step, row_parts, column_step;   // multiplying
 } block;
 
 // MARK: - Packing
 
-static void pack_left(const block *b, ptrdiff_t first, ptrdiff_t count) {
+// Operands whose memory runs along k are packed by panels, the others by steps of k: a part reads
+// long pieces of consecutive rows.
+
+/// Packs rows [first, first + count) of the block of A, whose memory runs along k.
+static void pack_left_rows(const block *b, ptrdiff_t first, ptrdiff_t count, float *out) {
   const ck_product *product = b->product;
-  ptrdiff_t row = b->row + first;
-  float *out = b->left + first * b->k;
-  if (product->transpose_a) {
-    const float *from = product->a + b->p * product->stride_a + row;
-    b->table->pack_transposed_rows(from, product->stride_a, count, b->k, b->panel_rows, out);
-  } else {
-    const float *from = product->a + row * product->stride_a + b->p;
-    b->table->pack_rows(from, product->stride_a, count, b->k, b->panel_rows, out);
-  }
+  const float *from = product->a + (b->row + first) * product->stride_a + b->p;
+  b->table->pack_rows(from, product->stride_a, count, b->k, b->panel_rows, out);
+}
+
+/// Packs steps [p, p + k) of those rows, where memory runs along the rows.
+static void pack_left_steps(const block *b, ptrdiff_t first, ptrdiff_t count, ptrdiff_t p,
+                            ptrdiff_t k, float *out) {
+  const ck_product *product = b->product;
+  const float *from = product->a + (b->p + p) * product->stride_a + b->row + first;
+  // The last panel may be lower than the others.
+  ptrdiff_t last = count % b->panel_rows, whole = count - last;
+  b->table->pack_transposed_rows(from, product->stride_a, whole, k, b->k, b->panel_rows,
+                                 out + p * b->panel_rows);
+  b->table->pack_transposed_rows(from + whole, product->stride_a, last, k, b->k, last,
+                                 out + whole * b->k + p * last);
 }
 
 static void pack_stored_rows(const block *b, ptrdiff_t first, ptrdiff_t count) {
@@ -78,38 +92,48 @@ static void pack_stored_rows(const block *b, ptrdiff_t first, ptrdiff_t count) {
 
 static void pack_right(const block *b, ptrdiff_t first, ptrdiff_t count) {
   const ck_product *product = b->product;
-  ptrdiff_t column = b->column + first;
-  float *out = b->right + first * b->k;
   if (product->rows) {
     pack_stored_rows(b, first, count);
   } else if (product->transpose_b) {
-    const float *from = product->b + column * product->stride_b + b->p;
-    b->table->pack_transposed_columns(from, product->stride_b, count, b->k, out);
+    const float *from = product->b + (b->column + first) * product->stride_b + b->p;
+    b->table->pack_transposed_columns(from, product->stride_b, count, b->k,
+                                      b->right + first * b->k);
   } else {
-    const float *from = product->b + b->p * product->stride_b + column;
-    b->table->pack_columns(from, product->stride_b, count, b->k, out);
+    const float *from = product->b + (b->p + first) * product->stride_b + b->column;
+    b->table->pack_columns(from, product->stride_b, b->columns, count, b->k,
+                           b->right + first * b->table->tile_columns);
   }
 }
 
 static void pack_part(void *context, ptrdiff_t part) {
   const block *b = context;
-  if (part < b->left_parts) {
-    ptrdiff_t first = part * b->left_step;
-    pack_left(b, first, minimum(b->left_step, b->rows - first));
-  } else {
+  if (part >= b->left_parts) {
     ptrdiff_t first = (part - b->left_parts) * b->right_step;
-    pack_right(b, first, minimum(b->right_step, b->columns - first));
+    pack_right(b, first, minimum(b->right_step, b->right_extent - first));
+    return;
+  }
+  ptrdiff_t first = part * b->left_step;
+  if (b->product->transpose_a) {
+    pack_left_steps(b, 0, b->rows, first, minimum(b->left_step, b->k - first), b->left);
+  } else {
+    ptrdiff_t count = minimum(b->left_step, b->rows - first);
+    pack_left_rows(b, first, count, b->left + first * b->k);
   }
 }
 
 /// Packs the operands that changed since the last block.
 static void pack(block *b, bool left, bool right) {
-  ptrdiff_t tile_columns = b->table->tile_columns;
-  ptrdiff_t floats = PACK_FLOATS / b->k + 1;
-  b->left_step = divide_up(floats, b->panel_rows) * b->panel_rows;
-  b->left_parts = left ? divide_up(b->rows, b->left_step) : 0;
-  b->right_step = divide_up(floats, tile_columns) * tile_columns;
-  ptrdiff_t right_parts = right ? divide_up(b->columns, b->right_step) : 0;
+  const ck_product *product = b->product;
+  ptrdiff_t tile_columns = b->table->tile_columns, floats = PACK_FLOATS / b->k + 1;
+  ptrdiff_t left_extent = product->transpose_a ? b->k : b->rows;
+  b->left_step = product->transpose_a ? PACK_FLOATS / b->rows + 8
+                                      : divide_up(floats, b->panel_rows) * b->panel_rows;
+  b->left_parts = left ? divide_up(left_extent, b->left_step) : 0;
+  bool by_steps = !product->rows && !product->transpose_b;
+  b->right_extent = by_steps ? b->k : b->columns;
+  b->right_step =
+      by_steps ? PACK_FLOATS / b->columns + 8 : divide_up(floats, tile_columns) * tile_columns;
+  ptrdiff_t right_parts = right ? divide_up(b->right_extent, b->right_step) : 0;
   ck_parallel(b->left_parts + right_parts, pack_part, b);
 }
 
@@ -122,6 +146,16 @@ static void multiply_part(void *context, ptrdiff_t part) {
   ptrdiff_t first_column = part / b->row_parts * b->column_step;
   ptrdiff_t end_row = minimum(first_row + b->row_step, b->rows);
   ptrdiff_t end_column = minimum(first_column + b->column_step, b->columns);
+  const float *left = b->left + first_row * b->k;
+  if (b->tall) {
+    float *own = ck_scratch(SCRATCH_LEFT, b->row_step * b->k + b->table->lanes);
+    if (product->transpose_a) {
+      pack_left_steps(b, first_row, end_row - first_row, 0, b->k, own);
+    } else {
+      pack_left_rows(b, first_row, end_row - first_row, own);
+    }
+    left = own;
+  }
   bool first = b->p == 0;
   ck_tile tile = {.k = b->k, .b_stride = b->table->tile_columns, .c_stride = product->stride_c};
   tile.mode = !first || product->accumulate ? TILE_ADD : product->bias ? TILE_BIAS : TILE_SET;
@@ -130,11 +164,16 @@ static void multiply_part(void *context, ptrdiff_t part) {
     tile.columns = minimum(b->table->tile_columns, end_column - j);
     if (product->bias) tile.bias = product->bias + b->column + j;
     for (ptrdiff_t i = first_row; i < end_row; i += b->panel_rows) {
-      tile.a = b->left + i * b->k;
-      tile.rows = minimum(b->panel_rows, end_row - i);
+      tile.a = left + (i - first_row) * b->k;
+      tile.rows = tile.a_stride = minimum(b->panel_rows, end_row - i);
       tile.c = product->c + (b->row + i) * product->stride_c + b->column + j;
       b->table->tile(&tile);
     }
+  }
+  if (product->activation == NULL || b->p + b->k < product->k) return;
+  for (ptrdiff_t i = first_row; i < end_row; i++) {
+    ptrdiff_t at = (b->row + i) * product->stride_c + b->column + first_column;
+    product->activation(end_column - first_column, product->c + at, product->activated + at);
   }
 }
 
@@ -143,9 +182,15 @@ static void multiply_part(void *context, ptrdiff_t part) {
 static void multiply(block *b) {
   ptrdiff_t tile_columns = b->table->tile_columns;
   ptrdiff_t row_limit = LEFT_FLOATS / b->k;
+  if (b->tall) row_limit = minimum(row_limit, divide_up(b->rows, TALL_PARTS));
   if (row_limit < b->panel_rows) row_limit = b->panel_rows;
   b->row_step = balanced(b->rows, row_limit, b->panel_rows);
   b->row_parts = divide_up(b->rows, b->row_step);
+  if (b->tall) {
+    b->column_step = b->columns;
+    ck_parallel(b->row_parts, multiply_part, b);
+    return;
+  }
   ptrdiff_t wanted = minimum(8, b->rows * b->columns / (PART_PRODUCTS / b->k + 1));
   ptrdiff_t column_parts = divide_up(wanted > 1 ? wanted : 1, b->row_parts);
   b->column_step = balanced(b->columns, divide_up(b->columns, column_parts), tile_columns);
@@ -158,10 +203,13 @@ void ck_multiply_blocks(const ck_product *product) {
   block b = {.product = product, .table = table};
   b.panel_rows = balanced(product->m, table->tile_rows, 1);
   ptrdiff_t k_step = balanced(product->k, K_BLOCK, 8);
-  ptrdiff_t row_step = balanced(product->m, ROW_BLOCK, b.panel_rows);
+  b.tall = divide_up(product->m, b.panel_rows) >= TALL_PANELS;
+  ptrdiff_t row_step = b.tall ? product->m : balanced(product->m, ROW_BLOCK, b.panel_rows);
   ptrdiff_t column_step = balanced(product->n, COLUMN_BLOCK, table->tile_columns);
   ptrdiff_t longest = minimum(k_step, product->k);
-  b.left = ck_scratch(SCRATCH_LEFT, minimum(row_step, product->m) * longest + table->lanes);
+  if (!b.tall) {
+    b.left = ck_scratch(SCRATCH_LEFT, minimum(row_step, product->m) * longest + table->lanes);
+  }
   b.right = ck_scratch(SCRATCH_RIGHT, column_step * longest);
   bool left_is_one_block = product->m <= row_step && product->k <= k_step;
   for (b.column = 0; b.column < product->n; b.column += column_step) {
@@ -170,7 +218,7 @@ void ck_multiply_blocks(const ck_product *product) {
       b.k = minimum(k_step, product->k - b.p);
       for (b.row = 0; b.row < product->m; b.row += row_step) {
         b.rows = minimum(row_step, product->m - b.row);
-        pack(&b, b.column == 0 || !left_is_one_block, b.row == 0);
+        pack(&b, !b.tall && (b.column == 0 || !left_is_one_block), b.row == 0);
         multiply(&b);
       }
     }
@@ -232,6 +280,60 @@ static void multiply_small(const ck_product *product, const ck_table *table) {
   ck_parallel(divide_up(product->m, s.row_step), small_part, &s);
 }
 
+// MARK: - Vectors
+
+/// A row of `columns` sums over the rows of a matrix, cut into parts of columns.
+typedef struct {
+  const ck_table *table;
+  ptrdiff_t k, columns, column_step;
+  const float *x;
+  ptrdiff_t stride_x;
+  const float *b;
+  ptrdiff_t stride_b;
+  bool accumulate;
+  float *y;
+} combination;
+
+static void combine_part(void *context, ptrdiff_t part) {
+  const combination *c = context;
+  ptrdiff_t first = part * c->column_step, count = minimum(c->column_step, c->columns - first);
+  c->table->combine_rows(c->k, count, c->x, c->stride_x, c->b + first, c->stride_b, c->accumulate,
+                         c->y + first);
+}
+
+static void combine(combination *c) {
+  // Long pieces of each row, which the hardware foresees.
+  ptrdiff_t floats = PACK_FLOATS / c->k + 1, least = floats < 512 ? 512 : floats;
+  c->column_step = balanced(c->columns, least, c->table->tile_columns);
+  ck_parallel(divide_up(c->columns, c->column_step), combine_part, c);
+}
+
+/// Products with a vector read the matrix once, in place. False when this one has none.
+static bool multiply_vector(const ck_product *p, const ck_table *table) {
+  bool row = p->m == 1 && !p->transpose_b;
+  bool column = p->n == 1 && p->stride_c == 1;
+  bool dense = p->transpose_b || p->stride_b == 1;
+  if (column && !p->transpose_a && dense && !p->accumulate) {
+    ck_rows rows = {.storage = CK_FLOAT32,
+                    .row_count = p->m,
+                    .column_count = p->k,
+                    .data = p->a,
+                    .row_stride = p->stride_a};
+    ck_linear(&rows, 1, p->b, p->k, NULL, p->c, p->m);
+  } else if (column && p->transpose_a) {
+    combination c = {table, p->k, p->m, 0, p->b, p->transpose_b ? 1 : p->stride_b, p->a,
+                     p->stride_a, p->accumulate, p->c};
+    combine(&c);
+  } else if (row) {
+    combination c = {table, p->k, p->n, 0, p->a, p->transpose_a ? p->stride_a : 1, p->b,
+                     p->stride_b, p->accumulate, p->c};
+    combine(&c);
+  } else {
+    return false;
+  }
+  return true;
+}
+
 /// What is left of C when there is nothing to sum: zeros, or C itself.
 static void clear(ptrdiff_t m, ptrdiff_t n, float *c, ptrdiff_t stride_c) {
   for (ptrdiff_t i = 0; i < m; i++) {
@@ -269,6 +371,7 @@ void ck_sgemm(bool transpose_a, bool transpose_b, ptrdiff_t m, ptrdiff_t n, ptrd
                         .c = c,
                         .stride_c = stride_c};
   const ck_table *table = ck_current();
+  if ((m == 1 || n == 1) && multiply_vector(&product, table)) return;
   if (is_small(&product, table)) {
     multiply_small(&product, table);
   } else {

@@ -9,7 +9,7 @@ enum { TILE_SET = 0, TILE_ADD = 1, TILE_BIAS = 2 };
 /// One register tile, C[rows × columns] = A · B, added to C or to a bias per column.
 typedef struct {
   ptrdiff_t rows, columns, k;
-  const float *a;  // packed panel of `rows`, or rows of a_stride when `direct`
+  const float *a;  // `direct`: rows of a_stride; else a_stride apart, for each k, one float per row
   ptrdiff_t a_stride;
   const float *b;  // rows of b_stride, readable for whole vectors
   ptrdiff_t b_stride;
@@ -29,6 +29,47 @@ typedef struct {
   float *y;
   ptrdiff_t stride_y;
 } ck_dots;
+
+// MARK: Convolutions (simd/convolve.h)
+
+enum { CK_RUNS = 8 };
+
+/// A few runs of `length` neighbouring pixels times the channels of one panel.
+typedef struct {
+  ptrdiff_t k;
+  const int32_t *offsets;  // [k], from each source
+  const float *panel;      // [k × tile_columns]; for few channels [k × channels]
+  const float *bias;       // [tile_columns], or NULL
+  const float *source[CK_RUNS];
+  float *target[CK_RUNS];
+  ptrdiff_t stride;    // of the target: between channels; for added runs between the rows of a run
+  ptrdiff_t channels;  // ≤ tile_columns
+  int length;
+} ck_run_tile;
+
+/// sums[j] += Σ left[left_offsets[r] + i] · right[right_offsets[r] + tap_offsets[j] + i].
+typedef struct {
+  ptrdiff_t runs;
+  int length, taps;  // at most a vector; at most 9
+  const float *left, *right;
+  const int32_t *left_offsets, *right_offsets, *tap_offsets;
+  float *sums;
+} ck_run_dots;
+
+/// A padded copy of a piece of an image: `columns` of every one of `phases` interleaved columns.
+typedef struct {
+  ptrdiff_t channels, plane, height, width;       // of the image
+  ptrdiff_t row, rows, column, columns, phases;  // of the window; row and column may be negative
+  const float *from;
+  float *to;
+} ck_window;
+
+/// Partial sums [parts][rows × tile_columns], to be added and transposed.
+typedef struct {
+  ptrdiff_t parts, part_stride, rows, channels, stride;
+  const float *from;
+  float *to;
+} ck_partial_sums;
 
 /// The functions of CKernels.h that are one call into the table: X(result, name, (parameters),
 /// (arguments)).
@@ -82,12 +123,15 @@ typedef struct {
   void (*pack_rows)(const float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t k, ptrdiff_t width,
                     float *out);
   void (*pack_transposed_rows)(const float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t k,
-                               ptrdiff_t width, float *out);
+                               ptrdiff_t depth, ptrdiff_t width, float *out);
   void (*pack_columns)(const float *x, ptrdiff_t stride, ptrdiff_t columns, ptrdiff_t k,
-                       float *out);
+                       ptrdiff_t depth, float *out);
   void (*pack_transposed_columns)(const float *x, ptrdiff_t stride, ptrdiff_t columns, ptrdiff_t k,
                                   float *out);
   void (*dots)(const ck_dots *dots);
+  /// y = Σ x[p·stride_x] · row p of B [k × n], or y += it.
+  void (*combine_rows)(ptrdiff_t k, ptrdiff_t n, const float *x, ptrdiff_t stride_x,
+                       const float *b, ptrdiff_t stride_b, bool adds, float *y);
   /// y[i] = rows[first + i] · x.
   void (*row_dots)(const ck_rows *rows, ptrdiff_t first, ptrdiff_t count, const float *x, float *y);
   /// The size of a vector arranged for packed rows, or 0 when row_dots must serve them.
@@ -98,7 +142,27 @@ typedef struct {
   void (*expand_row)(const ck_rows *rows, ptrdiff_t row, ptrdiff_t column, ptrdiff_t count,
                      float *out);
   float (*attend_row)(float *scores, ptrdiff_t first, ptrdiff_t end, ptrdiff_t count,
-                      float soft_cap, float *maximum, float *sum);
+                      float *maximum, float *sum);
+  void (*cap_scores)(ptrdiff_t n, float cap, float *scores);
+  void (*mask_scores)(ptrdiff_t n, const uint8_t *allowed, float *scores);
+  void (*attend_gradient)(ptrdiff_t n, float log_sum, float delta, float *scores, float *products);
+  void (*cap_gradient)(ptrdiff_t n, float cap, const float *capped, float *gradient);
+  void (*rotate_halves)(ptrdiff_t half, const float *cosines, const float *sines, float sign,
+                        const float *x, float *out);
+  void (*rotate_neighbours)(ptrdiff_t half, const float *cosines, const float *sines, float sign,
+                            const float *x, float *out);
+  // Convolutions.
+  ptrdiff_t few_channels;  // at most so many channels take few_channel_tile
+  int run_limit, few_runs;
+  int (*run_count)(int length);
+  void (*run_tile)(const ck_run_tile *tile);
+  void (*added_run_tile)(const ck_run_tile *tile);
+  void (*few_channel_tile)(const ck_run_tile *tile);
+  void (*run_dots)(const ck_run_dots *dots);
+  void (*pack_window)(const ck_window *window);
+  void (*interleave)(ptrdiff_t count, ptrdiff_t phases, const float *from, ptrdiff_t stride,
+                     float *to);
+  void (*sum_transposed)(const ck_partial_sums *sums);
 #define CK_FIELD(result, name, parameters, arguments) result(*name) parameters;
   CK_DISPATCHED(CK_FIELD)
 #undef CK_FIELD

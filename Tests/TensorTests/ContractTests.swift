@@ -5,7 +5,7 @@ import Testing
 enum BrokenContract: String, CaseIterable, Codable {
   case add, addInPlace, subtract, multiply, divide, gate
   case matmul, matmulTransposed, matmulVector, matmulBatches, accumulate
-  case rmsNorm, linear, attention
+  case rmsNorm, linear, attention, attentionHeads, attentionMask, attentionFused, rotate
   case index, range, rows, weightRow, reshape, transpose, concatenate, scalarSoftmax
   case fill, item, axis, rank, negativeExtent, tooManyElements, bound
 
@@ -25,6 +25,10 @@ enum BrokenContract: String, CaseIterable, Codable {
     case .rmsNorm: ["rms norm: ", "[2×3] · [4]"]
     case .linear: ["linear: ", "[2×3] · [4×5]ᵀ"]
     case .attention: ["attention: ", "[2×6]", "[4×8×3]"]
+    case .attentionHeads: ["attention: 3 heads are no multiple of 2", "[1×3×4×5]", "[1×2×4×5]"]
+    case .attentionMask: ["attention: the mask does not fit", "[4×3]", "[1×3×4×4]"]
+    case .attentionFused: ["attention: 2 and twice 1 heads do not fill [1×3×10]"]
+    case .rotate: ["rotate: the tables do not fit", "[1×3×4×4]", "[4×2]"]
     case .index: ["subscript: index 2 of [2×3]"]
     case .range: ["subscript: range 1..<4 of [2×3]"]
     case .rows: ["rows: index 7 of [2×3]"]
@@ -64,6 +68,26 @@ enum BrokenContract: String, CaseIterable, Codable {
       sum.accumulateProduct(x, .zeros([2, 4]), transposingLeft: true)
     case .rmsNorm: _ = x.rmsNormalized(weight: .zeros([4]), epsilon: 0)
     case .linear: _ = WeightMatrix.float32(.zeros([4, 5])).product(with: x)
+    case .attentionHeads:
+      _ = Tensor.attention(
+        queries: .zeros([1, 3, 4, 5]),
+        keys: .zeros([1, 2, 4, 5]),
+        values: .zeros([1, 2, 4, 5])
+      )
+    case .attentionMask:
+      let heads = Tensor<Float>.zeros([1, 3, 4, 5])
+      let mask = AttentionMask(pairs: .bias(.zeros([4, 3])))
+      _ = Tensor.attention(
+        queries: heads,
+        keys: heads,
+        values: heads,
+        options: AttentionOptions(mask: mask)
+      )
+    case .attentionFused:
+      _ = AttentionInput(fused: .zeros([1, 3, 10]), headCount: 2, keyHeadCount: 1)
+    case .rotate:
+      let table = Tensor<Float>.zeros([4, 2])
+      _ = Tensor<Float>.zeros([1, 3, 4, 4]).rotated(cosines: table, sines: table)
     case .attention:
       let keys = Tensor<Float>.zeros([4, 8, 3])
       _ = Tensor<Float>.zeros([2, 6]).attending(to: keys, keys, firstPosition: 0, scale: 1)

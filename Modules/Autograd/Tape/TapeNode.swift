@@ -116,20 +116,21 @@ struct TapeInputs {
     node.input(index)?.accumulate(gradient())
   }
 
-  /// Lets `body` add to the gradient of input `index` in place, zeros at first: for products and
-  /// scatters that accumulate without a temporary.
-  func update(_ index: Int, _ body: (inout Tensor<Float>, _ isFirst: Bool) -> Void) {
+  /// Sends the gradient of a broadcast input, summed over what was broadcast.
+  @inline(__always)
+  func passSummed(to index: Int, _ gradient: @autoclosure () -> Tensor<Float>) {
+    guard let input = node.input(index) else { return }
+    let gradient = gradient()
+    input.accumulate(gradient.shape == input.shape ? gradient : gradient.summed(to: input.shape))
+  }
+
+  /// Lets `body` add to the gradient of input `index` in place, nil before the first contribution:
+  /// for products and scatters that accumulate without a temporary.
+  func update(_ index: Int, _ body: (inout Tensor<Float>?) -> Void) {
     guard let input = node.input(index) else { return }
     // Taken out while it changes, so that it is written in place.
-    var gradient = input.gradient
-    input.gradient = nil
-    if var existing = gradient.take() {
-      body(&existing, false)
-      input.gradient = consume existing
-    } else {
-      var fresh = Tensor<Float>(uninitialized: input.shape) { _ in }
-      body(&fresh, true)
-      input.gradient = consume fresh
-    }
+    var gradient = input.gradient.take()
+    body(&gradient)
+    input.gradient = consume gradient
   }
 }

@@ -48,6 +48,15 @@ extension Variable {
     guard inputs.contains(where: { $0.node != nil }), Recording.isOn else {
       return Variable(value)
     }
+    return recordedAlways(value, inputs: inputs, pullback)
+  }
+
+  /// The result of an operation that belongs on the tape even if no input is followed.
+  static func recordedAlways(
+    _ value: Tensor<Float>,
+    inputs: [Variable],
+    _ pullback: @escaping Pullback
+  ) -> Variable {
     func input(_ index: Int) -> TapeNode? { index < inputs.count ? inputs[index].node : nil }
     let node = TapeNode(value.shape, input(0), input(1), input(2), pullback: pullback)
     node.others = inputs.dropFirst(3).map(\.node)

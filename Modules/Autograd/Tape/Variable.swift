@@ -57,8 +57,8 @@ public struct Variable {
   public func detached() -> Variable { Variable(value) }
 
   /// The single element; stops unless there is exactly one.
-  public var scalar: Float {
-    expect(count == 1, "scalar: one element is needed, found \(shape)")
+  public var item: Float {
+    expect(count == 1, "item: one element is needed, found \(shape)")
     return value.withUnsafeElements { $0[0] }
   }
 }

@@ -80,6 +80,15 @@ void ck_expand_row(const ck_rows *rows, ptrdiff_t row, ptrdiff_t column, ptrdiff
 void ck_linear(const ck_rows *w, ptrdiff_t m, const float *x, ptrdiff_t stride_x,
                const float *bias, float *y, ptrdiff_t stride_y);
 
+/// A function of each element: ck_silu, ck_gelu_tanh, …
+typedef void (*ck_map)(ptrdiff_t n, const float *x, float *out);
+
+/// As ck_linear; then `activated` = activation(Y), of Y's strides, while Y is in cache. `activated`
+/// may be Y itself.
+void ck_linear_activated(const ck_rows *w, ptrdiff_t m, const float *x, ptrdiff_t stride_x,
+                         const float *bias, ck_map activation, float *y, ptrdiff_t stride_y,
+                         float *activated);
+
 // MARK: - Attention
 
 /// Grouped-query causal attention against a key/value cache.
@@ -100,6 +109,95 @@ typedef struct {
 
 /// softmax(scale · Q Kᵀ + mask) V without a T×T buffer; threads inside.
 void ck_attention(const ck_attention_arguments *arguments);
+
+/// Where the rows of heads lie: element i of row t of head h of batch b is at
+/// b · batch + h · head + t · row + i.
+typedef struct {
+  ptrdiff_t batch, head, row;
+} ck_head_strides;
+
+/// softmax(cap(scale · Q Kᵀ) + mask) V for a batch of sequences and groups of heads: query head h
+/// takes key head h / (head_count / key_head_count).
+typedef struct {
+  ptrdiff_t batch_count, head_count, key_head_count, query_count, key_count, head_width;
+  float scale;     // applied to q·k
+  float soft_cap;  // cap·tanh(s/cap) after the scale, before the mask; 0 = none
+  bool causal;     // query t, at position p = t + key_count − query_count, sees keys j ≤ p
+  ptrdiff_t window;           // and |p − j| < window; 0 = all
+  const int32_t *key_lengths; // [batch_count] or NULL: keys j < key_lengths[b]
+  const uint8_t *allowed;     // keys that are not 0, or NULL
+  const float *bias;          // added to the scores, or NULL
+  ck_head_strides mask_strides;  // of `allowed` or `bias`, whose rows hold key_count elements
+  const float *q, *k, *v;
+  ck_head_strides q_strides, k_strides, v_strides;
+  float *out;
+  ck_head_strides out_strides;
+  float *log_sum_exp;  // [batch_count × head_count × query_count] or NULL; −∞ where no key is seen
+} ck_attention_problem;
+
+/// Computes `out` and `log_sum_exp` without a T×T buffer; threads inside. A row that sees no key is
+/// zero.
+void ck_attention_forward(const ck_attention_problem *problem);
+
+/// The gradients of attention, from its operands, `out` and `log_sum_exp`.
+typedef struct {
+  const ck_attention_problem *problem;
+  const float *out_gradient;
+  ck_head_strides out_gradient_strides;
+  float *q_gradient, *k_gradient, *v_gradient;
+  ck_head_strides q_gradient_strides, k_gradient_strides, v_gradient_strides;
+} ck_attention_gradients;
+
+/// Overwrites the three gradients, without a T×T buffer; threads inside.
+void ck_attention_backward(const ck_attention_gradients *gradients);
+
+/// Rotary embedding of the first `rotated_width` (even) elements of every head; the rest is copied.
+typedef struct {
+  ptrdiff_t batch_count, head_count, row_count, head_width, rotated_width;
+  bool neighbours;  // pairs (2i, 2i + 1); else (i, i + rotated_width/2)
+  bool backward;    // turns by the negative angles
+  const float *cosines, *sines;  // rows of rotated_width/2, one per row of a sequence
+  ptrdiff_t table_stride;        // between the tables of two sequences; 0 = one for all
+  const float *x;
+  ck_head_strides x_strides;
+  float *out;  // may be x
+  ck_head_strides out_strides;
+} ck_rotary;
+
+void ck_rotate(const ck_rotary *arguments);
+
+// MARK: - Convolutions (threads inside)
+
+/// A convolution between an image and its features, both [batch × channels × height × width] with
+/// contiguous rows:
+///   features[n, o, y, x] = Σ_{i, ky, kx} weight[o, i, ky, kx]
+///                          · image[n, i, y·stride + ky·dilation − padding, x …]
+/// where image channel i runs over the group of o and pixels outside the image are zero. The weight
+/// is [feature_channels × (image_channels / groups) × kernel_height × kernel_width].
+typedef struct {
+  ptrdiff_t batch, groups;
+  ptrdiff_t image_channels, image_height, image_width;
+  ptrdiff_t feature_channels, feature_height, feature_width;
+  ptrdiff_t kernel_height, kernel_width;
+  ptrdiff_t stride_height, stride_width;
+  ptrdiff_t padding_height, padding_width;  // before the first row and column
+  ptrdiff_t dilation_height, dilation_width;
+} ck_convolution;
+
+/// features = the convolution of the image, plus a bias per feature channel unless it is NULL.
+void ck_convolve(const ck_convolution *shape, const float *image, const float *weight,
+                 const float *bias, float *features);
+/// image = the transposed convolution of the features, the gradient of the image in a convolution;
+/// plus a bias per image channel unless it is NULL.
+void ck_convolve_transposed(const ck_convolution *shape, const float *features,
+                            const float *weight, const float *bias, float *image);
+/// The gradient of the weight, Σ over batch and pixels of features · image; one of the two is a
+/// gradient.
+void ck_convolve_weight(const ck_convolution *shape, const float *image, const float *features,
+                        float *weight);
+/// sums[c] = Σ over batch and plane of x [batch × channels × plane].
+void ck_channel_sums(ptrdiff_t batch, ptrdiff_t channels, ptrdiff_t plane, const float *x,
+                     float *sums);
 
 // MARK: - Vector functions (one thread; callers split long vectors)
 

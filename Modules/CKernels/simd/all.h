@@ -11,8 +11,11 @@
 #include "dot.h"
 #include "packed_dot.h"
 #include "tile.h"
+#include "combine.h"
 #include "pack.h"
 #include "attend.h"
+#include "rotate.h"
+#include "convolve.h"
 #include "probe.h"
 
 #define CK_ENTRY(result, name, parameters, arguments) .name = kernel_##name,
@@ -27,10 +30,28 @@
    .pack_columns = pack_columns,                       \
    .pack_transposed_columns = pack_transposed_columns, \
    .dots = dots,                                       \
+   .combine_rows = combine_rows,                       \
    .row_dots = row_dots,                               \
    .arranged_floats = arranged_floats,                 \
    .arrange = arrange,                                 \
    .arranged_dots = arranged_dots,                     \
    .expand_row = kernel_expand_row,                    \
    .attend_row = attend_row,                           \
+   .cap_scores = cap_scores,                           \
+   .mask_scores = mask_scores,                         \
+   .attend_gradient = attend_gradient,                 \
+   .cap_gradient = cap_gradient,                       \
+   .rotate_halves = rotate_halves,                     \
+   .rotate_neighbours = rotate_neighbours,             \
+   .few_channels = FEW_CHANNELS,                       \
+   .run_limit = RUN_LIMIT,                             \
+   .few_runs = FEW_RUNS,                               \
+   .run_count = run_count,                             \
+   .run_tile = run_tile,                               \
+   .added_run_tile = added_run_tile,                   \
+   .few_channel_tile = few_channel_tile,               \
+   .run_dots = run_dots,                               \
+   .pack_window = pack_window,                         \
+   .interleave = interleave,                           \
+   .sum_transposed = sum_transposed,                   \
    CK_DISPATCHED(CK_ENTRY)}

@@ -59,40 +59,70 @@ static void pack_rows(const float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_
   }
 }
 
-/// Columns of A given as rows of Aᵀ [k × rows], into panels of `width` rows.
+/// Panels that are packed side by side: long enough pieces of each row.
+#define PANELS_TOGETHER 8
+/// Rows ahead that are asked for: each may lie on a page of its own.
+#define ROWS_AHEAD 8
+
+INLINE void fetch_ahead(const float *x, ptrdiff_t stride, ptrdiff_t p, ptrdiff_t k,
+                        ptrdiff_t count) {
+  if (p + ROWS_AHEAD >= k) return;
+  for (ptrdiff_t i = 0; i < count; i += 16) __builtin_prefetch(x + ROWS_AHEAD * stride + i);
+}
+
+/// Columns of A given as rows of Aᵀ [k × rows], into panels of `width` rows that are `depth` deep.
 static void pack_transposed_rows(const float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t k,
-                                 ptrdiff_t width, float *out) {
-  for (ptrdiff_t row = 0; row < rows; row += width) {
-    ptrdiff_t height = rows - row < width ? rows - row : width;
-    float *to = out + row * k;
-    for (ptrdiff_t p = 0; p < k; p++, to += height) {
-      const float *from = x + p * stride + row;
-      ptrdiff_t i = 0;
-      for (; i + LANES <= height; i += LANES) store(to + i, load(from + i));
-      if (i < height) store_part(to + i, load_part(from + i, height - i), height - i);
+                                 ptrdiff_t depth, ptrdiff_t width, float *out) {
+  ptrdiff_t step = PANELS_TOGETHER * width;
+  for (ptrdiff_t row = 0; row < rows; row += step) {
+    ptrdiff_t together = rows - row < step ? rows - row : step;
+    const float *from = x + row;
+    for (ptrdiff_t p = 0; p < k; p++, from += stride) {
+      fetch_ahead(from, stride, p, k, together);
+      bool has_next = p + 1 < k && stride >= LANES;
+      for (ptrdiff_t first = 0; first < together; first += width) {
+        ptrdiff_t height = together - first < width ? together - first : width, i = 0;
+        float *to = out + (row + first) * depth + p * height;
+        for (; i + LANES <= height; i += LANES) store(to + i, load(from + first + i));
+        if (i == height) continue;
+        // What a full vector spills lies in the next row of the panel, which is written later.
+        if (has_next && i + LANES <= 2 * height) {
+          store(to + i, load(from + first + i));
+        } else {
+          store_part(to + i, load_part(from + first + i, height - i), height - i);
+        }
+      }
     }
   }
 }
 
-/// B [k × columns], row-major, into panels of TILE_COLUMNS.
+INLINE void pack_last_columns(const float *x, ptrdiff_t stride, ptrdiff_t columns, ptrdiff_t k,
+                              float *out) {
+  ptrdiff_t low = columns < LANES ? columns : LANES, high = columns - low;
+  for (ptrdiff_t p = 0; p < k; p++, x += stride, out += TILE_COLUMNS) {
+    store(out, low == LANES ? load(x) : load_part(x, low));
+    store(out + LANES, high > 0 ? load_part(x + LANES, high) : (vf)0);
+  }
+}
+
+/// B [k × columns], row-major, into panels of TILE_COLUMNS that are `depth` deep.
 static void pack_columns(const float *x, ptrdiff_t stride, ptrdiff_t columns, ptrdiff_t k,
-                         float *out) {
-  for (ptrdiff_t column = 0; column < columns; column += TILE_COLUMNS) {
-    ptrdiff_t count = columns - column;
+                         ptrdiff_t depth, float *out) {
+  ptrdiff_t whole = columns / TILE_COLUMNS * TILE_COLUMNS, step = PANELS_TOGETHER * TILE_COLUMNS;
+  for (ptrdiff_t column = 0; column < whole; column += step) {
+    ptrdiff_t together = whole - column < step ? whole - column : step;
     const float *from = x + column;
-    float *to = out + column * k;
-    if (count >= TILE_COLUMNS) {
-      for (ptrdiff_t p = 0; p < k; p++, from += stride, to += TILE_COLUMNS) {
-        store(to, load(from));
-        store(to + LANES, load(from + LANES));
+    for (ptrdiff_t p = 0; p < k; p++, from += stride) {
+      fetch_ahead(from, stride, p, k, together);
+      float *to = out + column * depth + p * TILE_COLUMNS;
+      for (ptrdiff_t i = 0; i < together; i += TILE_COLUMNS, to += TILE_COLUMNS * depth) {
+        store(to, load(from + i));
+        store(to + LANES, load(from + i + LANES));
       }
-      continue;
     }
-    ptrdiff_t low = count < LANES ? count : LANES, high = count - low;
-    for (ptrdiff_t p = 0; p < k; p++, from += stride, to += TILE_COLUMNS) {
-      store(to, low == LANES ? load(from) : load_part(from, low));
-      store(to + LANES, high > 0 ? load_part(from + LANES, high) : (vf)0);
-    }
+  }
+  if (whole < columns) {
+    pack_last_columns(x + whole, stride, columns - whole, k, out + whole * depth);
   }
 }
 

@@ -6,8 +6,9 @@
 // loop per row count and per width (one or two vectors), so that the last rows of a matrix cost
 // what they compute. B must be readable for whole vectors; only C is cut at `columns`.
 //
-// A comes in two forms: packed (element (i, p) at a[p·rows + i]) or in place, row by row. B is read
-// in place with any row stride; a packed panel has stride TILE_COLUMNS. Each element of C is one
+// A comes in two forms: column by column (element (i, p) at a[p·stride + i]: a packed panel, whose
+// stride is its row count, or a transposed matrix in place) or in place, row by row. B is read in
+// place with any row stride; a packed panel has stride TILE_COLUMNS. Each element of C is one
 // chain of multiply-adds in the order of k, whatever the tile: how a product is split never shows.
 #if LANES == 16
 #define TILE_ROWS 14
@@ -68,8 +69,9 @@ INLINE void multiply_tile(const ck_tile *t, int rows, int vectors, bool direct) 
       multiply_step(rows, vectors, a, upper, stride, b, sum);
     }
   } else {
+    ptrdiff_t stride = t->a_stride;
 #pragma clang loop unroll_count(4)
-    for (ptrdiff_t p = 0; p < t->k; p++, a += rows, b += b_stride) {
+    for (ptrdiff_t p = 0; p < t->k; p++, a += stride, b += b_stride) {
       multiply_step(rows, vectors, a, a + TILE_HALF, 1, b, sum);
     }
   }
