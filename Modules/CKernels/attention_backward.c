@@ -290,10 +290,10 @@ static void finish_block(const part_state *s, bool adds) {
   const ck_table *table = s->job->table;
   ptrdiff_t width = s->job->arguments->head_width;
   ptrdiff_t head = s->batch * s->job->arguments->key_head_count + s->key_head;
-  float *piece = s->job->partial + (head * s->job->splits + s->split) * s->job->rows * width;
+  ptrdiff_t piece = (head * s->job->splits + s->split) * s->job->rows;
   for (ptrdiff_t r = 0; r < s->rows; r++) {
     float *to = s->job->splits > 1
-                    ? piece + (s->row + r) * width
+                    ? s->job->partial + (piece + s->row + r) * width
                     : g->q_gradient + query_offset(s, g->q_gradient_strides, s->row + r);
     const float *from = s->q_gradient + r * width;
     if (adds) {

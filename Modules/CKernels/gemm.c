@@ -149,7 +149,7 @@ static void multiply_part(void *context, ptrdiff_t part) {
   ptrdiff_t first_column = part / b->row_parts * b->column_step;
   ptrdiff_t end_row = minimum(first_row + b->row_step, b->rows);
   ptrdiff_t end_column = minimum(first_column + b->column_step, b->columns);
-  const float *left = b->left + first_row * b->k;
+  const float *left = b->tall ? NULL : b->left + first_row * b->k;
   if (b->tall) {
     float *own = ck_scratch(SCRATCH_LEFT, b->row_step * b->k + b->table->lanes);
     if (product->transpose_a) {
