@@ -157,6 +157,39 @@ typedef struct {
 
 void ck_rotate(const ck_rotary *arguments);
 
+// MARK: - Convolutions (threads inside)
+
+/// A convolution between an image and its features, both [batch × channels × height × width] with
+/// contiguous rows:
+///   features[n, o, y, x] = Σ_{i, ky, kx} weight[o, i, ky, kx]
+///                          · image[n, i, y·stride + ky·dilation − padding, x …]
+/// where image channel i runs over the group of o and pixels outside the image are zero. The weight
+/// is [feature_channels × (image_channels / groups) × kernel_height × kernel_width].
+typedef struct {
+  ptrdiff_t batch, groups;
+  ptrdiff_t image_channels, image_height, image_width;
+  ptrdiff_t feature_channels, feature_height, feature_width;
+  ptrdiff_t kernel_height, kernel_width;
+  ptrdiff_t stride_height, stride_width;
+  ptrdiff_t padding_height, padding_width;  // before the first row and column
+  ptrdiff_t dilation_height, dilation_width;
+} ck_convolution;
+
+/// features = the convolution of the image, plus a bias per feature channel unless it is NULL.
+void ck_convolve(const ck_convolution *shape, const float *image, const float *weight,
+                 const float *bias, float *features);
+/// image = the transposed convolution of the features, the gradient of the image in a convolution;
+/// plus a bias per image channel unless it is NULL.
+void ck_convolve_transposed(const ck_convolution *shape, const float *features,
+                            const float *weight, const float *bias, float *image);
+/// The gradient of the weight, Σ over batch and pixels of features · image; one of the two is a
+/// gradient.
+void ck_convolve_weight(const ck_convolution *shape, const float *image, const float *features,
+                        float *weight);
+/// sums[c] = Σ over batch and plane of x [batch × channels × plane].
+void ck_channel_sums(ptrdiff_t batch, ptrdiff_t channels, ptrdiff_t plane, const float *x,
+                     float *sums);
+
 // MARK: - Vector functions (one thread; callers split long vectors)
 
 void ck_add(ptrdiff_t n, const float *a, const float *b, float *out);
