@@ -17,6 +17,7 @@ public struct Shape: Hashable, Sendable {
   public init(_ extents: [Int]) { self = extents.withUnsafeBufferPointer { Shape(copying: $0) } }
 
   /// A shape with the given extents; see `init(_:)` for arrays.
+  @_disfavoredOverload
   public init(_ extents: some Collection<Int>) { self.init(Array(extents)) }
 
   @usableFromInline

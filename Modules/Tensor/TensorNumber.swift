@@ -19,3 +19,7 @@ extension Int64: TensorNumber {}
 ///
 /// Below twice as many the caller works alone: handing over costs more than it gains.
 let cheapGrain = 1 << 16
+
+/// The elements that one part of a parallel operation of many instructions each handles: about
+/// 64 KiB of each operand, small enough for the second-level cache.
+let vectorGrain = 1 << 14

@@ -18,7 +18,7 @@ extension Tensor where Element: TensorNumber {
     left.combined(.multiply, right, "multiply")
   }
 
-  /// The elementwise quotient; broadcasts like `+`. Integers round towards zero.
+  /// The elementwise quotient; broadcasts like `+`, integers round towards zero.
   public static func / (left: Tensor, right: Tensor) -> Tensor {
     left.combined(.divide, right, "divide")
   }

@@ -19,12 +19,12 @@ extension Tensor where Element: TensorNumber {
     left.compared(.atLeast, right)
   }
 
-  /// Where the elements are equal; broadcasts like `+`. NaN equals nothing.
+  /// Where the elements are equal; broadcasts like `+`, NaN equals nothing.
   public static func .== (left: Tensor, right: Tensor) -> Tensor<Bool> {
     left.compared(.equal, right)
   }
 
-  /// Where the elements differ; broadcasts like `+`. NaN differs from everything.
+  /// Where the elements differ; broadcasts like `+`, NaN differs from everything.
   public static func .!= (left: Tensor, right: Tensor) -> Tensor<Bool> {
     left.compared(.different, right)
   }
