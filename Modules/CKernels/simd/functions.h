@@ -5,8 +5,7 @@
 // and m in [−1/4, 1/2]; log1p takes m from its argument without forming 1 + x. Coefficients are
 // weighted minimax fits of the relative error, below 2⁻²⁷ each.
 //
-// NaN in gives NaN out: a clamp is written so that a comparison with NaN keeps the argument. The
-// measured errors stand in include/ck_maps.h.
+// NaN in gives NaN out: a clamp is written so that a comparison with NaN keeps the argument.
 
 INLINE vf magnitude(vf x) { return as_float(as_int(x) & 0x7fffffff); }
 
