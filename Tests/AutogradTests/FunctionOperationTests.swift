@@ -177,7 +177,7 @@ import Testing
     #expect(slope({ $0.leakyReLU(slope: 0.25) }, at: 0) == 0.25)
     #expect(slope({ $0.clamped(to: -1...1) }, at: 1) == 1)
     #expect(slope({ $0.silu() }, at: -200) == 0)
-    #expect(slope({ $0.gelu() }, at: -200) == 0)
+    #expect(abs(slope({ $0.gelu() }, at: -200) ?? 1) < 1e-30)
     #expect(slope({ $0.gelu(.tanh) }, at: 200) == 1)
   }
 

@@ -55,14 +55,15 @@ INLINE vf exp_vector(vf x) { return exp_bounded(at_most(at_least(x, -105.0f), 89
 INLINE vf expm1_vector(vf x) {
   exp_parts parts = exp_reduce(at_most(at_least(x, -20.0f), 89.0f));
   vf r = parts.r;
-  vf q = r * 1.39407441e-3f + 8.33338965e-3f;
+  vf q = r * 1.98458773e-4f + 1.39406184e-3f;
+  q = q * r + 8.33338965e-3f;
   q = q * r + 4.16663587e-2f;
   q = q * r + 1.66666657e-1f;
   q = q * r + 0.5f;
   vf p = q * (r * r) + r;
   vf half = times_power((vf)0.5f, parts.n);
   vf y = p * half + (half - 0.5f);
-  return y + y;
+  return as_float(as_int(y + y) | (as_int(x) & INT32_MIN));  // −0 stays −0
 }
 
 INLINE vf sigmoid_vector(vf x) { return 1.0f / (1.0f + exp_vector(-x)); }

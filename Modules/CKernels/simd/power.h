@@ -42,7 +42,7 @@ INLINE vf power_of_magnitude(vf x, float exponent) {
   vf at_zero = exponent > 0 ? 0.0f : INFINITY, at_infinity = exponent > 0 ? INFINITY : 0.0f;
   y = a == 0.0f ? at_zero : y;
   y = a == INFINITY ? at_infinity : y;
-  return y;
+  return a == a ? y : x;
 }
 
 /// What the sign of x makes of |x| to the power: negative for an odd one, NaN for a broken one.
