@@ -113,6 +113,30 @@ typedef struct {
     (n, x, scale, zero, bits, codes))                                                              \
   X(double, quantization_error, (ptrdiff_t n, const float *x, float scale, float zero, int bits),  \
     (n, x, scale, zero, bits))                                                                     \
+  X(void, channel_moments,                                                                         \
+    (const ck_channels *channels, const float *x, float *mean, float *variance),                   \
+    (channels, x, mean, variance))                                                                 \
+  X(void, channel_normalize,                                                                       \
+    (const ck_channels *channels, const float *x, const float *mean, const float *scale,           \
+     const float *shift, float *out),                                                              \
+    (channels, x, mean, scale, shift, out))                                                        \
+  X(void, channel_products,                                                                        \
+    (const ck_channels *channels, const float *x, const float *gradient, const float *mean,        \
+     double *sums, double *products),                                                              \
+    (channels, x, gradient, mean, sums, products))                                                 \
+  X(void, channel_gradient,                                                                        \
+    (const ck_channels *channels, const float *x, const float *gradient, const float *mean,        \
+     const ck_channel_terms *terms, float *out),                                                   \
+    (channels, x, gradient, mean, terms, out))                                                     \
+  X(void, max_pool,                                                                                \
+    (const ck_max_pooling *pooling, const float *x, float *out, int32_t *index),                   \
+    (pooling, x, out, index))                                                                      \
+  X(void, resample,                                                                                \
+    (const ck_resampling *resampling, const float *x, float *scratch, float *out),                 \
+    (resampling, x, scratch, out))                                                                 \
+  X(void, resample_transposed,                                                                     \
+    (const ck_resampling *resampling, const float *x, float *scratch, float *out),                 \
+    (resampling, x, scratch, out))                                                                 \
   X(double, probe_fma, (double seconds), (seconds))                                                \
   X(double, probe_read, (ptrdiff_t n, const float *x), (n, x))
 
