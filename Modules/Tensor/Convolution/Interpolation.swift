@@ -3,7 +3,7 @@
 /// The corners of the outermost pixels of image and result meet; with `alignsCorners` their centres
 /// do.
 public enum Interpolation: Hashable, Sendable, Codable {
-  /// The pixel whose area the centre's corner falls into; what doubles an image exactly.
+  /// The pixel that the upper left corner of the result's pixel lies on.
   case nearest
   /// The two nearest rows and columns, by distance.
   case bilinear(alignsCorners: Bool)
@@ -58,10 +58,8 @@ extension ResamplingAxis {
         let position = max(Self.position(i, extent, count, alignsCorners), 0)
         let first = min(Int(position), extent - 1)
         let share = min(position - Float(first), 1)
-        appendRun(
-          first + 1 < extent && share > 0
-            ? [(first, 1 - share), (first + 1, share)] : [(first, 1)]
-        )
+        let hasNext = first + 1 < extent && share > 0
+        appendRun(hasNext ? [(first, 1 - share), (first + 1, share)] : [(first, Float(1))])
       case .bicubic(let alignsCorners):
         let position = Self.position(i, extent, count, alignsCorners)
         let first = Int(position.rounded(.down))
