@@ -153,6 +153,9 @@ typedef struct {
   void (*pack_transposed_columns)(const float *x, ptrdiff_t stride, ptrdiff_t columns, ptrdiff_t k,
                                   float *out);
   void (*dots)(const ck_dots *dots);
+  /// y = Σ x[p·stride_x] · row p of B [k × n], or y += it.
+  void (*combine_rows)(ptrdiff_t k, ptrdiff_t n, const float *x, ptrdiff_t stride_x,
+                       const float *b, ptrdiff_t stride_b, bool adds, float *y);
   /// y[i] = rows[first + i] · x.
   void (*row_dots)(const ck_rows *rows, ptrdiff_t first, ptrdiff_t count, const float *x, float *y);
   /// The size of a vector arranged for packed rows, or 0 when row_dots must serve them.

@@ -32,6 +32,16 @@ public final class PackedLinear: LinearLayer {
     weight.product(with: input, bias: bias)
   }
 
+  /// x Ŵᵀ + b with the gradient of x; x [… × K], result [… × N].
+  ///
+  /// The codes are not trained. The backward pass expands Ŵ once, N · K floats.
+  public func callAsFunction(_ input: Variable) -> Variable {
+    let weight = weight
+    return .custom(self(input.value), input: input) { gradient in
+      gradient.mappedBack(through: weight.dequantized())
+    }
+  }
+
   /// The rows `indices` of Ŵ as floats.
   public func weightRows(_ indices: [Int32]) -> Tensor<Float> { weight.rows(indices) }
 }

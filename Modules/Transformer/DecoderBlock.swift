@@ -7,7 +7,7 @@ import Tensor
 ///     x = x + FeedForward(Norm(x))
 ///
 /// - Shapes: x [T × D].
-public final class DecoderBlock {
+public final class DecoderBlock: Module {
   /// The norm before attention.
   public let attentionNorm: RMSNorm
   /// Causal self-attention.

@@ -6,7 +6,7 @@ public import Tensor
 ///     x₀ = E[token],  x_{l+1} = Block_l(x_l),  logits = Norm(x_L) W_headᵀ
 ///
 /// - Shapes: token ids [T]; x [T × D]; logits [T × V].
-public final class DecoderModel {
+public final class DecoderModel: Module {
   /// The shape of the model.
   public let configuration: DecoderConfiguration
   /// E [V × D].

@@ -195,7 +195,7 @@ struct QuantizingWeights: WeightSource {
       hasBias: hasBias
     )
     let isEmbedding = embeddings.contains(name)
-    guard let layer = dense as? Linear,
+    guard let layer = dense as? FrozenLinear,
       let scheme = isEmbedding ? configuration.embeddingScheme : configuration.scheme
     else { return dense }
     let matrix = try RoundToNearest(scheme).quantize(layer.weight.floats(), layer: name).matrix

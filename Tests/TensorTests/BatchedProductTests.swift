@@ -187,6 +187,30 @@ import Testing
   }
 }
 
+@Suite struct ProductThreadTests {
+  /// Tall, square and flat products, and vectors, with either operand transposed.
+  @Test(arguments: [
+    (1000, 65, 90), (300, 310, 700), (20, 2100, 90), (1, 1500, 300), (1500, 1, 300),
+  ])
+  func threadsDoNotChangeTheResult(m: Int, n: Int, k: Int) {
+    var generator = Philox(seed: 16)
+    for (transposingSelf, transposingOther) in [(false, false), (true, false), (false, true)] {
+      let a = Tensor<Float>.normal(transposingSelf ? [k, m] : [m, k], using: &generator)
+      let b = Tensor<Float>.normal(transposingOther ? [n, k] : [k, n], using: &generator)
+      func product() -> Tensor<Float> {
+        a.matmul(b, transposingSelf: transposingSelf, transposingOther: transposingOther)
+      }
+      let several = product()
+      // Inside a part of a job everything runs on one thread.
+      nonisolated(unsafe) var alone = several
+      WorkPool.forEach(parts: 2) { part in
+        if part == 0 { alone = product() }
+      }
+      #expect(several == alone)
+    }
+  }
+}
+
 /// The same numbers in double precision.
 func inDouble(_ tensor: Tensor<Float>) -> Tensor<Double> {
   Tensor(tensor.elements.map(Double.init), shape: tensor.shape)

@@ -31,7 +31,7 @@ struct RandomWeights: WeightSource {
       using: &generator
     )
     let bias = hasBias ? Tensor<Float>.normal([outputWidth], using: &generator) : nil
-    return Linear(weight: .float32(weight), bias: bias)
+    return FrozenLinear(weight: .float32(weight), bias: bias)
   }
 }
 

@@ -52,7 +52,7 @@ struct NaiveDecoder {
         outputWidth: outputs,
         inputWidth: inputs,
         hasBias: biased
-      ) as? Linear
+      ) as? FrozenLinear
     else { fatalError("the test's source has no linear layer \(name)") }
     return Matrix(
       weight: layer.weight.floats().elements.map(Double.init),

@@ -1,19 +1,20 @@
 public import Tensor
 
-/// The dense linear layer: y = x Wᵀ + b.
+/// The dense trainable linear layer: y = x Wᵀ + b.
 ///
-/// - Shapes: weight [N × K] in any floating storage, bias [N] or none, x [… × K], y [… × N].
+/// - Shapes: weight [N × K], bias [N] or none, x [… × K], y [… × N].
 public final class Linear: LinearLayer {
   /// W [N × K], outputs by inputs, as checkpoints store it.
-  public let weight: WeightMatrix
+  public let weight: Parameter
   /// b [N], or nil.
-  public let bias: Tensor<Float>?
+  public let bias: Parameter?
 
   /// A layer over a weight [N × K] and a bias [N].
-  public init(weight: WeightMatrix, bias: Tensor<Float>? = nil) {
+  public init(weight: Parameter, bias: Parameter? = nil) {
+    expect(weight.shape.rank == 2, "linear: the weight must be a matrix, found \(weight.shape)")
     if let bias {
       expect(
-        bias.shape == [weight.rowCount],
+        bias.shape == [weight.shape[0]],
         "linear: the bias must match the weight's rows, \(weight.shape) · \(bias.shape)"
       )
     }
@@ -21,16 +22,57 @@ public final class Linear: LinearLayer {
     self.bias = bias
   }
 
+  /// A layer that starts from random numbers.
+  ///
+  /// The default start is torch's: W from U(±1/√K), which is Kaiming's uniform bound for a = √5,
+  /// and b from U(±1/√K).
+  ///
+  /// - Parameters:
+  ///   - inputWidth: K.
+  ///   - outputWidth: N.
+  ///   - hasBias: whether there is a b.
+  ///   - initializer: what W starts from.
+  ///   - generator: the source of the random numbers.
+  public convenience init(
+    inputWidth: Int,
+    outputWidth: Int,
+    hasBias: Bool = true,
+    initializer: Initializer = .layerDefault,
+    using generator: inout Philox
+  ) {
+    let weight = initializer([outputWidth, inputWidth], using: &generator)
+    let bound = Initializer.biasBound(fanIn: inputWidth)
+    let bias =
+      hasBias
+      ? Tensor.uniform([outputWidth], from: -bound, to: bound, using: &generator) : nil
+    self.init(weight: Parameter(weight), bias: bias.map { Parameter($0) })
+  }
+
   /// K.
-  public var inputWidth: Int { weight.columnCount }
+  public var inputWidth: Int { weight.shape[1] }
   /// N.
-  public var outputWidth: Int { weight.rowCount }
+  public var outputWidth: Int { weight.shape[0] }
+
+  /// x Wᵀ + b without gradients; x [… × K], result [… × N].
+  public func callAsFunction(_ input: Tensor<Float>) -> Tensor<Float> {
+    WeightMatrix.float32(weight.value).product(with: input, bias: bias?.value)
+  }
 
   /// x Wᵀ + b; x [… × K], result [… × N].
-  public func callAsFunction(_ input: Tensor<Float>) -> Tensor<Float> {
-    weight.product(with: input, bias: bias)
+  public func callAsFunction(_ input: Variable) -> Variable {
+    let (w, b) = (weight.variable, bias?.variable)
+    let (x, matrix) = (input.value, w.value)
+    return .recorded(self(x), inputs: b.map { [input, w, $0] } ?? [input, w]) { gradient, inputs in
+      let g = gradient.reshaped(to: [gradient.count / max(matrix.shape[0], 1), matrix.shape[0]])
+      inputs.pass(to: 0, gradient.mappedBack(through: matrix))
+      inputs.pass(
+        to: 1,
+        g.matmul(x.reshaped(to: [g.shape[0], matrix.shape[1]]), transposingSelf: true)
+      )
+      inputs.pass(to: 2, Tensor.ones([1, g.shape[0]]).matmul(g)[0])
+    }
   }
 
   /// The rows `indices` of W as floats.
-  public func weightRows(_ indices: [Int32]) -> Tensor<Float> { weight.rows(indices) }
+  public func weightRows(_ indices: [Int32]) -> Tensor<Float> { weight.value.rows(indices) }
 }

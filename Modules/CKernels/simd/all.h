@@ -11,6 +11,7 @@
 #include "dot.h"
 #include "packed_dot.h"
 #include "tile.h"
+#include "combine.h"
 #include "pack.h"
 #include "attend.h"
 #include "rotate.h"
@@ -31,6 +32,7 @@
    .pack_columns = pack_columns,                       \
    .pack_transposed_columns = pack_transposed_columns, \
    .dots = dots,                                       \
+   .combine_rows = combine_rows,                       \
    .row_dots = row_dots,                               \
    .arranged_floats = arranged_floats,                 \
    .arrange = arrange,                                 \

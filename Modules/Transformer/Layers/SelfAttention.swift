@@ -8,7 +8,7 @@ import Tensor
 ///
 /// - Shapes: x and y [T × D]; Q [T × (H·d)]; K and V [T × (KV·d)].
 /// - Source: Vaswani et al. 2017, section 3.2; Ainslie et al. 2023, "GQA".
-public final class SelfAttention {
+public final class SelfAttention: LinearLayerOwner {
   /// W_q [(H·d) × D].
   public var query: any LinearLayer
   /// W_k [(KV·d) × D].
@@ -19,6 +19,11 @@ public final class SelfAttention {
   public var output: any LinearLayer
   /// d.
   public let headWidth: Int
+
+  /// The four projections.
+  public static var linearLayers: [LinearLayerPath<SelfAttention>] {
+    [("query", \.query), ("key", \.key), ("value", \.value), ("output", \.output)]
+  }
 
   /// Attention over four projections.
   public init(

@@ -33,7 +33,7 @@ public struct DenseWeights: WeightSource {
     let weight = try catalog.weightMatrix(name + ".weight")
     try check(name + ".weight", found: weight.shape, expected: [outputWidth, inputWidth])
     let bias = hasBias ? try tensor(name + ".bias", shape: [outputWidth]) : nil
-    return Linear(weight: weight, bias: bias)
+    return FrozenLinear(weight: weight, bias: bias)
   }
 
   private func check(_ name: String, found: Shape, expected: Shape) throws(CheckpointError) {

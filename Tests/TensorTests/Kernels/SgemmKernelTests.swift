@@ -75,7 +75,10 @@ private struct Product {
   func agreesWithTheOracleAcrossBlocks(transposeA: Bool, transposeB: Bool) {
     var samples = KernelSamples(seed: 2)
     // More than one block of k, of rows of a part, and of columns.
-    for (m, n, k) in [(5, 70, 1500), (300, 40, 700), (20, 2100, 33), (2100, 20, 9)] {
+    for (m, n, k) in [
+      (5, 70, 1500), (300, 40, 700), (20, 2100, 33), (2100, 20, 9), (910, 37, 700), (3000, 5, 33),
+      (1, 700, 300), (700, 1, 300), (1, 1, 2000),
+    ] {
       for beta: Float in [0, 1] {
         var product = Product(m: m, n: n, k: k)
         product.transposeA = transposeA
