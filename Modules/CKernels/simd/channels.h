@@ -54,7 +54,7 @@ INLINE void accumulate(int kind, vf a, vf b, vf mean, ptrdiff_t count, vf *first
 }
 
 /// The sums of `columns` ≤ LANES channels that are columns.
-INLINE void sum_columns(int kind, const ck_channels *c, ptrdiff_t columns, const float *a,
+INLINE void sum_column_channels(int kind, const ck_channels *c, ptrdiff_t columns, const float *a,
                         const float *b, vf mean, chunk_totals *totals) {
   for (ptrdiff_t start = 0; start < c->batch; start += ROW_CHUNK) {
     ptrdiff_t end = c->batch - start < ROW_CHUNK ? c->batch : start + ROW_CHUNK;
@@ -104,7 +104,7 @@ INLINE void sum_channels(int kind, const ck_channels *c, const float *a, const f
     if (c->plane == 1) {
       ptrdiff_t columns = c->count - i < LANES ? c->count - i : LANES;
       vf center = mean ? load_up_to(mean + i, columns) : (vf)0;
-      sum_columns(kind, c, columns, x, y, center, &totals);
+      sum_column_channels(kind, c, columns, x, y, center, &totals);
       for (ptrdiff_t l = 0; l < columns; l++) {
         first[i + l] = totals.first[l];
         if (kind == SUM_PRODUCTS) second[i + l] = totals.second[l];

@@ -101,10 +101,9 @@ func pooledPlane(
 
 /// The largest element under each place of a window: the first of equal ones; NaN is largest.
 ///
-/// - Parameters:
-///   - stride: the distance of the window's places; nil for the window's size.
-///   - padding: rows and columns around the image that are never the largest, at most half a window.
-///   - dilation: the distance of the elements that a window looks at.
+/// The `stride` is the distance of the window's places, by default its size; the `padding`, at most
+/// half a window, is never the largest; `dilation` is the distance of the elements in a window.
+///
 /// - Shapes: x [N × C × H × W], result [N × C × h × w] with
 ///   h = (H + 2·padding − dilation·(size − 1) − 1) / stride + 1, rounded down.
 public func maxPool2d(
@@ -120,10 +119,9 @@ public func maxPool2d(
 
 /// The mean of the elements under each place of a window.
 ///
-/// - Parameters:
-///   - stride: the distance of the window's places; nil for the window's size.
-///   - padding: rows and columns of zeros around the image, at most half a window.
-///   - countsPadding: whether those zeros count as elements.
+/// The `stride` is the distance of the window's places, by default its size; the `padding`, at most
+/// half a window, is zeros, and `countsPadding` says whether they count as elements.
+///
 /// - Shapes: x [N × C × H × W], result [N × C × h × w] with
 ///   h = (H + 2·padding − size) / stride + 1, rounded down.
 public func averagePool2d(

@@ -11,7 +11,10 @@ extension Tensor where Element == Float {
   ) -> (output: Tensor, statistics: BatchStatistics) {
     let layout = batchNormLayout(weight, bias)
     let count = layout.channelCount
-    expect(count > 1 || self.count == 0, "batch norm: one value a channel has no variance, \(shape)")
+    expect(
+      count > 1 || self.count == 0,
+      "batch norm: one value a channel has no variance, \(shape)"
+    )
     let output = Tensor(uninitialized: shape) { _ in }
     let statistics = BatchStatistics(
       mean: channelBuffer(layout.channels),
