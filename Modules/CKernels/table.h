@@ -147,6 +147,30 @@ typedef struct {
     (ptrdiff_t rows, ptrdiff_t columns, const uint32_t *x, ptrdiff_t stride, uint32_t *out,        \
      ptrdiff_t out_stride),                                                                        \
     (rows, columns, x, stride, out, out_stride))                                                   \
+  X(void, channel_moments,                                                                         \
+    (const ck_channels *channels, const float *x, float *mean, float *variance),                   \
+    (channels, x, mean, variance))                                                                 \
+  X(void, channel_normalize,                                                                       \
+    (const ck_channels *channels, const float *x, const float *mean, const float *scale,           \
+     const float *shift, float *out),                                                              \
+    (channels, x, mean, scale, shift, out))                                                        \
+  X(void, channel_products,                                                                        \
+    (const ck_channels *channels, const float *x, const float *gradient, const float *mean,        \
+     double *sums, double *products),                                                              \
+    (channels, x, gradient, mean, sums, products))                                                 \
+  X(void, channel_gradient,                                                                        \
+    (const ck_channels *channels, const float *x, const float *gradient, const float *mean,        \
+     const ck_channel_terms *terms, float *out),                                                   \
+    (channels, x, gradient, mean, terms, out))                                                     \
+  X(void, max_pool,                                                                                \
+    (const ck_max_pooling *pooling, const float *x, float *out, int32_t *index),                   \
+    (pooling, x, out, index))                                                                      \
+  X(void, resample,                                                                                \
+    (const ck_resampling *resampling, const float *x, float *scratch, float *out),                 \
+    (resampling, x, scratch, out))                                                                 \
+  X(void, resample_transposed,                                                                     \
+    (const ck_resampling *resampling, const float *x, float *scratch, float *out),                 \
+    (resampling, x, scratch, out))                                                                 \
   X(double, probe_fma, (double seconds), (seconds))                                                \
   X(double, probe_read, (ptrdiff_t n, const float *x), (n, x))
 

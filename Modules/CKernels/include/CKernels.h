@@ -190,6 +190,54 @@ void ck_convolve_weight(const ck_convolution *shape, const float *image, const f
 void ck_channel_sums(ptrdiff_t batch, ptrdiff_t channels, ptrdiff_t plane, const float *x,
                      float *sums);
 
+// MARK: - Channels and planes of images (one thread; callers split channels)
+
+/// Channels first ..< first + count of x [batch × channels × plane]. Arrays of one value per channel
+/// hold those `count` alone. Sums are taken in a fixed order, in double beyond short pieces.
+typedef struct {
+  ptrdiff_t batch, channels, plane, first, count;
+} ck_channels;
+
+/// Mean and variance (by the number of elements) of each channel.
+void ck_channel_moments(const ck_channels *channels, const float *x, float *mean,
+                        float *variance);
+/// out = (x − mean) · scale + shift.
+void ck_channel_normalize(const ck_channels *channels, const float *x, const float *mean,
+                          const float *scale, const float *shift, float *out);
+/// Σ gradient and Σ gradient · (x − mean) of each channel.
+void ck_channel_products(const ck_channels *channels, const float *x, const float *gradient,
+                         const float *mean, double *sums, double *products);
+/// Factors of each channel.
+typedef struct {
+  const float *gradient, *deviation, *constant;
+} ck_channel_terms;
+/// out = terms.gradient · gradient + terms.deviation · (x − mean) + terms.constant.
+void ck_channel_gradient(const ck_channels *channels, const float *x, const float *gradient,
+                         const float *mean, const ck_channel_terms *terms, float *out);
+
+/// A window that takes the largest element of a plane [height × width].
+typedef struct {
+  ptrdiff_t height, width, out_height, out_width, kernel_height, kernel_width;
+  ptrdiff_t stride_height, stride_width, padding_height, padding_width;
+  ptrdiff_t dilation_height, dilation_width;
+} ck_max_pooling;
+/// The largest element under each place of the window and its index in the plane: the first of
+/// equal ones; NaN counts as largest. Every place must cover an element.
+void ck_max_pool(const ck_max_pooling *pooling, const float *x, float *out, int32_t *index);
+
+/// Sums of weighted rows and columns: result y takes rows row_index[t] with row_weight[t] for t in
+/// row_first[y] ..< row_first[y + 1], at least one; the same for columns.
+typedef struct {
+  ptrdiff_t height, width, out_height, out_width;
+  const int32_t *row_first, *row_index, *column_first, *column_index;
+  const float *row_weight, *column_weight;
+} ck_resampling;
+/// out [out_height × out_width] from x [height × width]; scratch holds a row of x.
+void ck_resample(const ck_resampling *resampling, const float *x, float *scratch, float *out);
+/// The transpose: adds to out [height × width] what x [out_height × out_width] sends back.
+void ck_resample_transposed(const ck_resampling *resampling, const float *x, float *scratch,
+                            float *out);
+
 // MARK: - Vector functions (one thread; callers split long vectors)
 
 void ck_add(ptrdiff_t n, const float *a, const float *b, float *out);

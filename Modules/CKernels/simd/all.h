@@ -26,6 +26,8 @@
 #include "attend.h"
 #include "rotate.h"
 #include "convolve.h"
+#include "channels.h"
+#include "planes.h"
 #include "probe.h"
 
 #define CK_ENTRY(result, name, parameters, arguments) .name = kernel_##name,
