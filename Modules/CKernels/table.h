@@ -83,15 +83,16 @@ typedef struct {
   X(void, min_max, (ptrdiff_t n, const float *x, float *minimum, float *maximum),                  \
     (n, x, minimum, maximum))                                                                      \
   X(float, log_sum_exp, (ptrdiff_t n, const float *x), (n, x))                                     \
-  X(void, softmax_rows, (ptrdiff_t rows, ptrdiff_t n, const float *x, float *out),                 \
-    (rows, n, x, out))                                                                             \
-  X(void, rms_norm_rows,                                                                           \
-    (ptrdiff_t rows, ptrdiff_t n, const float *x, const float *weight, float epsilon, float *out), \
-    (rows, n, x, weight, epsilon, out))                                                            \
-  X(void, layer_norm_rows,                                                                         \
-    (ptrdiff_t rows, ptrdiff_t n, const float *x, const float *weight, const float *bias,          \
-     float epsilon, float *out),                                                                   \
-    (rows, n, x, weight, bias, epsilon, out))                                                      \
+  X(void, softmax_rows,                                                                            \
+    (bool logarithm, ptrdiff_t rows, ptrdiff_t n, const float *x, float scale, float *out),        \
+    (logarithm, rows, n, x, scale, out))                                                           \
+  X(void, softmax_gradient_rows,                                                                   \
+    (bool logarithm, ptrdiff_t rows, ptrdiff_t n, const float *y, float scale,                     \
+     const float *gradient, float *out),                                                           \
+    (logarithm, rows, n, y, scale, gradient, out))                                                 \
+  X(void, norm_rows, (const ck_norm *norm), (norm))                                                \
+  X(void, norm_gradient_rows, (const ck_norm_gradient *norm), (norm))                              \
+  X(void, cross_entropy_rows, (const ck_cross_entropy *job), (job))                                \
   X(void, rotate_half,                                                                             \
     (ptrdiff_t heads, ptrdiff_t width, const float *cosines, const float *sines, float *x),        \
     (heads, width, cosines, sines, x))                                                             \

@@ -381,13 +381,58 @@ void ck_transpose(ptrdiff_t rows, ptrdiff_t columns, const uint32_t *x, ptrdiff_
 
 // MARK: - Row functions (one thread; callers split rows)
 
-void ck_softmax_rows(ptrdiff_t rows, ptrdiff_t n, const float *x, float *out);
-/// out = weight ⊙ x / sqrt(mean(x²) + epsilon); `out` may be `x`.
-void ck_rms_norm_rows(ptrdiff_t rows, ptrdiff_t n, const float *x, const float *weight,
-                      float epsilon, float *out);
-/// out = weight ⊙ (x − mean) / sqrt(var + epsilon) + bias; bias may be NULL.
-void ck_layer_norm_rows(ptrdiff_t rows, ptrdiff_t n, const float *x, const float *weight,
-                        const float *bias, float epsilon, float *out);
+/// out = softmax(scale · x) of each row, or its logarithm; `out` may be `x`. NaN gives NaN.
+void ck_softmax_rows(bool logarithm, ptrdiff_t rows, ptrdiff_t n, const float *x, float scale,
+                     float *out);
+/// The gradient of x from `y`, the result of ck_softmax_rows, and its gradient; `out` may be
+/// `gradient`.
+void ck_softmax_gradient_rows(bool logarithm, ptrdiff_t rows, ptrdiff_t n, const float *y,
+                              float scale, const float *gradient, float *out);
+
+/// out = (weight + weight_offset) ⊙ (x − mean) / sqrt(mean((x − mean)²) + epsilon) + bias for rows of
+/// n elements; without `centres` the mean is 0 (RMS norm).
+typedef struct {
+  ptrdiff_t rows, n;
+  const float *x;
+  const float *residual;  // [rows × n] to add to x first, or NULL
+  float *sum;             // [rows × n], x + residual; may be x or the residual; NULL without one
+  const float *weight, *bias;  // [n], or NULL for 1 and 0
+  float weight_offset, epsilon;
+  bool centres;
+  float *means, *inverses;  // [rows], what the gradient needs; or NULL
+  float *out;               // may be x
+} ck_norm;
+void ck_norm_rows(const ck_norm *norm);
+
+/// The gradients of ck_norm_rows from that of its result.
+typedef struct {
+  ptrdiff_t rows, n;
+  const float *x;                // the sum, where there was a residual
+  const float *weight;           // [n], or NULL
+  float weight_offset;
+  const float *means, *inverses;  // [rows]; no means for RMS norm
+  const float *gradient;
+  float *out;                       // the gradient of x, may be `gradient`; or NULL
+  bool adds;                        // adds to `out`, which is not `gradient`
+  float *weight_sums, *bias_sums;  // [n], added to; or NULL
+} ck_norm_gradient;
+void ck_norm_gradient_rows(const ck_norm_gradient *norm);
+
+/// Cross-entropy of rows of n logits: the loss of each row and the gradient of its logits.
+typedef struct {
+  ptrdiff_t rows, n;
+  const float *logits;
+  const int32_t *targets;  // [rows], in 0 ..< n or `ignored`, which gives zeros
+  int32_t ignored;
+  float smoothing;       // ε: the share of the target that all classes divide
+  float square_factor;   // z: adds z · lse²
+  float factor;          // of every row's gradient
+  const float *factors;  // [rows], instead of `factor`; or NULL
+  float *losses;         // [rows], or NULL
+  float *gradient;       // [rows × n], may be `logits`; or NULL
+} ck_cross_entropy;
+void ck_cross_entropy_rows(const ck_cross_entropy *job);
+
 /// Rotates pairs (i, i + width/2) of every head of one row in place, by cosines and sines
 /// [width/2]: x'_i = x_i cos − x_{i+w/2} sin, x'_{i+w/2} = x_{i+w/2} cos + x_i sin.
 void ck_rotate_half(ptrdiff_t heads, ptrdiff_t width, const float *cosines, const float *sines,
