@@ -45,7 +45,7 @@ struct ChartAxis {
     var room = (most - least) * margin
     let resolution = max(abs(least), abs(most)) * 1e-12
     if most - least <= resolution {
-      room = least == 0 ? 0.5 : max(abs(least) * 0.05, resolution)
+      room = least == 0 ? 0.5 : max(abs(least) * 0.05, 1e-290)
     }
     lower = least - room
     upper = most + room
@@ -62,17 +62,17 @@ struct ChartAxis {
   }
 }
 
-/// Multiples of 1, 2 or 5 times a power of ten, five to ten of them in the range.
+/// Multiples of 1, 2 or 5 times a power of ten, four to ten of them in the range.
 private func linearTicks(_ lower: Double, _ upper: Double) -> [ChartAxis.Tick] {
   let rough = (upper - lower) / 6
   let exponent = Int(log10(rough).rounded(.down))
   guard exponent > -300 else { return [] }
   let power = pow(10, Double(exponent))
   let mantissa = rough / power
-  let factor = mantissa < 1.5 ? 1.0 : mantissa < 3.5 ? 2 : mantissa < 7.5 ? 5 : 10
+  let factor = mantissa < 1.5 ? 1.0 : mantissa < 3 ? 2 : mantissa < 7 ? 5 : 10
   let step = factor * power
-  let first = (lower / step).rounded(.up)
-  let last = (upper / step).rounded(.down)
+  let first = (lower / step - 1e-9).rounded(.up)
+  let last = (upper / step + 1e-9).rounded(.down)
   guard last - first < 20, abs(first) < 1e15 else { return [] }
   let decimals = max(0, factor == 10 ? -exponent - 1 : -exponent)
   let largest = max(abs(first), abs(last)) * step
@@ -129,8 +129,8 @@ private func logarithmicTicks(_ lower: Double, _ upper: Double) -> [ChartAxis.Ti
   for exponent in exponents where exponent % stride == 0 {
     for factor in factors {
       let place = Double(exponent) + log10(factor)
-      guard place >= lower - 1e-9, place <= upper + 1e-9 else { continue }
       let value = factor * pow(10, Double(exponent))
+      guard place >= lower - 1e-9, place <= upper + 1e-9, value > 0 else { continue }
       let label =
         abs(exponent) <= 4
         ? tickLabel(value, decimals: max(0, -exponent), largest: 0, step: 1)
