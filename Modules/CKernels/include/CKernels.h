@@ -80,15 +80,6 @@ void ck_expand_row(const ck_rows *rows, ptrdiff_t row, ptrdiff_t column, ptrdiff
 void ck_linear(const ck_rows *w, ptrdiff_t m, const float *x, ptrdiff_t stride_x,
                const float *bias, float *y, ptrdiff_t stride_y);
 
-/// A function of each element: ck_silu, ck_gelu_tanh, …
-typedef void (*ck_map)(ptrdiff_t n, const float *x, float *out);
-
-/// As ck_linear; then `activated` = activation(Y), of Y's strides, while Y is in cache. `activated`
-/// may be Y itself.
-void ck_linear_activated(const ck_rows *w, ptrdiff_t m, const float *x, ptrdiff_t stride_x,
-                         const float *bias, ck_map activation, float *y, ptrdiff_t stride_y,
-                         float *activated);
-
 // MARK: - Attention
 
 /// Grouped-query causal attention against a key/value cache.
