@@ -113,6 +113,29 @@ typedef struct {
     (n, x, scale, zero, bits, codes))                                                              \
   X(double, quantization_error, (ptrdiff_t n, const float *x, float scale, float zero, int bits),  \
     (n, x, scale, zero, bits))                                                                     \
+  X(void, combine, (int operation, const ck_pair *pair, float *out), (operation, pair, out))       \
+  X(void, compare, (int operation, const ck_pair *pair, uint8_t *out), (operation, pair, out))     \
+  X(void, plain, (int map, ptrdiff_t n, const float *x, float low, float high, float *out),          \
+    (map, n, x, low, high, out))                                                                   \
+  X(void, add_scaled, (ptrdiff_t n, const float *x, float factor, float *out),                     \
+    (n, x, factor, out))                                                                           \
+  X(void, reduce_rows,                                                                             \
+    (int reduction, ptrdiff_t rows, ptrdiff_t n, const float *x, ptrdiff_t stride,                 \
+     const double *centre, double *out),                                                           \
+    (reduction, rows, n, x, stride, centre, out))                                                  \
+  X(void, reduce_columns,                                                                          \
+    (int reduction, ptrdiff_t rows, ptrdiff_t n, const float *x, ptrdiff_t stride,                 \
+     const double *centre, double *out),                                                           \
+    (reduction, rows, n, x, stride, centre, out))                                                  \
+  X(void, arg_rows, (bool largest, ptrdiff_t rows, ptrdiff_t n, const float *x, int32_t *out),     \
+    (largest, rows, n, x, out))                                                                    \
+  X(void, arg_columns,                                                                             \
+    (bool largest, ptrdiff_t rows, ptrdiff_t n, const float *x, ptrdiff_t stride, int32_t *out),   \
+    (largest, rows, n, x, stride, out))                                                            \
+  X(void, transpose,                                                                               \
+    (ptrdiff_t rows, ptrdiff_t columns, const uint32_t *x, ptrdiff_t stride, uint32_t *out,        \
+     ptrdiff_t out_stride),                                                                        \
+    (rows, columns, x, stride, out, out_stride))                                                   \
   X(double, probe_fma, (double seconds), (seconds))                                                \
   X(double, probe_read, (ptrdiff_t n, const float *x), (n, x))
 

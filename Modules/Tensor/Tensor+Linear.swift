@@ -54,7 +54,7 @@ extension Tensor where Element == Float {
       withUnsafeMutableElements { target in
         guard let from = source.baseAddress, let to = target.baseAddress else { return }
         // Parts of whole cache lines that are long enough for the vectors.
-        let grain = rows * width < vectorGrain ? width : min(width, 128)
+        let grain = rows * width < vectorGrain ? width : Swift.min(width, 128)
         WorkPool.forEachRange(count: width, grain: grain) { columns in
           addColumnSums(rows, columns, width, from, to)
         }

@@ -51,7 +51,8 @@ extension Tensor where Element == Float {
   ///
   /// - Shapes: self [… × N], weight [N × K], result [… × K].
   package func mappedBack(through weight: Tensor) -> Tensor {
-    let (rows, inputs, outputs) = (count / max(shape[-1], 1), weight.shape[1], weight.shape[0])
+    let (inputs, outputs) = (weight.shape[1], weight.shape[0])
+    let rows = count / Swift.max(shape[-1], 1)
     let flat = reshaped(to: [rows, outputs]).matmul(weight)  // [rows × K]
     return flat.reshaped(to: shape.replacingLast(with: inputs))
   }

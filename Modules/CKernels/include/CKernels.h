@@ -216,6 +216,86 @@ ptrdiff_t ck_argmax(ptrdiff_t n, const float *x);
 /// log Σ exp(x), with the maximum subtracted.
 float ck_log_sum_exp(ptrdiff_t n, const float *x);
 
+// MARK: - Elementwise
+
+/// Two operands of [rows × n] results. An operand has a row every row_a (row_b) elements, 0 when all
+/// rows share one; within a row n elements, or the same one n times.
+typedef struct {
+  ptrdiff_t rows, n;
+  const float *a, *b;
+  ptrdiff_t row_a, row_b;
+  bool one_a, one_b;  // at most one of them
+} ck_pair;
+
+/// What ck_combine does with two operands; NaN in either gives NaN.
+enum ck_combination {
+  CK_ADD = 0,
+  CK_SUBTRACT = 1,
+  CK_MULTIPLY = 2,
+  CK_DIVIDE = 3,
+  CK_LESSER = 4,
+  CK_GREATER = 5,
+};
+/// out [rows × n] = a ∘ b; `out` may be an operand that has every element.
+void ck_combine(int operation, const ck_pair *pair, float *out);
+
+/// What ck_compare asks; NaN differs from everything.
+enum ck_comparison {
+  CK_IS_LESS = 0,
+  CK_IS_AT_MOST = 1,
+  CK_IS_GREATER = 2,
+  CK_IS_AT_LEAST = 3,
+  CK_IS_EQUAL = 4,
+  CK_IS_DIFFERENT = 5,
+};
+/// out [rows × n] = 1 where the comparison holds, else 0.
+void ck_compare(int operation, const ck_pair *pair, uint8_t *out);
+
+/// The maps that are a few instructions each.
+enum ck_plain_map {
+  CK_NEGATE = 0,
+  CK_MAGNITUDE = 1,
+  CK_SQUARE = 2,
+  CK_SQUARE_ROOT = 3,
+  CK_RECIPROCAL = 4,
+  CK_RECIPROCAL_ROOT = 5,
+  CK_SIGN = 6,  // 0 and NaN stay what they are
+  CK_FLOOR = 7,
+  CK_CEILING = 8,
+  CK_ROUND = 9,  // ties to even
+  CK_RELU = 10,
+  CK_LEAKY_RELU = 11,  // low · x below 0
+  CK_CLAMP = 12,       // to [low, high]; NaN stays NaN
+};
+/// out = map(x); `out` may be `x`.
+void ck_plain(int map, ptrdiff_t n, const float *x, float low, float high, float *out);
+/// out += factor · x
+void ck_add_scaled(ptrdiff_t n, const float *x, float factor, float *out);
+
+/// What ck_reduce_rows and ck_reduce_columns compute, in a fixed order.
+enum ck_reduction {
+  CK_SUM = 0,
+  CK_SQUARES = 1,  // Σ (x − centre)²
+  CK_PRODUCT = 2,
+  CK_MAXIMUM = 3,  // NaN when an element is NaN
+  CK_MINIMUM = 4,
+};
+/// out[row] = the reduction of n elements; rows lie `stride` apart. `centre` [rows] for CK_SQUARES.
+void ck_reduce_rows(int reduction, ptrdiff_t rows, ptrdiff_t n, const float *x, ptrdiff_t stride,
+                    const double *centre, double *out);
+/// Continues out [n] by the reduction of the columns; the caller sets the start: 0, 1 or ∓infinity.
+void ck_reduce_columns(int reduction, ptrdiff_t rows, ptrdiff_t n, const float *x,
+                       ptrdiff_t stride, const double *centre, double *out);
+/// The first index of the largest (or smallest) of each row's n ≥ 1 elements; a NaN comes first.
+void ck_arg_rows(bool largest, ptrdiff_t rows, ptrdiff_t n, const float *x, int32_t *out);
+/// The same for the columns of rows ≥ 1 rows.
+void ck_arg_columns(bool largest, ptrdiff_t rows, ptrdiff_t n, const float *x, ptrdiff_t stride,
+                    int32_t *out);
+
+/// out [columns × rows] = xᵀ, any elements of four bytes.
+void ck_transpose(ptrdiff_t rows, ptrdiff_t columns, const uint32_t *x, ptrdiff_t stride,
+                  uint32_t *out, ptrdiff_t out_stride);
+
 // MARK: - Row functions (one thread; callers split rows)
 
 void ck_softmax_rows(ptrdiff_t rows, ptrdiff_t n, const float *x, float *out);

@@ -4,6 +4,7 @@
 
 #include "map.h"
 #include "reduce.h"
+#include "elementwise.h"
 #include "rows.h"
 #include "convert.h"
 #include "quantize.h"
