@@ -75,22 +75,13 @@ typedef struct {
 /// (arguments)).
 #define CK_DISPATCHED(X)                                                                           \
   X(void, add, (ptrdiff_t n, const float *a, const float *b, float *out), (n, a, b, out))          \
-  X(void, subtract, (ptrdiff_t n, const float *a, const float *b, float *out), (n, a, b, out))     \
-  X(void, multiply, (ptrdiff_t n, const float *a, const float *b, float *out), (n, a, b, out))     \
-  X(void, divide, (ptrdiff_t n, const float *a, const float *b, float *out), (n, a, b, out))       \
   X(void, scale_shift, (ptrdiff_t n, const float *x, float a, float b, float *out),                \
     (n, x, a, b, out))                                                                             \
-  X(void, exp, (ptrdiff_t n, const float *x, float *out), (n, x, out))                             \
-  X(void, silu, (ptrdiff_t n, const float *x, float *out), (n, x, out))                            \
-  X(void, gelu_tanh, (ptrdiff_t n, const float *x, float *out), (n, x, out))                       \
-  X(void, silu_multiply, (ptrdiff_t n, const float *gate, const float *up, float *out),            \
-    (n, gate, up, out))                                                                            \
   X(float, sum, (ptrdiff_t n, const float *x), (n, x))                                             \
   X(float, dot, (ptrdiff_t n, const float *a, const float *b), (n, a, b))                          \
   X(double, squared_distance, (ptrdiff_t n, const float *a, const float *b), (n, a, b))            \
   X(void, min_max, (ptrdiff_t n, const float *x, float *minimum, float *maximum),                  \
     (n, x, minimum, maximum))                                                                      \
-  X(ptrdiff_t, argmax, (ptrdiff_t n, const float *x), (n, x))                                      \
   X(float, log_sum_exp, (ptrdiff_t n, const float *x), (n, x))                                     \
   X(void, softmax_rows, (ptrdiff_t rows, ptrdiff_t n, const float *x, float *out),                 \
     (rows, n, x, out))                                                                             \
@@ -115,8 +106,28 @@ typedef struct {
     (n, x, scale, zero, bits))                                                                     \
   X(void, combine, (int operation, const ck_pair *pair, float *out), (operation, pair, out))       \
   X(void, compare, (int operation, const ck_pair *pair, uint8_t *out), (operation, pair, out))     \
-  X(void, plain, (int map, ptrdiff_t n, const float *x, float low, float high, float *out),          \
-    (map, n, x, low, high, out))                                                                   \
+  X(void, apply,                                                                                   \
+    (int function, ptrdiff_t n, const float *x, float low, float high, float *out),                \
+    (function, n, x, low, high, out))                                                              \
+  X(void, apply_slope,                                                                             \
+    (int function, ptrdiff_t n, const float *saved, const float *gradient, float low, float high,  \
+     float *out),                                                                                  \
+    (function, n, saved, gradient, low, high, out))                                                \
+  X(void, power, (ptrdiff_t n, const float *x, float exponent, float *out),                        \
+    (n, x, exponent, out))                                                                         \
+  X(void, gate, (int function, ptrdiff_t n, const float *gate, const float *up, float *out),       \
+    (function, n, gate, up, out))                                                                  \
+  X(void, gate_slopes,                                                                             \
+    (int function, ptrdiff_t n, const float *gate, const float *up, const float *gradient,         \
+     float *gate_gradient, float *up_gradient),                                                    \
+    (function, n, gate, up, gradient, gate_gradient, up_gradient))                                 \
+  X(void, random_words,                                                                            \
+    (const ck_random *source, ptrdiff_t n, uint64_t chunk, uint32_t *out),                         \
+    (source, n, chunk, out))                                                                       \
+  X(void, dropout,                                                                                 \
+    (const ck_random *source, ptrdiff_t n, uint64_t chunk, uint32_t threshold, float scale,        \
+     const float *x, float *out),                                                                  \
+    (source, n, chunk, threshold, scale, x, out))                                                  \
   X(void, add_scaled, (ptrdiff_t n, const float *x, float factor, float *out),                     \
     (n, x, factor, out))                                                                           \
   X(void, reduce_rows,                                                                             \

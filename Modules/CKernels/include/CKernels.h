@@ -193,16 +193,8 @@ void ck_channel_sums(ptrdiff_t batch, ptrdiff_t channels, ptrdiff_t plane, const
 // MARK: - Vector functions (one thread; callers split long vectors)
 
 void ck_add(ptrdiff_t n, const float *a, const float *b, float *out);
-void ck_subtract(ptrdiff_t n, const float *a, const float *b, float *out);
-void ck_multiply(ptrdiff_t n, const float *a, const float *b, float *out);
-void ck_divide(ptrdiff_t n, const float *a, const float *b, float *out);
 /// out = a · x + b
 void ck_scale_shift(ptrdiff_t n, const float *x, float a, float b, float *out);
-void ck_exp(ptrdiff_t n, const float *x, float *out);
-void ck_silu(ptrdiff_t n, const float *x, float *out);
-void ck_gelu_tanh(ptrdiff_t n, const float *x, float *out);
-/// out = silu(gate) · up; `out` may be `gate` or `up`.
-void ck_silu_multiply(ptrdiff_t n, const float *gate, const float *up, float *out);
 
 // Reductions use a fixed order of partial sums: the same bits on every run.
 float ck_sum(ptrdiff_t n, const float *x);
@@ -211,8 +203,6 @@ float ck_dot(ptrdiff_t n, const float *a, const float *b);
 double ck_squared_distance(ptrdiff_t n, const float *a, const float *b);
 /// Smallest and largest value; (+inf, −inf) when n = 0. NaN is ignored.
 void ck_min_max(ptrdiff_t n, const float *x, float *minimum, float *maximum);
-/// The index of the first largest value, or −1 when n = 0.
-ptrdiff_t ck_argmax(ptrdiff_t n, const float *x);
 /// log Σ exp(x), with the maximum subtracted.
 float ck_log_sum_exp(ptrdiff_t n, const float *x);
 
@@ -251,24 +241,69 @@ enum ck_comparison {
 /// out [rows × n] = 1 where the comparison holds, else 0.
 void ck_compare(int operation, const ck_pair *pair, uint8_t *out);
 
-/// The maps that are a few instructions each.
-enum ck_plain_map {
-  CK_NEGATE = 0,
-  CK_MAGNITUDE = 1,
-  CK_SQUARE = 2,
-  CK_SQUARE_ROOT = 3,
-  CK_RECIPROCAL = 4,
-  CK_RECIPROCAL_ROOT = 5,
-  CK_SIGN = 6,  // 0 and NaN stay what they are
-  CK_FLOOR = 7,
-  CK_CEILING = 8,
-  CK_ROUND = 9,  // ties to even
-  CK_RELU = 10,
-  CK_LEAKY_RELU = 11,  // low · x below 0
-  CK_CLAMP = 12,       // to [low, high]; NaN stays NaN
+/// Functions of one number; NaN stays NaN. What the slope is computed from stands behind each.
+enum ck_function {
+  CK_ABSOLUTE = 0,           // x
+  CK_SQUARE = 1,             // x
+  CK_SQUARE_ROOT = 2,        // y
+  CK_RECIPROCAL = 3,         // y
+  CK_RECIPROCAL_ROOT = 4,    // y
+  CK_SIGN = 5,               // none: 0 and NaN stay what they are
+  CK_FLOOR = 6,              // none
+  CK_CEILING = 7,            // none
+  CK_ROUND = 8,              // none; ties to even
+  CK_CLAMP = 9,              // x; to [low, high]
+  CK_EXP = 10,               // y
+  CK_EXPM1 = 11,             // y
+  CK_LOG = 12,               // x
+  CK_LOG1P = 13,             // x
+  CK_SINE = 14,              // x
+  CK_COSINE = 15,            // x
+  CK_TANH = 16,              // y
+  CK_SIGMOID = 17,           // y
+  CK_ERF = 18,               // x
+  CK_RELU = 19,              // y
+  CK_LEAKY_RELU = 20,        // x; low · x below 0
+  CK_ELU = 21,               // y; low · (exp(x) − 1) below 0
+  CK_GELU = 22,              // x; by erf
+  CK_GELU_TANH = 23,         // x
+  CK_SILU = 24,              // x
+  CK_SOFTPLUS = 25,          // x
 };
-/// out = map(x); `out` may be `x`.
-void ck_plain(int map, ptrdiff_t n, const float *x, float low, float high, float *out);
+/// out = function(x); `out` may be `x`.
+///
+/// Largest errors in units in the last place: exp, expm1, log, log1p, sine and cosine 2, tanh,
+/// sigmoid, erf and softplus 3, silu and elu 4, gelu 5 and its tanh form 8 down to −2; in their
+/// tails, where exp(−x²/2) carries the rounding of x², 30.
+void ck_apply(int function, ptrdiff_t n, const float *x, float low, float high, float *out);
+/// out = gradient · slope of the function, from x or from its result; `out` may be `gradient`.
+void ck_apply_slope(int function, ptrdiff_t n, const float *saved, const float *gradient, float low,
+                    float high, float *out);
+/// out = x to a finite power; `out` may be `x`.
+void ck_power(ptrdiff_t n, const float *x, float exponent, float *out);
+
+/// out = function(gate) · up; `out` may be an operand. One of CK_SIGMOID, CK_RELU, CK_GELU,
+/// CK_GELU_TANH and CK_SILU.
+void ck_gate(int function, ptrdiff_t n, const float *gate, const float *up, float *out);
+/// The gradients of both; each may be one of the inputs.
+void ck_gate_slopes(int function, ptrdiff_t n, const float *gate, const float *up,
+                    const float *gradient, float *gate_gradient, float *up_gradient);
+
+// MARK: - Random numbers
+
+/// A stream of Philox 4×32-10.
+typedef struct {
+  uint32_t key0, key1;
+  uint64_t stream;
+} ck_random;
+/// The words of the elements from 64 · chunk on: element i has word (i mod 64) / 16 of block
+/// (i / 64) · 16 + i mod 16.
+void ck_random_words(const ck_random *source, ptrdiff_t n, uint64_t chunk, uint32_t *out);
+/// out = x · scale where an element's word is at least `threshold`, else 0; `out` may be `x`. The
+/// first element is number 64 · chunk.
+void ck_dropout(const ck_random *source, ptrdiff_t n, uint64_t chunk, uint32_t threshold,
+                float scale, const float *x, float *out);
+
 /// out += factor · x
 void ck_add_scaled(ptrdiff_t n, const float *x, float factor, float *out);
 

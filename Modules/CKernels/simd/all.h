@@ -1,10 +1,19 @@
 // Every kernel of one instruction set, in order of dependence, and the table that names them.
 #pragma clang fp contract(fast)
+// Vectors wider than a register pass only through calls that are inlined.
+#pragma clang diagnostic ignored "-Wpsabi"
 #include "vector.h"
 
+#include "functions.h"
+#include "normal.h"
+#include "power.h"
+#include "trigonometry.h"
 #include "map.h"
 #include "reduce.h"
 #include "elementwise.h"
+#include "apply.h"
+#include "gate.h"
+#include "random.h"
 #include "rows.h"
 #include "convert.h"
 #include "quantize.h"
