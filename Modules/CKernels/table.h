@@ -93,6 +93,15 @@ typedef struct {
   X(void, norm_rows, (const ck_norm *norm), (norm))                                                \
   X(void, norm_gradient_rows, (const ck_norm_gradient *norm), (norm))                              \
   X(void, cross_entropy_rows, (const ck_cross_entropy *job), (job))                                \
+  X(double, loss_sum, (int kind, const ck_loss *job), (kind, job))                                 \
+  X(void, loss_gradient, (int kind, const ck_loss *job), (kind, job))                              \
+  X(void, cosine_rows,                                                                             \
+    (ptrdiff_t rows, ptrdiff_t n, const float *x, const float *y, float epsilon, float *out),      \
+    (rows, n, x, y, epsilon, out))                                                                 \
+  X(void, cosine_gradient_rows,                                                                    \
+    (ptrdiff_t rows, ptrdiff_t n, const float *x, const float *y, float epsilon,                   \
+     const float *gradient, float *out),                                                           \
+    (rows, n, x, y, epsilon, gradient, out))                                                       \
   X(void, rotate_half,                                                                             \
     (ptrdiff_t heads, ptrdiff_t width, const float *cosines, const float *sines, float *x),        \
     (heads, width, cosines, sines, x))                                                             \

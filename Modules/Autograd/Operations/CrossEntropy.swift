@@ -1,15 +1,5 @@
 public import Tensor
 
-/// How the losses of elements or rows become one result.
-public enum LossReduction: Hashable, Sendable {
-  /// They stay what they are.
-  case none
-  /// Their sum.
-  case sum
-  /// Their mean; NaN where there are none.
-  case mean
-}
-
 /// The cross-entropy of rows of logits with their targets: log Σ exp(x) − x of the target.
 ///
 /// The gradient is computed with the loss, while a row is in cache, and lies where the logits lay if
@@ -27,17 +17,17 @@ public func crossEntropy(
   let node = Recording.isOn ? logits.node : nil
   var buffer = logits.value
   _ = consume logits
+  let count = targets.countOfTargets(ignoring: options.ignoredTarget)
   guard node != nil else {
     let losses = buffer.crossEntropy(targets: targets, options: options)
-    return Variable(reduced(losses, targets, reduction, options))
+    return Variable(reduction(losses, count: count))
   }
-  let factor = rowFactor(targets, reduction, options)
   let losses = buffer.replaceByCrossEntropyGradient(
     targets: targets,
     options: options,
-    factors: .all(factor)
+    factors: .all(reduction.factor(count: count))
   )
-  let value = reduced(losses, targets, reduction, options)
+  let value = reduction(losses, count: count)
   var saved: Tensor<Float>? = consume buffer
   return .recorded(value, Variable(value, node: node)) { gradient, inputs in
     guard var result = saved else { return }
@@ -97,11 +87,12 @@ public func linearCrossEntropy(
       wanted: wanted
     )
   }
+  let count = targets.countOfTargets(ignoring: options.ignoredTarget)
   let isOn = Recording.isOn && reduction != .none
   let wanted = (input: isOn && hidden.node != nil, weight: isOn && weight.node != nil)
-  var parts: LinearCrossEntropy? = run(.all(rowFactor(targets, reduction, options)), wanted)
+  var parts: LinearCrossEntropy? = run(.all(reduction.factor(count: count)), wanted)
   let losses = (parts?.losses ?? .zeros([0])).reshaped(to: targets.shape)
-  let value = reduced(losses, targets, reduction, options)
+  let value = reduction(losses, count: count)
   return .recorded(value, hidden, weight) { gradient, inputs in
     let result: LinearCrossEntropy?
     if reduction == .none {
@@ -117,27 +108,4 @@ public func linearCrossEntropy(
     }
     if let dw = result.takeWeightGradient(times: factor) { inputs.pass(to: 1, dw) }
   }
-}
-
-private func rowFactor(
-  _ targets: Tensor<Int32>,
-  _ reduction: LossReduction,
-  _ options: CrossEntropyOptions
-) -> Float {
-  guard reduction == .mean else { return 1 }
-  return 1 / Float(targets.countOfTargets(ignoring: options.ignoredTarget))
-}
-
-/// Sums in double, in the order of the rows.
-private func reduced(
-  _ losses: Tensor<Float>,
-  _ targets: Tensor<Int32>,
-  _ reduction: LossReduction,
-  _ options: CrossEntropyOptions
-) -> Tensor<Float> {
-  guard reduction != .none else { return losses }
-  let sum = losses.withUnsafeElements { $0.reduce(0.0) { $0 + Double($1) } }
-  guard reduction == .mean else { return Tensor(scalar: Float(sum)) }
-  let count = targets.countOfTargets(ignoring: options.ignoredTarget)
-  return Tensor(scalar: Float(sum / Double(count)))
 }

@@ -433,6 +433,34 @@ typedef struct {
 } ck_cross_entropy;
 void ck_cross_entropy_rows(const ck_cross_entropy *job);
 
+/// The losses of elements; NaN in either operand gives NaN.
+enum ck_loss_kind {
+  CK_LOSS_SQUARED = 0,
+  CK_LOSS_ABSOLUTE = 1,  // its derivative at 0 is 0
+  CK_LOSS_HUBER = 2,     // quadratic up to `parameter`
+  CK_LOSS_BINARY = 3,    // cross-entropy of sigmoid(x), positives times `weights`
+  CK_LOSS_HINGE = 4,     // max(0, 1 − target · x)
+  CK_LOSS_DIVERGENCE = 5,      // target · (log target − x)
+  CK_LOSS_LOG_DIVERGENCE = 6,  // the same from log target
+};
+typedef struct {
+  ptrdiff_t n;
+  const float *x, *target;
+  const float *weights;  // [n], or NULL for 1
+  float parameter;
+  const float *upstream;  // [n], gradients of the losses, or NULL for 1
+  float factor;           // of all gradients
+  float *out;             // the losses, or NULL; the gradient of x, which may be `upstream`
+} ck_loss;
+/// Σ of the losses, and each one to `out`.
+double ck_loss_sum(int kind, const ck_loss *job);
+void ck_loss_gradient(int kind, const ck_loss *job);
+/// out [rows] = x · y / (|x| |y|), sizes of at least epsilon.
+void ck_cosine_rows(ptrdiff_t rows, ptrdiff_t n, const float *x, const float *y, float epsilon,
+                    float *out);
+/// The gradient of x from that of the cosines [rows].
+void ck_cosine_gradient_rows(ptrdiff_t rows, ptrdiff_t n, const float *x, const float *y,
+                             float epsilon, const float *gradient, float *out);
 /// Rotates pairs (i, i + width/2) of every head of one row in place, by cosines and sines
 /// [width/2]: x'_i = x_i cos − x_{i+w/2} sin, x'_{i+w/2} = x_{i+w/2} cos + x_i sin.
 void ck_rotate_half(ptrdiff_t heads, ptrdiff_t width, const float *cosines, const float *sines,

@@ -27,6 +27,7 @@
 #include "softmax.h"
 #include "norms.h"
 #include "cross_entropy.h"
+#include "losses.h"
 #include "rotate.h"
 #include "convolve.h"
 #include "channels.h"

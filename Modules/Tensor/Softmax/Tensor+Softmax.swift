@@ -67,7 +67,7 @@ extension Tensor where Element == Float {
   }
 
   private func softmaxAxis(_ axis: Int) -> Int {
-    expect(rank > 0, "softmax: a scalar has no axis")
+    expect(rank > 0, "softmax: a scalar has no last axis")
     return shape.position(of: axis, "softmax")
   }
 
