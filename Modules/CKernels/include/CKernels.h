@@ -190,6 +190,54 @@ void ck_convolve_weight(const ck_convolution *shape, const float *image, const f
 void ck_channel_sums(ptrdiff_t batch, ptrdiff_t channels, ptrdiff_t plane, const float *x,
                      float *sums);
 
+// MARK: - Channels and planes of images (one thread; callers split channels)
+
+/// Channels first ..< first + count of x [batch × channels × plane]. Arrays of one value per channel
+/// hold those `count` alone. Sums are taken in a fixed order, in double beyond short pieces.
+typedef struct {
+  ptrdiff_t batch, channels, plane, first, count;
+} ck_channels;
+
+/// Mean and variance (by the number of elements) of each channel.
+void ck_channel_moments(const ck_channels *channels, const float *x, float *mean,
+                        float *variance);
+/// out = (x − mean) · scale + shift.
+void ck_channel_normalize(const ck_channels *channels, const float *x, const float *mean,
+                          const float *scale, const float *shift, float *out);
+/// Σ gradient and Σ gradient · (x − mean) of each channel.
+void ck_channel_products(const ck_channels *channels, const float *x, const float *gradient,
+                         const float *mean, double *sums, double *products);
+/// Factors of each channel.
+typedef struct {
+  const float *gradient, *deviation, *constant;
+} ck_channel_terms;
+/// out = terms.gradient · gradient + terms.deviation · (x − mean) + terms.constant.
+void ck_channel_gradient(const ck_channels *channels, const float *x, const float *gradient,
+                         const float *mean, const ck_channel_terms *terms, float *out);
+
+/// A window that takes the largest element of a plane [height × width].
+typedef struct {
+  ptrdiff_t height, width, out_height, out_width, kernel_height, kernel_width;
+  ptrdiff_t stride_height, stride_width, padding_height, padding_width;
+  ptrdiff_t dilation_height, dilation_width;
+} ck_max_pooling;
+/// The largest element under each place of the window and its index in the plane: the first of
+/// equal ones; NaN counts as largest. Every place must cover an element.
+void ck_max_pool(const ck_max_pooling *pooling, const float *x, float *out, int32_t *index);
+
+/// Sums of weighted rows and columns: result y takes rows row_index[t] with row_weight[t] for t in
+/// row_first[y] ..< row_first[y + 1], at least one; the same for columns.
+typedef struct {
+  ptrdiff_t height, width, out_height, out_width;
+  const int32_t *row_first, *row_index, *column_first, *column_index;
+  const float *row_weight, *column_weight;
+} ck_resampling;
+/// out [out_height × out_width] from x [height × width]; scratch holds a row of x.
+void ck_resample(const ck_resampling *resampling, const float *x, float *scratch, float *out);
+/// The transpose: adds to out [height × width] what x [out_height × out_width] sends back.
+void ck_resample_transposed(const ck_resampling *resampling, const float *x, float *scratch,
+                            float *out);
+
 // MARK: - Vector functions (one thread; callers split long vectors)
 
 void ck_add(ptrdiff_t n, const float *a, const float *b, float *out);
@@ -333,13 +381,58 @@ void ck_transpose(ptrdiff_t rows, ptrdiff_t columns, const uint32_t *x, ptrdiff_
 
 // MARK: - Row functions (one thread; callers split rows)
 
-void ck_softmax_rows(ptrdiff_t rows, ptrdiff_t n, const float *x, float *out);
-/// out = weight ⊙ x / sqrt(mean(x²) + epsilon); `out` may be `x`.
-void ck_rms_norm_rows(ptrdiff_t rows, ptrdiff_t n, const float *x, const float *weight,
-                      float epsilon, float *out);
-/// out = weight ⊙ (x − mean) / sqrt(var + epsilon) + bias; bias may be NULL.
-void ck_layer_norm_rows(ptrdiff_t rows, ptrdiff_t n, const float *x, const float *weight,
-                        const float *bias, float epsilon, float *out);
+/// out = softmax(scale · x) of each row, or its logarithm; `out` may be `x`. NaN gives NaN.
+void ck_softmax_rows(bool logarithm, ptrdiff_t rows, ptrdiff_t n, const float *x, float scale,
+                     float *out);
+/// The gradient of x from `y`, the result of ck_softmax_rows, and its gradient; `out` may be
+/// `gradient`.
+void ck_softmax_gradient_rows(bool logarithm, ptrdiff_t rows, ptrdiff_t n, const float *y,
+                              float scale, const float *gradient, float *out);
+
+/// out = (weight + weight_offset) ⊙ (x − mean) / sqrt(mean((x − mean)²) + epsilon) + bias for rows of
+/// n elements; without `centres` the mean is 0 (RMS norm).
+typedef struct {
+  ptrdiff_t rows, n;
+  const float *x;
+  const float *residual;  // [rows × n] to add to x first, or NULL
+  float *sum;             // [rows × n], x + residual; may be x or the residual; NULL without one
+  const float *weight, *bias;  // [n], or NULL for 1 and 0
+  float weight_offset, epsilon;
+  bool centres;
+  float *means, *inverses;  // [rows], what the gradient needs; or NULL
+  float *out;               // may be x
+} ck_norm;
+void ck_norm_rows(const ck_norm *norm);
+
+/// The gradients of ck_norm_rows from that of its result.
+typedef struct {
+  ptrdiff_t rows, n;
+  const float *x;                // the sum, where there was a residual
+  const float *weight;           // [n], or NULL
+  float weight_offset;
+  const float *means, *inverses;  // [rows]; no means for RMS norm
+  const float *gradient;
+  float *out;                       // the gradient of x, may be `gradient`; or NULL
+  bool adds;                        // adds to `out`, which is not `gradient`
+  float *weight_sums, *bias_sums;  // [n], added to; or NULL
+} ck_norm_gradient;
+void ck_norm_gradient_rows(const ck_norm_gradient *norm);
+
+/// Cross-entropy of rows of n logits: the loss of each row and the gradient of its logits.
+typedef struct {
+  ptrdiff_t rows, n;
+  const float *logits;
+  const int32_t *targets;  // [rows], in 0 ..< n or `ignored`, which gives zeros
+  int32_t ignored;
+  float smoothing;       // ε: the share of the target that all classes divide
+  float square_factor;   // z: adds z · lse²
+  float factor;          // of every row's gradient
+  const float *factors;  // [rows], instead of `factor`; or NULL
+  float *losses;         // [rows], or NULL
+  float *gradient;       // [rows × n], may be `logits`; or NULL
+} ck_cross_entropy;
+void ck_cross_entropy_rows(const ck_cross_entropy *job);
+
 /// Rotates pairs (i, i + width/2) of every head of one row in place, by cosines and sines
 /// [width/2]: x'_i = x_i cos − x_{i+w/2} sin, x'_{i+w/2} = x_{i+w/2} cos + x_i sin.
 void ck_rotate_half(ptrdiff_t heads, ptrdiff_t width, const float *cosines, const float *sines,

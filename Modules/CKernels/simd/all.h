@@ -24,8 +24,13 @@
 #include "combine.h"
 #include "pack.h"
 #include "attend.h"
+#include "softmax.h"
+#include "norms.h"
+#include "cross_entropy.h"
 #include "rotate.h"
 #include "convolve.h"
+#include "channels.h"
+#include "planes.h"
 #include "probe.h"
 
 #define CK_ENTRY(result, name, parameters, arguments) .name = kernel_##name,
