@@ -69,7 +69,7 @@ extension InferenceSuite {
         cache.truncate(to: start.count)
         var logits = first
         for _ in 0..<count {
-          logits = model.nextTokenLogits([logits.argmax().item], cache: cache)
+          logits = model.nextTokenLogits([logits.argMax().item], cache: cache)
         }
         keep(logits)
       }

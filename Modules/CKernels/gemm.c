@@ -1,18 +1,21 @@
 // Matrix products in packed blocks (Goto and van de Geijn, "Anatomy of high-performance matrix
 // multiplication").
 //
-// For each block of columns, then of k, both operands are packed once, by all threads, into panels
-// that the register tile reads with stride 1; then the block of C is cut into parts, taken
-// dynamically. A part keeps its block of A in L2 and passes each panel of B under it. Panels of B
-// come from L2 or L3: at 14 × 32 the tile needs 9 bytes of B per cycle.
+// For each block of columns, then of k, the block of B is packed, by all threads, into panels that
+// the register tile reads with stride 1; then the block of C is cut into parts, taken dynamically.
+// A tall product is cut into parts of rows, each of which packs its own rows of A into its L2; else
+// A is packed together with B, and parts may share rows. A part passes each panel of B under its
+// rows; panels come from L2 or L3: at 14 × 32 the tile needs 9 bytes of B per cycle.
 //
 // Blocks of k are balanced (576 is one block, 1024 is two of 512) and always added in order, so
 // that an element of C is the same sum whatever the split.
 //
-// Measured on two idle Zen 5 cores, GFLOP/s on one and two threads, OpenBLAS with its AVX-512
-// kernels forced in parentheses: 512³ 252 / 507 (249 / 490), 2048³ 238 / 494 (247 / 493),
-// 2048×512×1024 with A transposed 236 / 460 (237 / 477), 256×256×64 with B transposed 244 / 441
-// (217 / 386), 64³ 258 (267). Multiply-adds in registers reach 251 to 256 on one core.
+// Measured on two Zen 5 cores, GFLOP/s on one and two threads, OpenBLAS with its AVX-512 kernels
+// forced in parentheses (torch: 115 / 225): 512³ 259 / 508 (258 / 481), 1024³ 255 / 512 (255 / 500),
+// a layer of 320 to 960 on 2048 rows 262 / 499 (254 / 494), its dX 259 / 479 (258 / 489), its dW
+// 241 / 464 (248 / 490); 320 to 4096: 260 / 489 (256 / 478), 241 / 467 (240 / 458), 233 / 450
+// (234 / 449); 512 to 8192: 258 / 498 (256 / 477), 245 / 484 (240 / 481), 243 / 466 (239 / 463).
+// Multiply-adds in registers reach 251 to 256 on one core, more when its clock is free to rise.
 #include "product.h"
 #include "scratch.h"
 #include "table.h"
@@ -146,7 +149,7 @@ static void multiply_part(void *context, ptrdiff_t part) {
   ptrdiff_t first_column = part / b->row_parts * b->column_step;
   ptrdiff_t end_row = minimum(first_row + b->row_step, b->rows);
   ptrdiff_t end_column = minimum(first_column + b->column_step, b->columns);
-  const float *left = b->left + first_row * b->k;
+  const float *left = b->tall ? NULL : b->left + first_row * b->k;
   if (b->tall) {
     float *own = ck_scratch(SCRATCH_LEFT, b->row_step * b->k + b->table->lanes);
     if (product->transpose_a) {
@@ -169,11 +172,6 @@ static void multiply_part(void *context, ptrdiff_t part) {
       tile.c = product->c + (b->row + i) * product->stride_c + b->column + j;
       b->table->tile(&tile);
     }
-  }
-  if (product->activation == NULL || b->p + b->k < product->k) return;
-  for (ptrdiff_t i = first_row; i < end_row; i++) {
-    ptrdiff_t at = (b->row + i) * product->stride_c + b->column + first_column;
-    product->activation(end_column - first_column, product->c + at, product->activated + at);
   }
 }
 

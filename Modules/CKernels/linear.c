@@ -24,20 +24,16 @@ typedef struct {
   const float *bias;
   float *y;
   ptrdiff_t stride_y;
-  ck_map activation;
-  float *activated;
   const float *arranged;  // the rows of X in the order that packed rows want, or NULL
   ptrdiff_t arranged_floats;
   ptrdiff_t rows_per_part;
 } linear;
 
-/// Adds the bias to columns of Y and applies the activation.
-static void finish(const linear *l, ptrdiff_t first, ptrdiff_t count) {
-  if (l->bias == NULL && l->activation == NULL) return;
+static void add_bias(const linear *l, ptrdiff_t first, ptrdiff_t count) {
+  if (l->bias == NULL) return;
   for (ptrdiff_t i = 0; i < l->m; i++) {
-    ptrdiff_t at = i * l->stride_y + first;
-    if (l->bias) l->table->add(count, l->y + at, l->bias + first, l->y + at);
-    if (l->activation) l->activation(count, l->y + at, l->activated + at);
+    float *y = l->y + i * l->stride_y + first;
+    l->table->add(count, y, l->bias + first, y);
   }
 }
 
@@ -93,7 +89,7 @@ static void linear_part(void *context, ptrdiff_t part) {
   } else {
     few_rows(l, first, count);
   }
-  finish(l, first, count);
+  add_bias(l, first, count);
 }
 
 /// Brings the rows of X into the order of packed rows, when W has a layout that wants it.
@@ -133,12 +129,6 @@ static ptrdiff_t few_rows_limit(const ck_rows *w) {
 
 void ck_linear(const ck_rows *w, ptrdiff_t m, const float *x, ptrdiff_t stride_x, const float *bias,
                float *y, ptrdiff_t stride_y) {
-  ck_linear_activated(w, m, x, stride_x, bias, NULL, y, stride_y, NULL);
-}
-
-void ck_linear_activated(const ck_rows *w, ptrdiff_t m, const float *x, ptrdiff_t stride_x,
-                         const float *bias, ck_map activation, float *y, ptrdiff_t stride_y,
-                         float *activated) {
   if (m <= 0 || w->row_count <= 0) return;
   if (m > few_rows_limit(w) && w->column_count > 0) {
 #if defined(__APPLE__)
@@ -146,9 +136,7 @@ void ck_linear_activated(const ck_rows *w, ptrdiff_t m, const float *x, ptrdiff_
       ck_sgemm(false, true, m, w->row_count, w->column_count, x, stride_x, w->data, w->row_stride,
                0, y, stride_y);
       linear all = {.table = ck_current(), .m = m, .bias = bias, .y = y, .stride_y = stride_y};
-      all.activation = activation;
-      all.activated = activated;
-      finish(&all, 0, w->row_count);
+      add_bias(&all, 0, w->row_count);
       return;
     }
 #endif
@@ -158,8 +146,6 @@ void ck_linear_activated(const ck_rows *w, ptrdiff_t m, const float *x, ptrdiff_
                           .a = x,
                           .stride_a = stride_x,
                           .bias = bias,
-                          .activation = activation,
-                          .activated = activated,
                           .c = y,
                           .stride_c = stride_y};
     if (w->storage == CK_FLOAT32) {
@@ -179,9 +165,7 @@ void ck_linear_activated(const ck_rows *w, ptrdiff_t m, const float *x, ptrdiff_
               .stride_x = stride_x,
               .bias = bias,
               .y = y,
-              .stride_y = stride_y,
-              .activation = activation,
-              .activated = activated};
+              .stride_y = stride_y};
   arrange(&l);
   ptrdiff_t rows = PART_BYTES / (bytes_per_row(w) + 1);
   l.rows_per_part = rows < 4 ? 4 : rows / 4 * 4;

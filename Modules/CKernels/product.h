@@ -15,8 +15,6 @@ typedef struct {
   const ck_rows *rows;  // B is the transpose of these rows, in any storage
   const float *bias;    // [n] or NULL
   bool accumulate;      // add to C
-  ck_map activation;    // applied to the finished rows of C, or NULL
-  float *activated;     // where to; may be c; stride_c
   float *c;
   ptrdiff_t stride_c;
 } ck_product;

@@ -30,6 +30,47 @@ typedef struct {
   ptrdiff_t stride_y;
 } ck_dots;
 
+// MARK: Convolutions (simd/convolve.h)
+
+enum { CK_RUNS = 8 };
+
+/// A few runs of `length` neighbouring pixels times the channels of one panel.
+typedef struct {
+  ptrdiff_t k;
+  const int32_t *offsets;  // [k], from each source
+  const float *panel;      // [k × tile_columns]; for few channels [k × channels]
+  const float *bias;       // [tile_columns], or NULL
+  const float *source[CK_RUNS];
+  float *target[CK_RUNS];
+  ptrdiff_t stride;    // of the target: between channels; for added runs between the rows of a run
+  ptrdiff_t channels;  // ≤ tile_columns
+  int length;
+} ck_run_tile;
+
+/// sums[j] += Σ left[left_offsets[r] + i] · right[right_offsets[r] + tap_offsets[j] + i].
+typedef struct {
+  ptrdiff_t runs;
+  int length, taps;  // at most a vector; at most 9
+  const float *left, *right;
+  const int32_t *left_offsets, *right_offsets, *tap_offsets;
+  float *sums;
+} ck_run_dots;
+
+/// A padded copy of a piece of an image: `columns` of every one of `phases` interleaved columns.
+typedef struct {
+  ptrdiff_t channels, plane, height, width;       // of the image
+  ptrdiff_t row, rows, column, columns, phases;  // of the window; row and column may be negative
+  const float *from;
+  float *to;
+} ck_window;
+
+/// Partial sums [parts][rows × tile_columns], to be added and transposed.
+typedef struct {
+  ptrdiff_t parts, part_stride, rows, channels, stride;
+  const float *from;
+  float *to;
+} ck_partial_sums;
+
 /// The functions of CKernels.h that are one call into the table: X(result, name, (parameters),
 /// (arguments)).
 #define CK_DISPATCHED(X)                                                                           \
@@ -72,6 +113,29 @@ typedef struct {
     (n, x, scale, zero, bits, codes))                                                              \
   X(double, quantization_error, (ptrdiff_t n, const float *x, float scale, float zero, int bits),  \
     (n, x, scale, zero, bits))                                                                     \
+  X(void, combine, (int operation, const ck_pair *pair, float *out), (operation, pair, out))       \
+  X(void, compare, (int operation, const ck_pair *pair, uint8_t *out), (operation, pair, out))     \
+  X(void, plain, (int map, ptrdiff_t n, const float *x, float low, float high, float *out),          \
+    (map, n, x, low, high, out))                                                                   \
+  X(void, add_scaled, (ptrdiff_t n, const float *x, float factor, float *out),                     \
+    (n, x, factor, out))                                                                           \
+  X(void, reduce_rows,                                                                             \
+    (int reduction, ptrdiff_t rows, ptrdiff_t n, const float *x, ptrdiff_t stride,                 \
+     const double *centre, double *out),                                                           \
+    (reduction, rows, n, x, stride, centre, out))                                                  \
+  X(void, reduce_columns,                                                                          \
+    (int reduction, ptrdiff_t rows, ptrdiff_t n, const float *x, ptrdiff_t stride,                 \
+     const double *centre, double *out),                                                           \
+    (reduction, rows, n, x, stride, centre, out))                                                  \
+  X(void, arg_rows, (bool largest, ptrdiff_t rows, ptrdiff_t n, const float *x, int32_t *out),     \
+    (largest, rows, n, x, out))                                                                    \
+  X(void, arg_columns,                                                                             \
+    (bool largest, ptrdiff_t rows, ptrdiff_t n, const float *x, ptrdiff_t stride, int32_t *out),   \
+    (largest, rows, n, x, stride, out))                                                            \
+  X(void, transpose,                                                                               \
+    (ptrdiff_t rows, ptrdiff_t columns, const uint32_t *x, ptrdiff_t stride, uint32_t *out,        \
+     ptrdiff_t out_stride),                                                                        \
+    (rows, columns, x, stride, out, out_stride))                                                   \
   X(double, probe_fma, (double seconds), (seconds))                                                \
   X(double, probe_read, (ptrdiff_t n, const float *x), (n, x))
 
@@ -110,6 +174,18 @@ typedef struct {
                         const float *x, float *out);
   void (*rotate_neighbours)(ptrdiff_t half, const float *cosines, const float *sines, float sign,
                             const float *x, float *out);
+  // Convolutions.
+  ptrdiff_t few_channels;  // at most so many channels take few_channel_tile
+  int run_limit, few_runs;
+  int (*run_count)(int length);
+  void (*run_tile)(const ck_run_tile *tile);
+  void (*added_run_tile)(const ck_run_tile *tile);
+  void (*few_channel_tile)(const ck_run_tile *tile);
+  void (*run_dots)(const ck_run_dots *dots);
+  void (*pack_window)(const ck_window *window);
+  void (*interleave)(ptrdiff_t count, ptrdiff_t phases, const float *from, ptrdiff_t stride,
+                     float *to);
+  void (*sum_transposed)(const ck_partial_sums *sums);
 #define CK_FIELD(result, name, parameters, arguments) result(*name) parameters;
   CK_DISPATCHED(CK_FIELD)
 #undef CK_FIELD

@@ -12,7 +12,8 @@ import Synchronization
 ///
 /// Buffers come in size classes, four to each power of two, aligned to 64 bytes (2 MiB from 2 MiB
 /// up, where huge pages are asked for). A released buffer waits in its class for the next request;
-/// `trim()` gives the waiting ones back to the system.
+/// `trim()` gives the waiting ones back to the system. Tensors of at most 512 bytes carry their
+/// elements themselves and are not counted here.
 public enum MemoryPool {
   /// Bytes handed out now, bytes handed out at most, and bytes that wait for reuse.
   public struct Statistics: Hashable, Sendable, Codable {
@@ -26,8 +27,8 @@ public enum MemoryPool {
 
   private struct State {
     var statistics = Statistics()
-    /// The addresses of the waiting buffers by size class.
-    var waiting: [Int: [UInt]] = [:]
+    /// The addresses of the waiting buffers by number of the size class.
+    var waiting: [[UInt]] = Array(repeating: [], count: 4 * Int.bitWidth)
   }
 
   private static let state = Mutex(State())
@@ -46,10 +47,10 @@ public enum MemoryPool {
   /// Gives every waiting buffer back to the system.
   public static func trim() {
     state.withLock { state in
-      for addresses in state.waiting.values {
-        for address in addresses { free(UnsafeMutableRawPointer(bitPattern: address)) }
+      for number in state.waiting.indices {
+        for address in state.waiting[number] { free(UnsafeMutableRawPointer(bitPattern: address)) }
+        state.waiting[number].removeAll()
       }
-      state.waiting.removeAll()
       state.statistics.bytesWaiting = 0
     }
   }
@@ -64,15 +65,22 @@ public enum MemoryPool {
     return (byteCount + step - 1) / step * step
   }
 
+  /// The number of the class of that size: the power of two and the step above it.
+  private static func number(ofClass size: Int) -> Int {
+    let power = Int.bitWidth - 1 - size.leadingZeroBitCount
+    return 4 * power + (size >> (power - 2)) & 3
+  }
+
   static func take(byteCount: Int) -> UnsafeMutableRawPointer {
     let size = sizeClass(for: byteCount)
+    let number = number(ofClass: size)
     let reused = state.withLock { state -> UInt? in
       state.statistics.bytesInUse += size
       state.statistics.peakBytesInUse = max(
         state.statistics.peakBytesInUse,
         state.statistics.bytesInUse
       )
-      guard let address = state.waiting[size]?.popLast() else { return nil }
+      guard let address = state.waiting[number].popLast() else { return nil }
       state.statistics.bytesWaiting -= size
       return address
     }
@@ -81,12 +89,13 @@ public enum MemoryPool {
 
   static func giveBack(_ pointer: UnsafeMutableRawPointer, byteCount: Int) {
     let size = sizeClass(for: byteCount)
+    let number = number(ofClass: size)
     let address = UInt(bitPattern: pointer)
     let isKept = state.withLock { state in
       state.statistics.bytesInUse -= size
       guard state.statistics.bytesWaiting + size <= waitingLimit else { return false }
       state.statistics.bytesWaiting += size
-      state.waiting[size, default: []].append(address)
+      state.waiting[number].append(address)
       return true
     }
     if !isKept { free(pointer) }

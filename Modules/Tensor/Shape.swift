@@ -14,36 +14,67 @@ public struct Shape: Hashable, Sendable {
   /// A shape with the given extents, outermost first; each at least 0, at most six of them.
   ///
   /// The product of the extents that are not zero must stay below 2^59, so that no count overflows.
-  public init(_ extents: some Collection<Int>) {
+  public init(_ extents: [Int]) { self = extents.withUnsafeBufferPointer { Shape(copying: $0) } }
+
+  /// A shape with the given extents; see `init(_:)` for arrays.
+  @_disfavoredOverload
+  public init(_ extents: some Collection<Int>) { self.init(Array(extents)) }
+
+  @usableFromInline
+  package init(copying extents: UnsafeBufferPointer<Int>) {
     expect(
       extents.count <= Shape.maximumRank,
       "shape: \(extents.count) dimensions, at most \(Shape.maximumRank) are supported"
     )
     expect(extents.allSatisfy { $0 >= 0 }, "shape: negative extent in \(Array(extents))")
-    expect(Shape.isCountable(extents), "shape: too many elements in \(Array(extents))")
-    var values = (1, 1, 1, 1, 1, 1)
-    withUnsafeMutableBytes(of: &values) { bytes in
-      let slots = bytes.assumingMemoryBound(to: Int.self)
-      for (slot, extent) in extents.enumerated() { slots[slot] = extent }
-    }
-    rank = extents.count
-    storage = values
+    var slots = Slots(repeating: 1)
+    for axis in extents.indices { slots[axis] = extents[axis] }
+    self.init(rank: extents.count, slots: slots)
+  }
+
+  /// A shape from checked extents; the slots from `rank` on must hold 1.
+  package init(rank: Int, slots: Slots) {
+    expect(
+      Shape.isCountable(slots),
+      "shape: too many elements in \((0..<rank).map { slots[$0] })"
+    )
+    self.rank = rank
+    storage = (slots[0], slots[1], slots[2], slots[3], slots[4], slots[5])
   }
 
   /// A shape with extents that come from outside; nil unless `init(_:)` would accept them.
   package init?(validating extents: [Int]) {
-    guard extents.count <= Shape.maximumRank, extents.allSatisfy({ $0 >= 0 }),
-      Shape.isCountable(extents)
-    else { return nil }
-    self.init(extents)
+    guard extents.count <= Shape.maximumRank, extents.allSatisfy({ $0 >= 0 }) else { return nil }
+    var slots = Slots(repeating: 1)
+    for axis in extents.indices { slots[axis] = extents[axis] }
+    guard Shape.isCountable(slots) else { return nil }
+    self.init(rank: extents.count, slots: slots)
   }
 
   /// Whether the bytes of that many elements can be counted, whichever extents are zero.
-  private static func isCountable(_ extents: some Collection<Int>) -> Bool {
+  private static func isCountable(_ slots: Slots) -> Bool {
+    var count = 1
+    for axis in 0..<maximumRank {
+      let (product, overflow) = count.multipliedReportingOverflow(by: max(slots[axis], 1))
+      if overflow { return false }
+      count = product
+    }
     // The widest element has 8 bytes; the pool rounds sizes up.
-    var room = Int.max / 16
-    for extent in extents where extent > 1 { room /= extent }
-    return room > 0
+    return count <= Int.max / 16
+  }
+
+  /// Extents, strides or indices by axis: room for all axes and two more, without allocation.
+  package typealias Slots = SIMD8<Int>
+
+  /// The extents; the slots from `rank` on hold 1.
+  package var slots: Slots {
+    Slots(storage.0, storage.1, storage.2, storage.3, storage.4, storage.5, 1, 1)
+  }
+
+  /// The position of `axis`, which may count from the end.
+  package func position(of axis: Int, _ operation: String) -> Int {
+    expect(axis >= -rank && axis < rank, "\(operation): axis \(axis) of \(self)")
+    return axis < 0 ? axis + rank : axis
   }
 
   /// The extents as an array, outermost first.
@@ -63,13 +94,55 @@ public struct Shape: Hashable, Sendable {
   }
 
   /// The shape of one element along the leading axis.
-  package var droppingFirst: Shape { Shape(extents.dropFirst()) }
+  package var droppingFirst: Shape {
+    let (_, b, c, d, e, f) = storage
+    return Shape(rank: rank - 1, slots: Slots(b, c, d, e, f, 1, 1, 1))
+  }
+
+  /// This shape without the last extent.
+  package var droppingLast: Shape { removing(axis: rank - 1) }
 
   /// This shape with the leading extent replaced.
-  package func replacingFirst(with extent: Int) -> Shape { Shape([extent] + extents.dropFirst()) }
+  package func replacingFirst(with extent: Int) -> Shape {
+    replacing(axis: 0, with: extent)
+  }
 
   /// This shape with the last extent replaced.
-  package func replacingLast(with extent: Int) -> Shape { Shape(extents.dropLast() + [extent]) }
+  package func replacingLast(with extent: Int) -> Shape {
+    replacing(axis: rank - 1, with: extent)
+  }
+
+  /// This shape with one extent replaced.
+  package func replacing(axis: Int, with extent: Int) -> Shape {
+    var slots = slots
+    slots[axis] = extent
+    return Shape(rank: rank, slots: slots)
+  }
+
+  /// This shape without an axis.
+  package func removing(axis: Int) -> Shape {
+    var slots = slots
+    for later in axis..<Shape.maximumRank { slots[later] = slots[later + 1] }
+    return Shape(rank: rank - 1, slots: slots)
+  }
+
+  /// This shape with one more axis before `axis`.
+  package func inserting(_ extent: Int, at axis: Int) -> Shape {
+    expect(rank < Shape.maximumRank, "shape: no room for one more axis in \(self)")
+    var slots = slots
+    for later in stride(from: rank, to: axis, by: -1) { slots[later] = slots[later - 1] }
+    slots[axis] = extent
+    return Shape(rank: rank + 1, slots: slots)
+  }
+
+  /// The distance between neighbours along each axis of a dense tensor, in elements.
+  package var strides: Slots {
+    var strides = Slots(repeating: 1)
+    for axis in stride(from: rank - 2, through: 0, by: -1) {
+      strides[axis] = strides[axis + 1] * slots[axis + 1]
+    }
+    return strides
+  }
 
   /// Whether two shapes have the same rank and extents.
   public static func == (left: Shape, right: Shape) -> Bool {
@@ -82,13 +155,16 @@ public struct Shape: Hashable, Sendable {
   /// Hashes the rank and the extents.
   public func hash(into hasher: inout Hasher) {
     hasher.combine(rank)
-    for extent in extents { hasher.combine(extent) }
+    for axis in 0..<rank { hasher.combine(slots[axis]) }
   }
 }
 
 extension Shape: ExpressibleByArrayLiteral {
   /// A shape written as its extents: `[2, 3]`.
-  public init(arrayLiteral elements: Int...) { self.init(elements) }
+  @inlinable
+  public init(arrayLiteral elements: Int...) {
+    self = elements.withUnsafeBufferPointer { Shape(copying: $0) }
+  }
 }
 
 extension Shape: CustomStringConvertible {

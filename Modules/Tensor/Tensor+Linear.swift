@@ -1,97 +1,40 @@
 import CKernels
 
-/// A function that a linear layer applies to its outputs while they are in cache.
-public enum LinearActivation: Hashable, Sendable {
-  /// x · sigmoid(x).
-  case silu
-  /// GELU by way of tanh.
-  case geluTanh
-
-  fileprivate var kernel: ck_map {
-    switch self {
-    case .silu: ck_silu
-    case .geluTanh: ck_gelu_tanh
-    }
-  }
-}
-
 extension Tensor where Element == Float {
   /// x Wᵀ + bias.
   ///
   /// - Shapes: self [… × K], weight [N × K], bias [N] or nil, result [… × N].
   public func linear(weight: Tensor, bias: Tensor? = nil) -> Tensor {
-    let result = Tensor(uninitialized: linearShape(weight, bias)) { _ in }
-    multiplyLinear(weight, bias, nil, into: result, result)
-    return result
-  }
-
-  /// activation(x Wᵀ + bias), and x Wᵀ + bias itself, which the gradient of the activation needs.
-  ///
-  /// - Shapes: self [… × K], weight [N × K], bias [N] or nil, results [… × N].
-  package func linear(
-    weight: Tensor,
-    bias: Tensor?,
-    keepingInputOf activation: LinearActivation
-  ) -> (output: Tensor, input: Tensor) {
-    let input = Tensor(uninitialized: linearShape(weight, bias)) { _ in }
-    let output = Tensor(uninitialized: input.shape) { _ in }
-    multiplyLinear(weight, bias, activation, into: input, output)
-    return (output, input)
-  }
-
-  /// activation(x Wᵀ + bias), in one pass.
-  ///
-  /// - Shapes: self [… × K], weight [N × K], bias [N] or nil, result [… × N].
-  public func linear(
-    weight: Tensor,
-    bias: Tensor? = nil,
-    activation: LinearActivation
-  ) -> Tensor {
-    let result = Tensor(uninitialized: linearShape(weight, bias)) { _ in }
-    multiplyLinear(weight, bias, activation, into: result, result)
-    return result
-  }
-
-  private func linearShape(_ weight: Tensor, _ bias: Tensor?) -> Shape {
     expect(
       rank > 0 && weight.rank == 2 && weight.shape[1] == shape[-1],
       "linear: inner extents differ, \(shape) · \(weight.shape)ᵀ"
     )
-    let biasShape = bias?.shape ?? [weight.shape[0]]
+    let outputs = weight.shape[0]
     expect(
-      biasShape == [weight.shape[0]],
-      "linear: the bias does not fit, \(biasShape) · \(weight.shape)ᵀ"
+      bias.map { $0.rank == 1 && $0.count == outputs } ?? true,
+      "linear: the bias does not fit, \(bias?.shape ?? []) · \(weight.shape)ᵀ"
     )
-    return rank == 2 ? [shape[0], weight.shape[0]] : shape.replacingLast(with: weight.shape[0])
-  }
-
-  /// Fills two tensors that nobody else has seen yet, or one that stands for both.
-  private func multiplyLinear(
-    _ weight: Tensor,
-    _ bias: Tensor?,
-    _ activation: LinearActivation?,
-    into products: Tensor,
-    _ activated: Tensor
-  ) {
+    let result = Tensor(
+      uninitialized: rank == 2 ? [shape[0], outputs] : shape.replacingLast(with: outputs)
+    ) { _ in }
+    guard result.count > 0 else { return result }
     var rows = ck_rows()
     rows.storage = CK_FLOAT32
-    rows.row_count = weight.shape[0]
-    rows.column_count = weight.shape[1]
-    rows.row_stride = weight.shape[1]
-    guard products.count > 0 else { return }
+    rows.row_count = outputs
+    rows.column_count = shape[-1]
+    rows.row_stride = shape[-1]
     rows.data = UnsafeRawPointer(weight.start)
-    ck_linear_activated(
+    ck_linear(
       &rows,
-      products.count / rows.row_count,
+      result.count / outputs,
       start,
       rows.column_count,
       bias?.start,
-      activation?.kernel,
-      products.start,
-      rows.row_count,
-      activated.start
+      result.start,
+      outputs
     )
-    withExtendedLifetime((self, weight, bias, products, activated)) {}
+    withExtendedLifetime((self, weight, bias)) {}
+    return result
   }
 
   /// Adds the sum over all axes but the last in place: the gradient of a bias.
@@ -111,7 +54,7 @@ extension Tensor where Element == Float {
       withUnsafeMutableElements { target in
         guard let from = source.baseAddress, let to = target.baseAddress else { return }
         // Parts of whole cache lines that are long enough for the vectors.
-        let grain = rows * width < vectorGrain ? width : min(width, 128)
+        let grain = rows * width < vectorGrain ? width : Swift.min(width, 128)
         WorkPool.forEachRange(count: width, grain: grain) { columns in
           addColumnSums(rows, columns, width, from, to)
         }

@@ -47,8 +47,8 @@ extension Tensor {
         let block = 32
         for rowStart in stride(from: 0, to: rows, by: block) {
           for columnStart in stride(from: 0, to: columns, by: block) {
-            for row in rowStart..<min(rowStart + block, rows) {
-              for column in columnStart..<min(columnStart + block, columns) {
+            for row in rowStart..<Swift.min(rowStart + block, rows) {
+              for column in columnStart..<Swift.min(columnStart + block, columns) {
                 target[column * rows + row] = source[row * columns + column]
               }
             }

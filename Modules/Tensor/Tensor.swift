@@ -84,7 +84,7 @@ public struct Tensor<Element: TensorElement>: Sendable {
   }
 
   private mutating func makeUnique() {
-    if storage.owner == nil && isKnownUniquelyReferenced(&storage) { return }
+    if storage.isWritable() { return }
     self = withUnsafeElements { source in
       Tensor(uninitialized: shape) { target in
         guard let to = target.baseAddress, let from = source.baseAddress else { return }

@@ -15,7 +15,7 @@ enum BrokenContract: String, CaseIterable, Codable {
     case .add, .addInPlace: ["add: ", "[2×3]", "[3×2]"]
     case .subtract: ["subtract: ", "[2×3]", "[6]"]
     case .multiply: ["multiply: ", "[2×3]", "[2×3×1]"]
-    case .divide: ["divide: ", "[2×3]", "[]"]
+    case .divide: ["divide: ", "[2×3]", "[2×2]"]
     case .gate: ["silu multiply: ", "[2×3]", "[4×5]"]
     case .matmul: ["matmul: inner extents differ", "[2×3] · [4×5]"]
     case .matmulTransposed: ["matmul: inner extents differ", "[2×3]ᵀ · [4×5]ᵀ"]
@@ -56,7 +56,7 @@ enum BrokenContract: String, CaseIterable, Codable {
       sum += .zeros([3, 2])
     case .subtract: _ = x - .zeros([6])
     case .multiply: _ = x * .zeros([2, 3, 1])
-    case .divide: _ = x / Tensor(scalar: 1)
+    case .divide: _ = x / .zeros([2, 2])
     case .gate: _ = x.siluMultiplied(by: .zeros([4, 5]))
     case .matmul: _ = x.matmul(.zeros([4, 5]))
     case .matmulTransposed:

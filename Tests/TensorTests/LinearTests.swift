@@ -1,4 +1,3 @@
-import Foundation
 import Tensor
 import TestSupport
 import Testing
@@ -15,14 +14,6 @@ import Testing
     return product.elements.enumerated().map { $1 + biases[$0 % biases.count] }
   }
 
-  private func apply(_ activation: LinearActivation, _ x: Double) -> Double {
-    switch activation {
-    case .silu: x / (1 + exp(-x))
-    case .geluTanh:
-      x / 2 * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
-    }
-  }
-
   @Test(arguments: shapes)
   func addsTheBiasToEachRow(shape: Shape, outputs: Int) {
     var generator = Philox(seed: 60)
@@ -36,20 +27,6 @@ import Testing
     let plain = expected(x, w, .zeros([outputs]))
     let unbiased = x.linear(weight: w).elements.map(Double.init)
     expectClose(unbiased, plain, relative: 1e-5, absolute: 1e-4)
-  }
-
-  @Test(arguments: shapes, [LinearActivation.silu, .geluTanh])
-  func activatesInTheSamePass(shape: (Shape, Int), activation: LinearActivation) {
-    var generator = Philox(seed: 61)
-    let x = Tensor<Float>.normal(shape.0, using: &generator)
-    let w = Tensor<Float>.normal([shape.1, shape.0[-1]], deviation: 0.1, using: &generator)
-    let b = Tensor<Float>.normal([shape.1], using: &generator)
-    let inputs = expected(x, w, b)
-    let outputs = inputs.map { apply(activation, $0) }
-    let (output, input) = x.linear(weight: w, bias: b, keepingInputOf: activation)
-    expectClose(input.elements.map(Double.init), inputs, relative: 1e-5, absolute: 1e-4)
-    expectClose(output.elements.map(Double.init), outputs, relative: 1e-5, absolute: 1e-4)
-    #expect(x.linear(weight: w, bias: b, activation: activation) == output)
   }
 
   @Test(arguments: [1, 3, 255, 256, 257, 1000], [1, 17, 300])

@@ -79,8 +79,8 @@ import Testing
 
   @Test func argmaxTakesTheFirstOfEquals() {
     let x = Tensor<Float>([1, 5, 5, 2, -3, -1, -1, -2, 0, 0, 0, 0], shape: [3, 4])
-    #expect(x.argmax() == Tensor<Int32>([1, 1, 0]))
-    #expect(Tensor<Float>([2, 9]).argmax().shape == [])
+    #expect(x.argMax() == Tensor<Int32>([1, 1, 0]))
+    #expect(Tensor<Float>([2, 9]).argMax().shape == [])
   }
 
   @Test(arguments: widths)
@@ -88,7 +88,7 @@ import Testing
     for position in Set([0, width / 2, width - 1]) {
       var x = random(1, width)
       x.withUnsafeMutableElements { $0[position] = 1000 }
-      #expect(x.argmax().elements == [Int32(position)])
+      #expect(x.argMax().elements == [Int32(position)])
     }
   }
 
@@ -114,7 +114,7 @@ import Testing
     #expect(Tensor<Float>.zeros([0, 4]).softmax().shape == [0, 4])
     #expect(Tensor<Float>.zeros([3, 0]).softmax().shape == [3, 0])
     #expect(Tensor<Float>.zeros([0, 4]).logSumExp().shape == [0])
-    #expect(Tensor<Float>.zeros([0, 4]).argmax().shape == [0])
+    #expect(Tensor<Float>.zeros([0, 4]).argMax().shape == [0])
     #expect(Tensor<Float>.zeros([3, 0]).rmsNormalized(weight: .zeros([0]), epsilon: 1).count == 0)
   }
 }

@@ -87,6 +87,7 @@ public enum Initializer: Codable, Hashable, Sendable {
   /// - Parameters:
   ///   - shape: what to fill; at least two axes where a fan or orthogonality is asked for.
   ///   - generator: the source of the random numbers.
+  /// - Returns: a tensor of that shape.
   public func callAsFunction(_ shape: Shape, using generator: inout Philox) -> Tensor<Float> {
     switch self {
     case .constant(let value):

@@ -80,15 +80,6 @@ void ck_expand_row(const ck_rows *rows, ptrdiff_t row, ptrdiff_t column, ptrdiff
 void ck_linear(const ck_rows *w, ptrdiff_t m, const float *x, ptrdiff_t stride_x,
                const float *bias, float *y, ptrdiff_t stride_y);
 
-/// A function of each element: ck_silu, ck_gelu_tanh, …
-typedef void (*ck_map)(ptrdiff_t n, const float *x, float *out);
-
-/// As ck_linear; then `activated` = activation(Y), of Y's strides, while Y is in cache. `activated`
-/// may be Y itself.
-void ck_linear_activated(const ck_rows *w, ptrdiff_t m, const float *x, ptrdiff_t stride_x,
-                         const float *bias, ck_map activation, float *y, ptrdiff_t stride_y,
-                         float *activated);
-
 // MARK: - Attention
 
 /// Grouped-query causal attention against a key/value cache.
@@ -166,6 +157,39 @@ typedef struct {
 
 void ck_rotate(const ck_rotary *arguments);
 
+// MARK: - Convolutions (threads inside)
+
+/// A convolution between an image and its features, both [batch × channels × height × width] with
+/// contiguous rows:
+///   features[n, o, y, x] = Σ_{i, ky, kx} weight[o, i, ky, kx]
+///                          · image[n, i, y·stride + ky·dilation − padding, x …]
+/// where image channel i runs over the group of o and pixels outside the image are zero. The weight
+/// is [feature_channels × (image_channels / groups) × kernel_height × kernel_width].
+typedef struct {
+  ptrdiff_t batch, groups;
+  ptrdiff_t image_channels, image_height, image_width;
+  ptrdiff_t feature_channels, feature_height, feature_width;
+  ptrdiff_t kernel_height, kernel_width;
+  ptrdiff_t stride_height, stride_width;
+  ptrdiff_t padding_height, padding_width;  // before the first row and column
+  ptrdiff_t dilation_height, dilation_width;
+} ck_convolution;
+
+/// features = the convolution of the image, plus a bias per feature channel unless it is NULL.
+void ck_convolve(const ck_convolution *shape, const float *image, const float *weight,
+                 const float *bias, float *features);
+/// image = the transposed convolution of the features, the gradient of the image in a convolution;
+/// plus a bias per image channel unless it is NULL.
+void ck_convolve_transposed(const ck_convolution *shape, const float *features,
+                            const float *weight, const float *bias, float *image);
+/// The gradient of the weight, Σ over batch and pixels of features · image; one of the two is a
+/// gradient.
+void ck_convolve_weight(const ck_convolution *shape, const float *image, const float *features,
+                        float *weight);
+/// sums[c] = Σ over batch and plane of x [batch × channels × plane].
+void ck_channel_sums(ptrdiff_t batch, ptrdiff_t channels, ptrdiff_t plane, const float *x,
+                     float *sums);
+
 // MARK: - Vector functions (one thread; callers split long vectors)
 
 void ck_add(ptrdiff_t n, const float *a, const float *b, float *out);
@@ -191,6 +215,86 @@ void ck_min_max(ptrdiff_t n, const float *x, float *minimum, float *maximum);
 ptrdiff_t ck_argmax(ptrdiff_t n, const float *x);
 /// log Σ exp(x), with the maximum subtracted.
 float ck_log_sum_exp(ptrdiff_t n, const float *x);
+
+// MARK: - Elementwise
+
+/// Two operands of [rows × n] results. An operand has a row every row_a (row_b) elements, 0 when all
+/// rows share one; within a row n elements, or the same one n times.
+typedef struct {
+  ptrdiff_t rows, n;
+  const float *a, *b;
+  ptrdiff_t row_a, row_b;
+  bool one_a, one_b;  // at most one of them
+} ck_pair;
+
+/// What ck_combine does with two operands; NaN in either gives NaN.
+enum ck_combination {
+  CK_ADD = 0,
+  CK_SUBTRACT = 1,
+  CK_MULTIPLY = 2,
+  CK_DIVIDE = 3,
+  CK_LESSER = 4,
+  CK_GREATER = 5,
+};
+/// out [rows × n] = a ∘ b; `out` may be an operand that has every element.
+void ck_combine(int operation, const ck_pair *pair, float *out);
+
+/// What ck_compare asks; NaN differs from everything.
+enum ck_comparison {
+  CK_IS_LESS = 0,
+  CK_IS_AT_MOST = 1,
+  CK_IS_GREATER = 2,
+  CK_IS_AT_LEAST = 3,
+  CK_IS_EQUAL = 4,
+  CK_IS_DIFFERENT = 5,
+};
+/// out [rows × n] = 1 where the comparison holds, else 0.
+void ck_compare(int operation, const ck_pair *pair, uint8_t *out);
+
+/// The maps that are a few instructions each.
+enum ck_plain_map {
+  CK_NEGATE = 0,
+  CK_MAGNITUDE = 1,
+  CK_SQUARE = 2,
+  CK_SQUARE_ROOT = 3,
+  CK_RECIPROCAL = 4,
+  CK_RECIPROCAL_ROOT = 5,
+  CK_SIGN = 6,  // 0 and NaN stay what they are
+  CK_FLOOR = 7,
+  CK_CEILING = 8,
+  CK_ROUND = 9,  // ties to even
+  CK_RELU = 10,
+  CK_LEAKY_RELU = 11,  // low · x below 0
+  CK_CLAMP = 12,       // to [low, high]; NaN stays NaN
+};
+/// out = map(x); `out` may be `x`.
+void ck_plain(int map, ptrdiff_t n, const float *x, float low, float high, float *out);
+/// out += factor · x
+void ck_add_scaled(ptrdiff_t n, const float *x, float factor, float *out);
+
+/// What ck_reduce_rows and ck_reduce_columns compute, in a fixed order.
+enum ck_reduction {
+  CK_SUM = 0,
+  CK_SQUARES = 1,  // Σ (x − centre)²
+  CK_PRODUCT = 2,
+  CK_MAXIMUM = 3,  // NaN when an element is NaN
+  CK_MINIMUM = 4,
+};
+/// out[row] = the reduction of n elements; rows lie `stride` apart. `centre` [rows] for CK_SQUARES.
+void ck_reduce_rows(int reduction, ptrdiff_t rows, ptrdiff_t n, const float *x, ptrdiff_t stride,
+                    const double *centre, double *out);
+/// Continues out [n] by the reduction of the columns; the caller sets the start: 0, 1 or ∓infinity.
+void ck_reduce_columns(int reduction, ptrdiff_t rows, ptrdiff_t n, const float *x,
+                       ptrdiff_t stride, const double *centre, double *out);
+/// The first index of the largest (or smallest) of each row's n ≥ 1 elements; a NaN comes first.
+void ck_arg_rows(bool largest, ptrdiff_t rows, ptrdiff_t n, const float *x, int32_t *out);
+/// The same for the columns of rows ≥ 1 rows.
+void ck_arg_columns(bool largest, ptrdiff_t rows, ptrdiff_t n, const float *x, ptrdiff_t stride,
+                    int32_t *out);
+
+/// out [columns × rows] = xᵀ, any elements of four bytes.
+void ck_transpose(ptrdiff_t rows, ptrdiff_t columns, const uint32_t *x, ptrdiff_t stride,
+                  uint32_t *out, ptrdiff_t out_stride);
 
 // MARK: - Row functions (one thread; callers split rows)
 

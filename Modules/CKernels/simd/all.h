@@ -4,6 +4,7 @@
 
 #include "map.h"
 #include "reduce.h"
+#include "elementwise.h"
 #include "rows.h"
 #include "convert.h"
 #include "quantize.h"
@@ -15,6 +16,7 @@
 #include "pack.h"
 #include "attend.h"
 #include "rotate.h"
+#include "convolve.h"
 #include "probe.h"
 
 #define CK_ENTRY(result, name, parameters, arguments) .name = kernel_##name,
@@ -42,4 +44,15 @@
    .cap_gradient = cap_gradient,                       \
    .rotate_halves = rotate_halves,                     \
    .rotate_neighbours = rotate_neighbours,             \
+   .few_channels = FEW_CHANNELS,                       \
+   .run_limit = RUN_LIMIT,                             \
+   .few_runs = FEW_RUNS,                               \
+   .run_count = run_count,                             \
+   .run_tile = run_tile,                               \
+   .added_run_tile = added_run_tile,                   \
+   .few_channel_tile = few_channel_tile,               \
+   .run_dots = run_dots,                               \
+   .pack_window = pack_window,                         \
+   .interleave = interleave,                           \
+   .sum_transposed = sum_transposed,                   \
    CK_DISPATCHED(CK_ENTRY)}

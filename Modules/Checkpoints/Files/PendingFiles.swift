@@ -47,6 +47,9 @@ enum PendingFiles {
     }
   }
 
+  /// Whether this process is writing that file or folder now.
+  static func isPending(_ path: String) -> Bool { paths.withLock { $0.contains(path) } }
+
   static func removeAll() {
     paths.withLock { paths in
       for path in paths { try? FileManager.default.removeItem(atPath: path) }

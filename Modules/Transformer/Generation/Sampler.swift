@@ -47,7 +47,7 @@ public struct Sampler: Sendable {
 
   /// The next token for logits [V]; ties go to the smaller id.
   public mutating func next(_ logits: Tensor<Float>) -> Int32 {
-    guard options.temperature > 0, options.topK != 1 else { return logits.argmax().item }
+    guard options.temperature > 0, options.topK != 1 else { return logits.argMax().item }
     var candidates = mostLikely(logits)
     let largest = candidates.first?.logit ?? 0
     var total: Float = 0
