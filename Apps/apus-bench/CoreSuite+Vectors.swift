@@ -27,9 +27,9 @@ extension CoreSuite {
       }
       try measure("add", "add", arrays: 3) { keep(a + b) }
       try measure("sum", "sum", arrays: 1) { keep(a.sum()) }
-      try measure("exp", "exp", arrays: 2) { keep(a.exponential()) }
+      try measure("exp", "exp", arrays: 2) { keep(a.exp()) }
       try measure("silu", "silu", arrays: 2) { keep(a.silu()) }
-      try measure("silu-multiply", "silu_multiply", arrays: 3) { keep(a.siluMultiplied(by: b)) }
+      try measure("silu-multiply", "silu_multiply", arrays: 3) { keep(a.gated(.silu, by: b)) }
     }
   }
 
@@ -62,62 +62,8 @@ extension CoreSuite {
         keep($0.rmsNormalized(weight: weight, epsilon: 1e-5))
       }
       try measure("layer-norm", "layer_norm", width: 512) {
-        keep(layerNormalized($0, weight: weight, bias: bias))
+        keep($0.layerNormalized(weight: weight, bias: bias))
       }
     }
-  }
-
-  /// The kernel as the tensor operations call theirs: about 16 Ki elements a part.
-  private func layerNormalized(
-    _ x: Tensor<Float>,
-    weight: Tensor<Float>,
-    bias: Tensor<Float>
-  ) -> Tensor<Float> {
-    let width = x.shape[-1]
-    return x.withUnsafeElements { source in
-      weight.withUnsafeElements { weight in
-        bias.withUnsafeElements { bias in
-          Tensor(uninitialized: x.shape) { target in
-            guard let from = source.baseAddress, let to = target.baseAddress else { return }
-            WorkPool.forEachRange(count: x.shape[0], grain: (1 << 14) / width) { range in
-              let start = range.lowerBound * width
-              ck_layer_norm_rows(
-                range.count,
-                width,
-                from + start,
-                weight.baseAddress,
-                bias.baseAddress,
-                1e-5,
-                to + start
-              )
-            }
-          }
-        }
-      }
-    }
-  }
-}
-
-// MARK: - The cost of a call
-
-extension CoreSuite {
-  /// Operations so small that only the way to the kernel counts.
-  func measureCalls() throws {
-    run.startGroup("calls on 8×8")
-    let (a, b) = (random([8, 8]), random([8, 8]))
-    func measure(_ name: String, _ call: @escaping () -> Void) throws {
-      try run.measure(
-        BenchCase(
-          name: name,
-          metric: .microseconds,
-          peer: ["kind": "small", "name": .string(name)],
-          call: call
-        )
-      )
-    }
-    try measure("add") { keep(a + b) }
-    try measure("matmul") { keep(a.matmul(b)) }
-    try measure("reshape") { keep(a.reshaped(to: [64])) }
-    try measure("slice") { keep(a[2..<6]) }
   }
 }

@@ -75,32 +75,24 @@ typedef struct {
 /// (arguments)).
 #define CK_DISPATCHED(X)                                                                           \
   X(void, add, (ptrdiff_t n, const float *a, const float *b, float *out), (n, a, b, out))          \
-  X(void, subtract, (ptrdiff_t n, const float *a, const float *b, float *out), (n, a, b, out))     \
-  X(void, multiply, (ptrdiff_t n, const float *a, const float *b, float *out), (n, a, b, out))     \
-  X(void, divide, (ptrdiff_t n, const float *a, const float *b, float *out), (n, a, b, out))       \
   X(void, scale_shift, (ptrdiff_t n, const float *x, float a, float b, float *out),                \
     (n, x, a, b, out))                                                                             \
-  X(void, exp, (ptrdiff_t n, const float *x, float *out), (n, x, out))                             \
-  X(void, silu, (ptrdiff_t n, const float *x, float *out), (n, x, out))                            \
-  X(void, gelu_tanh, (ptrdiff_t n, const float *x, float *out), (n, x, out))                       \
-  X(void, silu_multiply, (ptrdiff_t n, const float *gate, const float *up, float *out),            \
-    (n, gate, up, out))                                                                            \
   X(float, sum, (ptrdiff_t n, const float *x), (n, x))                                             \
   X(float, dot, (ptrdiff_t n, const float *a, const float *b), (n, a, b))                          \
   X(double, squared_distance, (ptrdiff_t n, const float *a, const float *b), (n, a, b))            \
   X(void, min_max, (ptrdiff_t n, const float *x, float *minimum, float *maximum),                  \
     (n, x, minimum, maximum))                                                                      \
-  X(ptrdiff_t, argmax, (ptrdiff_t n, const float *x), (n, x))                                      \
   X(float, log_sum_exp, (ptrdiff_t n, const float *x), (n, x))                                     \
-  X(void, softmax_rows, (ptrdiff_t rows, ptrdiff_t n, const float *x, float *out),                 \
-    (rows, n, x, out))                                                                             \
-  X(void, rms_norm_rows,                                                                           \
-    (ptrdiff_t rows, ptrdiff_t n, const float *x, const float *weight, float epsilon, float *out), \
-    (rows, n, x, weight, epsilon, out))                                                            \
-  X(void, layer_norm_rows,                                                                         \
-    (ptrdiff_t rows, ptrdiff_t n, const float *x, const float *weight, const float *bias,          \
-     float epsilon, float *out),                                                                   \
-    (rows, n, x, weight, bias, epsilon, out))                                                      \
+  X(void, softmax_rows,                                                                            \
+    (bool logarithm, ptrdiff_t rows, ptrdiff_t n, const float *x, float scale, float *out),        \
+    (logarithm, rows, n, x, scale, out))                                                           \
+  X(void, softmax_gradient_rows,                                                                   \
+    (bool logarithm, ptrdiff_t rows, ptrdiff_t n, const float *y, float scale,                     \
+     const float *gradient, float *out),                                                           \
+    (logarithm, rows, n, y, scale, gradient, out))                                                 \
+  X(void, norm_rows, (const ck_norm *norm), (norm))                                                \
+  X(void, norm_gradient_rows, (const ck_norm_gradient *norm), (norm))                              \
+  X(void, cross_entropy_rows, (const ck_cross_entropy *job), (job))                                \
   X(void, rotate_half,                                                                             \
     (ptrdiff_t heads, ptrdiff_t width, const float *cosines, const float *sines, float *x),        \
     (heads, width, cosines, sines, x))                                                             \
@@ -115,8 +107,28 @@ typedef struct {
     (n, x, scale, zero, bits))                                                                     \
   X(void, combine, (int operation, const ck_pair *pair, float *out), (operation, pair, out))       \
   X(void, compare, (int operation, const ck_pair *pair, uint8_t *out), (operation, pair, out))     \
-  X(void, plain, (int map, ptrdiff_t n, const float *x, float low, float high, float *out),          \
-    (map, n, x, low, high, out))                                                                   \
+  X(void, apply,                                                                                   \
+    (int function, ptrdiff_t n, const float *x, float low, float high, float *out),                \
+    (function, n, x, low, high, out))                                                              \
+  X(void, apply_slope,                                                                             \
+    (int function, ptrdiff_t n, const float *saved, const float *gradient, float low, float high,  \
+     float *out),                                                                                  \
+    (function, n, saved, gradient, low, high, out))                                                \
+  X(void, power, (ptrdiff_t n, const float *x, float exponent, float *out),                        \
+    (n, x, exponent, out))                                                                         \
+  X(void, gate, (int function, ptrdiff_t n, const float *gate, const float *up, float *out),       \
+    (function, n, gate, up, out))                                                                  \
+  X(void, gate_slopes,                                                                             \
+    (int function, ptrdiff_t n, const float *gate, const float *up, const float *gradient,         \
+     float *gate_gradient, float *up_gradient),                                                    \
+    (function, n, gate, up, gradient, gate_gradient, up_gradient))                                 \
+  X(void, random_words,                                                                            \
+    (const ck_random *source, ptrdiff_t n, uint64_t chunk, uint32_t *out),                         \
+    (source, n, chunk, out))                                                                       \
+  X(void, dropout,                                                                                 \
+    (const ck_random *source, ptrdiff_t n, uint64_t chunk, uint32_t threshold, float scale,        \
+     const float *x, float *out),                                                                  \
+    (source, n, chunk, threshold, scale, x, out))                                                  \
   X(void, add_scaled, (ptrdiff_t n, const float *x, float factor, float *out),                     \
     (n, x, factor, out))                                                                           \
   X(void, reduce_rows,                                                                             \
@@ -136,6 +148,30 @@ typedef struct {
     (ptrdiff_t rows, ptrdiff_t columns, const uint32_t *x, ptrdiff_t stride, uint32_t *out,        \
      ptrdiff_t out_stride),                                                                        \
     (rows, columns, x, stride, out, out_stride))                                                   \
+  X(void, channel_moments,                                                                         \
+    (const ck_channels *channels, const float *x, float *mean, float *variance),                   \
+    (channels, x, mean, variance))                                                                 \
+  X(void, channel_normalize,                                                                       \
+    (const ck_channels *channels, const float *x, const float *mean, const float *scale,           \
+     const float *shift, float *out),                                                              \
+    (channels, x, mean, scale, shift, out))                                                        \
+  X(void, channel_products,                                                                        \
+    (const ck_channels *channels, const float *x, const float *gradient, const float *mean,        \
+     double *sums, double *products),                                                              \
+    (channels, x, gradient, mean, sums, products))                                                 \
+  X(void, channel_gradient,                                                                        \
+    (const ck_channels *channels, const float *x, const float *gradient, const float *mean,        \
+     const ck_channel_terms *terms, float *out),                                                   \
+    (channels, x, gradient, mean, terms, out))                                                     \
+  X(void, max_pool,                                                                                \
+    (const ck_max_pooling *pooling, const float *x, float *out, int32_t *index),                   \
+    (pooling, x, out, index))                                                                      \
+  X(void, resample,                                                                                \
+    (const ck_resampling *resampling, const float *x, float *scratch, float *out),                 \
+    (resampling, x, scratch, out))                                                                 \
+  X(void, resample_transposed,                                                                     \
+    (const ck_resampling *resampling, const float *x, float *scratch, float *out),                 \
+    (resampling, x, scratch, out))                                                                 \
   X(double, probe_fma, (double seconds), (seconds))                                                \
   X(double, probe_read, (ptrdiff_t n, const float *x), (n, x))
 

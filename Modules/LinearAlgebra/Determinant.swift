@@ -82,7 +82,7 @@ extension Tensor where Element: LinearAlgebraScalar {
       var (sign, sum) = (sign, 0.0)
       for pivot in pivots {
         if pivot == 0 { sign = 0 } else if pivot < 0 { sign = -sign }
-        sum += log(Double(pivot.magnitude))
+        sum += logarithm(of: pivot)
       }
       signs.elements[position] = Element(sign)
       logarithms.elements[position] = Element(sum)
@@ -104,4 +104,9 @@ extension Tensor where Element: LinearAlgebraScalar {
       }
     }
   }
+}
+
+/// log |pivot|; the tensors' own `log()` hides the C library's inside their extensions.
+private func logarithm(of pivot: some LinearAlgebraScalar) -> Double {
+  log(Double(pivot.magnitude))
 }

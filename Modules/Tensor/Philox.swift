@@ -1,3 +1,5 @@
+import CKernels
+
 /// A counter-based random generator: Philox 4×32-10.
 ///
 /// The n-th number is a function of the key and n alone, so any part of a stream can be computed on
@@ -39,6 +41,9 @@ public struct Philox: RandomNumberGenerator, Sendable, Hashable, Codable {
     let seed = UInt64(derived.x) | UInt64(derived.y) << 32
     return Philox(seed: seed, stream: UInt64(derived.z) | UInt64(derived.w) << 32)
   }
+
+  /// This stream from its beginning, as kernels take it.
+  var forKernels: ck_random { ck_random(key0: key0, key1: key1, stream: stream) }
 
   /// The next 32 random bits.
   public mutating func nextWord() -> UInt32 {

@@ -32,14 +32,18 @@ extension Tensor where Element == Float {
       var index = 0
       while index < target.count {
         // 1 − u lies in (0, 1], so the logarithm is finite.
-        let radius = (-2 * log(Double(1 - generator.uniform()))).squareRoot()
-        let angle = 2 * Double.pi * Double(generator.uniform())
-        target[index] = mean + deviation * Float(radius * cos(angle))
-        if index + 1 < target.count {
-          target[index + 1] = mean + deviation * Float(radius * sin(angle))
-        }
+        let pair = normalPair(1 - generator.uniform(), generator.uniform())
+        target[index] = mean + deviation * pair.0
+        if index + 1 < target.count { target[index + 1] = mean + deviation * pair.1 }
         index += 2
       }
     }
   }
+}
+
+/// Two independent normal numbers from two even ones, `first` in (0, 1].
+private func normalPair(_ first: Float, _ second: Float) -> (Float, Float) {
+  let radius = (-2 * log(Double(first))).squareRoot()
+  let angle = 2 * Double.pi * Double(second)
+  return (Float(radius * cos(angle)), Float(radius * sin(angle)))
 }

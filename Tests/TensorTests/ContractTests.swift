@@ -16,7 +16,7 @@ enum BrokenContract: String, CaseIterable, Codable {
     case .subtract: ["subtract: ", "[2×3]", "[6]"]
     case .multiply: ["multiply: ", "[2×3]", "[2×3×1]"]
     case .divide: ["divide: ", "[2×3]", "[2×2]"]
-    case .gate: ["silu multiply: ", "[2×3]", "[4×5]"]
+    case .gate: ["gate: ", "[2×3]", "[4×5]"]
     case .matmul: ["matmul: inner extents differ", "[2×3] · [4×5]"]
     case .matmulTransposed: ["matmul: inner extents differ", "[2×3]ᵀ · [4×5]ᵀ"]
     case .matmulVector: ["matmul: inner extents differ", "[2×3] · [4]"]
@@ -57,7 +57,7 @@ enum BrokenContract: String, CaseIterable, Codable {
     case .subtract: _ = x - .zeros([6])
     case .multiply: _ = x * .zeros([2, 3, 1])
     case .divide: _ = x / .zeros([2, 2])
-    case .gate: _ = x.siluMultiplied(by: .zeros([4, 5]))
+    case .gate: _ = x.gated(.silu, by: .zeros([4, 5]))
     case .matmul: _ = x.matmul(.zeros([4, 5]))
     case .matmulTransposed:
       _ = x.matmul(.zeros([4, 5]), transposingSelf: true, transposingOther: true)

@@ -121,8 +121,8 @@ private struct ThreadedOperations {
       ("softmax", wide.softmax()),
       ("rms norm", wide.rmsNormalized(weight: .ones([1031]), epsilon: 1e-5)),
       ("logSumExp", wide.logSumExp()),
-      ("exponential", wide.exponential()),
-      ("silu", wide.siluMultiplied(by: wide)),
+      ("exponential", wide.exp()),
+      ("silu", wide.gated(.silu, by: wide)),
       ("sum", Tensor(scalar: wide.sum())),
       ("attention", queries.attending(to: keys, keys, firstPosition: 4, scale: 0.25)),
     ]

@@ -108,7 +108,7 @@ extension Variable {
     let (x, kept) = (value, shape.keeping(reduced: axes))
     let result = x.logSumExp(axes: axes, keepingDimensions: keepingDimensions)
     return Self.recorded(result, self) { gradient, inputs in
-      let weights = (x - result.reshaped(to: kept)).exponential()
+      let weights = (x - result.reshaped(to: kept)).exp()
       inputs.pass(to: 0, weights * gradient.reshaped(to: kept))
     }
   }

@@ -134,3 +134,8 @@ struct TapeInputs {
     input.gradient = consume gradient
   }
 }
+
+extension TapeInputs {
+  /// Whether no further walk can come by: what the operation saved may be used up.
+  var isLastWalk: Bool { node.pullback == nil }
+}

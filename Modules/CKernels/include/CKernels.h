@@ -190,19 +190,59 @@ void ck_convolve_weight(const ck_convolution *shape, const float *image, const f
 void ck_channel_sums(ptrdiff_t batch, ptrdiff_t channels, ptrdiff_t plane, const float *x,
                      float *sums);
 
+// MARK: - Channels and planes of images (one thread; callers split channels)
+
+/// Channels first ..< first + count of x [batch × channels × plane]. Arrays of one value per channel
+/// hold those `count` alone. Sums are taken in a fixed order, in double beyond short pieces.
+typedef struct {
+  ptrdiff_t batch, channels, plane, first, count;
+} ck_channels;
+
+/// Mean and variance (by the number of elements) of each channel.
+void ck_channel_moments(const ck_channels *channels, const float *x, float *mean,
+                        float *variance);
+/// out = (x − mean) · scale + shift.
+void ck_channel_normalize(const ck_channels *channels, const float *x, const float *mean,
+                          const float *scale, const float *shift, float *out);
+/// Σ gradient and Σ gradient · (x − mean) of each channel.
+void ck_channel_products(const ck_channels *channels, const float *x, const float *gradient,
+                         const float *mean, double *sums, double *products);
+/// Factors of each channel.
+typedef struct {
+  const float *gradient, *deviation, *constant;
+} ck_channel_terms;
+/// out = terms.gradient · gradient + terms.deviation · (x − mean) + terms.constant.
+void ck_channel_gradient(const ck_channels *channels, const float *x, const float *gradient,
+                         const float *mean, const ck_channel_terms *terms, float *out);
+
+/// A window that takes the largest element of a plane [height × width].
+typedef struct {
+  ptrdiff_t height, width, out_height, out_width, kernel_height, kernel_width;
+  ptrdiff_t stride_height, stride_width, padding_height, padding_width;
+  ptrdiff_t dilation_height, dilation_width;
+} ck_max_pooling;
+/// The largest element under each place of the window and its index in the plane: the first of
+/// equal ones; NaN counts as largest. Every place must cover an element.
+void ck_max_pool(const ck_max_pooling *pooling, const float *x, float *out, int32_t *index);
+
+/// Sums of weighted rows and columns: result y takes rows row_index[t] with row_weight[t] for t in
+/// row_first[y] ..< row_first[y + 1], at least one; the same for columns.
+typedef struct {
+  ptrdiff_t height, width, out_height, out_width;
+  const int32_t *row_first, *row_index, *column_first, *column_index;
+  const float *row_weight, *column_weight;
+} ck_resampling;
+/// out [out_height × out_width] from x [height × width]; scratch holds a row of x.
+void ck_resample(const ck_resampling *resampling, const float *x, float *scratch, float *out);
+/// The transpose: adds to out [height × width] what x [out_height × out_width] sends back.
+void ck_resample_transposed(const ck_resampling *resampling, const float *x, float *scratch,
+                            float *out);
+
 // MARK: - Vector functions (one thread; callers split long vectors)
 
 void ck_add(ptrdiff_t n, const float *a, const float *b, float *out);
-void ck_subtract(ptrdiff_t n, const float *a, const float *b, float *out);
-void ck_multiply(ptrdiff_t n, const float *a, const float *b, float *out);
-void ck_divide(ptrdiff_t n, const float *a, const float *b, float *out);
 /// out = a · x + b
 void ck_scale_shift(ptrdiff_t n, const float *x, float a, float b, float *out);
-void ck_exp(ptrdiff_t n, const float *x, float *out);
-void ck_silu(ptrdiff_t n, const float *x, float *out);
-void ck_gelu_tanh(ptrdiff_t n, const float *x, float *out);
-/// out = silu(gate) · up; `out` may be `gate` or `up`.
-void ck_silu_multiply(ptrdiff_t n, const float *gate, const float *up, float *out);
 
 // Reductions use a fixed order of partial sums: the same bits on every run.
 float ck_sum(ptrdiff_t n, const float *x);
@@ -211,8 +251,6 @@ float ck_dot(ptrdiff_t n, const float *a, const float *b);
 double ck_squared_distance(ptrdiff_t n, const float *a, const float *b);
 /// Smallest and largest value; (+inf, −inf) when n = 0. NaN is ignored.
 void ck_min_max(ptrdiff_t n, const float *x, float *minimum, float *maximum);
-/// The index of the first largest value, or −1 when n = 0.
-ptrdiff_t ck_argmax(ptrdiff_t n, const float *x);
 /// log Σ exp(x), with the maximum subtracted.
 float ck_log_sum_exp(ptrdiff_t n, const float *x);
 
@@ -251,24 +289,69 @@ enum ck_comparison {
 /// out [rows × n] = 1 where the comparison holds, else 0.
 void ck_compare(int operation, const ck_pair *pair, uint8_t *out);
 
-/// The maps that are a few instructions each.
-enum ck_plain_map {
-  CK_NEGATE = 0,
-  CK_MAGNITUDE = 1,
-  CK_SQUARE = 2,
-  CK_SQUARE_ROOT = 3,
-  CK_RECIPROCAL = 4,
-  CK_RECIPROCAL_ROOT = 5,
-  CK_SIGN = 6,  // 0 and NaN stay what they are
-  CK_FLOOR = 7,
-  CK_CEILING = 8,
-  CK_ROUND = 9,  // ties to even
-  CK_RELU = 10,
-  CK_LEAKY_RELU = 11,  // low · x below 0
-  CK_CLAMP = 12,       // to [low, high]; NaN stays NaN
+/// Functions of one number; NaN stays NaN. What the slope is computed from stands behind each.
+enum ck_function {
+  CK_ABSOLUTE = 0,           // x
+  CK_SQUARE = 1,             // x
+  CK_SQUARE_ROOT = 2,        // y
+  CK_RECIPROCAL = 3,         // y
+  CK_RECIPROCAL_ROOT = 4,    // y
+  CK_SIGN = 5,               // none: 0 and NaN stay what they are
+  CK_FLOOR = 6,              // none
+  CK_CEILING = 7,            // none
+  CK_ROUND = 8,              // none; ties to even
+  CK_CLAMP = 9,              // x; to [low, high]
+  CK_EXP = 10,               // y
+  CK_EXPM1 = 11,             // y
+  CK_LOG = 12,               // x
+  CK_LOG1P = 13,             // x
+  CK_SINE = 14,              // x
+  CK_COSINE = 15,            // x
+  CK_TANH = 16,              // y
+  CK_SIGMOID = 17,           // y
+  CK_ERF = 18,               // x
+  CK_RELU = 19,              // y
+  CK_LEAKY_RELU = 20,        // x; low · x below 0
+  CK_ELU = 21,               // y; low · (exp(x) − 1) below 0
+  CK_GELU = 22,              // x; by erf
+  CK_GELU_TANH = 23,         // x
+  CK_SILU = 24,              // x
+  CK_SOFTPLUS = 25,          // x
 };
-/// out = map(x); `out` may be `x`.
-void ck_plain(int map, ptrdiff_t n, const float *x, float low, float high, float *out);
+/// out = function(x); `out` may be `x`.
+///
+/// Largest errors in units in the last place: exp, expm1, log, log1p, sine and cosine 2, tanh,
+/// sigmoid, erf and softplus 3, silu and elu 4, gelu 5 and its tanh form 8 down to −2; in their
+/// tails, where exp(−x²/2) carries the rounding of x², 30.
+void ck_apply(int function, ptrdiff_t n, const float *x, float low, float high, float *out);
+/// out = gradient · slope of the function, from x or from its result; `out` may be `gradient`.
+void ck_apply_slope(int function, ptrdiff_t n, const float *saved, const float *gradient, float low,
+                    float high, float *out);
+/// out = x to a finite power; `out` may be `x`.
+void ck_power(ptrdiff_t n, const float *x, float exponent, float *out);
+
+/// out = function(gate) · up; `out` may be an operand. One of CK_SIGMOID, CK_RELU, CK_GELU,
+/// CK_GELU_TANH and CK_SILU.
+void ck_gate(int function, ptrdiff_t n, const float *gate, const float *up, float *out);
+/// The gradients of both; each may be one of the inputs.
+void ck_gate_slopes(int function, ptrdiff_t n, const float *gate, const float *up,
+                    const float *gradient, float *gate_gradient, float *up_gradient);
+
+// MARK: - Random numbers
+
+/// A stream of Philox 4×32-10.
+typedef struct {
+  uint32_t key0, key1;
+  uint64_t stream;
+} ck_random;
+/// The words of the elements from 64 · chunk on: element i has word (i mod 64) / 16 of block
+/// (i / 64) · 16 + i mod 16.
+void ck_random_words(const ck_random *source, ptrdiff_t n, uint64_t chunk, uint32_t *out);
+/// out = x · scale where an element's word is at least `threshold`, else 0; `out` may be `x`. The
+/// first element is number 64 · chunk.
+void ck_dropout(const ck_random *source, ptrdiff_t n, uint64_t chunk, uint32_t threshold,
+                float scale, const float *x, float *out);
+
 /// out += factor · x
 void ck_add_scaled(ptrdiff_t n, const float *x, float factor, float *out);
 
@@ -298,13 +381,58 @@ void ck_transpose(ptrdiff_t rows, ptrdiff_t columns, const uint32_t *x, ptrdiff_
 
 // MARK: - Row functions (one thread; callers split rows)
 
-void ck_softmax_rows(ptrdiff_t rows, ptrdiff_t n, const float *x, float *out);
-/// out = weight ⊙ x / sqrt(mean(x²) + epsilon); `out` may be `x`.
-void ck_rms_norm_rows(ptrdiff_t rows, ptrdiff_t n, const float *x, const float *weight,
-                      float epsilon, float *out);
-/// out = weight ⊙ (x − mean) / sqrt(var + epsilon) + bias; bias may be NULL.
-void ck_layer_norm_rows(ptrdiff_t rows, ptrdiff_t n, const float *x, const float *weight,
-                        const float *bias, float epsilon, float *out);
+/// out = softmax(scale · x) of each row, or its logarithm; `out` may be `x`. NaN gives NaN.
+void ck_softmax_rows(bool logarithm, ptrdiff_t rows, ptrdiff_t n, const float *x, float scale,
+                     float *out);
+/// The gradient of x from `y`, the result of ck_softmax_rows, and its gradient; `out` may be
+/// `gradient`.
+void ck_softmax_gradient_rows(bool logarithm, ptrdiff_t rows, ptrdiff_t n, const float *y,
+                              float scale, const float *gradient, float *out);
+
+/// out = (weight + weight_offset) ⊙ (x − mean) / sqrt(mean((x − mean)²) + epsilon) + bias for rows of
+/// n elements; without `centres` the mean is 0 (RMS norm).
+typedef struct {
+  ptrdiff_t rows, n;
+  const float *x;
+  const float *residual;  // [rows × n] to add to x first, or NULL
+  float *sum;             // [rows × n], x + residual; may be x or the residual; NULL without one
+  const float *weight, *bias;  // [n], or NULL for 1 and 0
+  float weight_offset, epsilon;
+  bool centres;
+  float *means, *inverses;  // [rows], what the gradient needs; or NULL
+  float *out;               // may be x
+} ck_norm;
+void ck_norm_rows(const ck_norm *norm);
+
+/// The gradients of ck_norm_rows from that of its result.
+typedef struct {
+  ptrdiff_t rows, n;
+  const float *x;                // the sum, where there was a residual
+  const float *weight;           // [n], or NULL
+  float weight_offset;
+  const float *means, *inverses;  // [rows]; no means for RMS norm
+  const float *gradient;
+  float *out;                       // the gradient of x, may be `gradient`; or NULL
+  bool adds;                        // adds to `out`, which is not `gradient`
+  float *weight_sums, *bias_sums;  // [n], added to; or NULL
+} ck_norm_gradient;
+void ck_norm_gradient_rows(const ck_norm_gradient *norm);
+
+/// Cross-entropy of rows of n logits: the loss of each row and the gradient of its logits.
+typedef struct {
+  ptrdiff_t rows, n;
+  const float *logits;
+  const int32_t *targets;  // [rows], in 0 ..< n or `ignored`, which gives zeros
+  int32_t ignored;
+  float smoothing;       // ε: the share of the target that all classes divide
+  float square_factor;   // z: adds z · lse²
+  float factor;          // of every row's gradient
+  const float *factors;  // [rows], instead of `factor`; or NULL
+  float *losses;         // [rows], or NULL
+  float *gradient;       // [rows × n], may be `logits`; or NULL
+} ck_cross_entropy;
+void ck_cross_entropy_rows(const ck_cross_entropy *job);
+
 /// Rotates pairs (i, i + width/2) of every head of one row in place, by cosines and sines
 /// [width/2]: x'_i = x_i cos − x_{i+w/2} sin, x'_{i+w/2} = x_{i+w/2} cos + x_i sin.
 void ck_rotate_half(ptrdiff_t heads, ptrdiff_t width, const float *cosines, const float *sines,

@@ -1,10 +1,19 @@
 // Every kernel of one instruction set, in order of dependence, and the table that names them.
 #pragma clang fp contract(fast)
+// Vectors wider than a register pass only through calls that are inlined.
+#pragma clang diagnostic ignored "-Wpsabi"
 #include "vector.h"
 
+#include "functions.h"
+#include "normal.h"
+#include "power.h"
+#include "trigonometry.h"
 #include "map.h"
 #include "reduce.h"
 #include "elementwise.h"
+#include "apply.h"
+#include "gate.h"
+#include "random.h"
 #include "rows.h"
 #include "convert.h"
 #include "quantize.h"
@@ -15,8 +24,13 @@
 #include "combine.h"
 #include "pack.h"
 #include "attend.h"
+#include "softmax.h"
+#include "norms.h"
+#include "cross_entropy.h"
 #include "rotate.h"
 #include "convolve.h"
+#include "channels.h"
+#include "planes.h"
 #include "probe.h"
 
 #define CK_ENTRY(result, name, parameters, arguments) .name = kernel_##name,

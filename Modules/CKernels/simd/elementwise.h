@@ -112,47 +112,7 @@ static void kernel_compare(int operation, const ck_pair *pair, uint8_t *out) {
 }
 #undef EVERY_COMPARISON
 
-// MARK: - One operand
-
-#define EVERY_PLAIN_MAP(X)                                                          \
-  X(map_negate, -v)                                                                 \
-  X(map_magnitude, as_float(as_int(v) & 0x7fffffff))                                \
-  X(map_square, v *v)                                                               \
-  X(map_square_root, __builtin_elementwise_sqrt(v))                                 \
-  X(map_reciprocal, 1.0f / v)                                                       \
-  X(map_reciprocal_root, 1.0f / __builtin_elementwise_sqrt(v))                      \
-  X(map_sign, v > 0.0f ? (vf)1.0f : v < 0.0f ? (vf) - 1.0f : v)                     \
-  X(map_floor, __builtin_elementwise_floor(v))                                      \
-  X(map_ceiling, __builtin_elementwise_ceil(v))                                     \
-  X(map_round, __builtin_elementwise_roundeven(v))                                  \
-  X(map_relu, v <= 0.0f ? (vf)0.0f : v)                                             \
-  X(map_leaky_relu, v < 0.0f ? v * low : v)                                         \
-  X(map_clamp, v < low ? (vf)low : v > high ? (vf)high : v)
-
-#define PLAIN_MAP(name, expression)                                                        \
-  static void name(ptrdiff_t n, const float *x, float low, float high, float *out) {       \
-    (void)low, (void)high;                                                                 \
-    ptrdiff_t i = 0;                                                                       \
-    for (; i + LANES <= n; i += LANES) {                                                   \
-      vf v = load(x + i);                                                                  \
-      store(out + i, expression);                                                          \
-    }                                                                                      \
-    if (i < n) {                                                                           \
-      vf v = load_part(x + i, n - i);                                                      \
-      store_part(out + i, expression, n - i);                                              \
-    }                                                                                      \
-  }
-EVERY_PLAIN_MAP(PLAIN_MAP)
-#undef PLAIN_MAP
-
-static void kernel_plain(int map, ptrdiff_t n, const float *x, float low, float high, float *out) {
-#define ENTRY(name, expression) name,
-  static void (*const functions[])(ptrdiff_t, const float *, float, float, float *) = {
-      EVERY_PLAIN_MAP(ENTRY)};
-#undef ENTRY
-  functions[map](n, x, low, high, out);
-}
-#undef EVERY_PLAIN_MAP
+// MARK: - Scaled sums
 
 static void kernel_add_scaled(ptrdiff_t n, const float *x, float factor, float *out) {
   ptrdiff_t i = 0;

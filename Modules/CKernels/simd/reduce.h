@@ -30,8 +30,6 @@ REDUCE_SUM(sum_of, (ptrdiff_t n, const float *x), SUM_FULL, SUM_PART)
 #define DOT_PART(s, i, count) (s + load_part(a + (i), count) * load_part(b + (i), count))
 REDUCE_SUM(dot_of, (ptrdiff_t n, const float *a, const float *b), DOT_FULL, DOT_PART)
 
-INLINE vf square(vf x) { return x * x; }
-
 /// Σ (x − mean)².
 static double squares_about(ptrdiff_t n, const float *x, float mean) {
   double total = 0;
@@ -100,22 +98,6 @@ static float largest_of(ptrdiff_t n, const float *x) {
   return high;
 }
 
-/// The first index that holds the largest value: a pass for the value, a pass for the index, which
-/// skips blocks that cannot hold it.
-static ptrdiff_t kernel_argmax(ptrdiff_t n, const float *x) {
-  if (n <= 0) return -1;
-  float best = largest_of(n, x);
-  ptrdiff_t i = 0;
-  for (; i + LANES <= n; i += LANES) {
-    vi found = load(x + i) == best;
-    if (__builtin_reduce_or(found) != 0) break;
-  }
-  for (; i < n; i++) {
-    if (x[i] == best) return i;
-  }
-  return 0;
-}
-
 /// Σ exp(x − offset), and the terms to `out` unless it is NULL.
 INLINE double sum_of_exponentials(ptrdiff_t n, const float *x, float offset, float *out) {
   double total = 0;
@@ -148,6 +130,12 @@ INLINE double sum_of_exponentials(ptrdiff_t n, const float *x, float offset, flo
 
 static float kernel_log_sum_exp(ptrdiff_t n, const float *x) {
   float offset = largest_of(n, x);
-  if (isinf(offset)) return offset;
+  if (isinf(offset)) {
+    // Infinity less infinity must not arise; NaN, which no comparison finds, must not be lost.
+    for (ptrdiff_t i = 0; i < n; i++) {
+      if (isnan(x[i])) return NAN;
+    }
+    return offset;
+  }
   return offset + (float)log(sum_of_exponentials(n, x, offset, NULL));
 }

@@ -66,7 +66,7 @@ public struct ConvolutionOptions: Hashable, Sendable, Codable {
   }
 
   /// These options for a convolution along the last axis alone.
-  var alongWidth: ConvolutionOptions {
+  package var alongWidth: ConvolutionOptions {
     var options = self
     options.stride.height = 1
     options.padding.height = 0

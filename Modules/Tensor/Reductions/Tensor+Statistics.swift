@@ -1,10 +1,3 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 import CKernels
 
 extension Tensor where Element: TensorReal {
@@ -127,10 +120,7 @@ extension Tensor where Element == Float {
     var offsets = max(axes: axes, keepingDimensions: true)
     // An infinite maximum is the result itself: ∞ − ∞ must not arise.
     let shift = select(offsets.isFinite(), offsets, 0)
-    offsets = (self - shift).exponential().sum(axes: axes, keepingDimensions: true)
-    offsets.withUnsafeMutableElements { sums in
-      for index in sums.indices { sums[index] = log(sums[index]) }
-    }
+    offsets = (self - shift).exp().sum(axes: axes, keepingDimensions: true).log()
     return (offsets + shift).reshaped(to: plan.result)
   }
 

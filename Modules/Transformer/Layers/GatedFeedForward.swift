@@ -29,6 +29,6 @@ public final class GatedFeedForward: LinearLayerOwner {
 
   /// y for the rows of x.
   public func callAsFunction(_ input: Tensor<Float>) -> Tensor<Float> {
-    down(gate(input).siluMultiplied(by: up(input)))
+    down(gate(input).gated(.silu, by: up(input)))
   }
 }

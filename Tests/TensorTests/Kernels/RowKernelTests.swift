@@ -26,7 +26,7 @@ import Testing
 
   @Test func softmax() {
     for n in sizes + [5000] {
-      check("softmax", n, limit: 20, { ck_softmax_rows($0, n, $1, $2) }) { row in
+      check("softmax", n, limit: 20, { ck_softmax_rows(false, $0, n, $1, 1, $2) }) { row in
         let top = row.reduce(-Double.infinity, max)
         let terms = row.map { exp($0 - top) }
         let sum = terms.reduce(0, +)
@@ -37,51 +37,8 @@ import Testing
 
   @Test func softmaxGivesMaskedElementsNoWeight() {
     var out = [Float](repeating: 9, count: 3)
-    ck_softmax_rows(1, 3, [1, -.infinity, 1], &out)
+    ck_softmax_rows(false, 1, 3, [1, -.infinity, 1], 1, &out)
     #expect(out == [0.5, 0, 0.5])
-  }
-
-  @Test func rmsNorm() {
-    var samples = KernelSamples(seed: 16)
-    for n in sizes {
-      let weight = samples.floats(n, 2)
-      check("rms norm", n, { ck_rms_norm_rows($0, n, $1, weight, 1e-5, $2) }) { row in
-        let square = row.reduce(0) { $0 + $1 * $1 } / Double(n)
-        return zip(row, weight).map { $0 / (square + 1e-5).squareRoot() * Double($1) }
-      }
-    }
-  }
-
-  @Test func rmsNormWorksInPlace() {
-    var samples = KernelSamples(seed: 17)
-    let x = samples.floats(2 * 37)
-    let weight = samples.floats(37)
-    var expected = [Float](repeating: 0, count: x.count)
-    ck_rms_norm_rows(2, 37, x, weight, 1e-6, &expected)
-    var found = x
-    found.withUnsafeMutableBufferPointer {
-      ck_rms_norm_rows(2, 37, $0.baseAddress, weight, 1e-6, $0.baseAddress)
-    }
-    #expect(found == expected)
-  }
-
-  @Test(arguments: [false, true])
-  func layerNorm(hasBias: Bool) {
-    var samples = KernelSamples(seed: 18)
-    for n in sizes {
-      let weight = samples.floats(n, 2)
-      let bias = samples.floats(n)
-      check("layer norm", n) {
-        ck_layer_norm_rows($0, n, $1, weight, hasBias ? bias : nil, 1e-5, $2)
-      } _: { row in
-        let mean = row.reduce(0, +) / Double(n)
-        let variance = row.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(n)
-        return row.indices.map {
-          (row[$0] - mean) / (variance + 1e-5).squareRoot() * Double(weight[$0])
-            + (hasBias ? Double(bias[$0]) : 0)
-        }
-      }
-    }
   }
 
   @Test(arguments: [2, 6, 16, 34, 64, 128])
