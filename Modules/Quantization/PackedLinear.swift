@@ -38,7 +38,7 @@ public final class PackedLinear: LinearLayer {
   public func callAsFunction(_ input: Variable) -> Variable {
     let weight = weight
     return .custom(self(input.value), input: input) { gradient in
-      gradient.mappedBack(through: weight.dequantized())
+      gradient.matmul(weight.dequantized())
     }
   }
 

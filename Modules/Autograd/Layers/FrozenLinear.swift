@@ -38,22 +38,10 @@ public final class FrozenLinear: LinearLayer {
   public func callAsFunction(_ input: Variable) -> Variable {
     let weight = weight
     return .custom(self(input.value), input: input) { gradient in
-      gradient.mappedBack(through: weight.floats())
+      gradient.matmul(weight.floats())
     }
   }
 
   /// The rows `indices` of W as floats.
   public func weightRows(_ indices: [Int32]) -> Tensor<Float> { weight.rows(indices) }
-}
-
-extension Tensor where Element == Float {
-  /// The gradient of a linear layer's input from the gradient of its output: g W.
-  ///
-  /// - Shapes: self [… × N], weight [N × K], result [… × K].
-  package func mappedBack(through weight: Tensor) -> Tensor {
-    let (inputs, outputs) = (weight.shape[1], weight.shape[0])
-    let rows = count / Swift.max(shape[-1], 1)
-    let flat = reshaped(to: [rows, outputs]).matmul(weight)  // [rows × K]
-    return flat.reshaped(to: shape.replacingLast(with: inputs))
-  }
 }

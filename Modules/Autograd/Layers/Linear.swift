@@ -55,22 +55,12 @@ public final class Linear: LinearLayer {
 
   /// x Wᵀ + b without gradients; x [… × K], result [… × N].
   public func callAsFunction(_ input: Tensor<Float>) -> Tensor<Float> {
-    WeightMatrix.float32(weight.value).product(with: input, bias: bias?.value)
+    input.linear(weight: weight.value, bias: bias?.value)
   }
 
   /// x Wᵀ + b; x [… × K], result [… × N].
   public func callAsFunction(_ input: Variable) -> Variable {
-    let (w, b) = (weight.variable, bias?.variable)
-    let (x, matrix) = (input.value, w.value)
-    return .recorded(self(x), inputs: b.map { [input, w, $0] } ?? [input, w]) { gradient, inputs in
-      let g = gradient.reshaped(to: [gradient.count / max(matrix.shape[0], 1), matrix.shape[0]])
-      inputs.pass(to: 0, gradient.mappedBack(through: matrix))
-      inputs.pass(
-        to: 1,
-        g.matmul(x.reshaped(to: [g.shape[0], matrix.shape[1]]), transposingSelf: true)
-      )
-      inputs.pass(to: 2, Tensor.ones([1, g.shape[0]]).matmul(g)[0])
-    }
+    linear(input, weight: weight.variable, bias: bias?.variable)
   }
 
   /// The rows `indices` of W as floats.
