@@ -67,6 +67,7 @@ def vector(name, count):
         "exp": lambda: torch.exp(a, out=out),
         "silu": lambda: silu(a, out=out),
         "silu_multiply": lambda: torch.mul(silu(a, out=out), b, out=out),
+        "gelu": lambda: torch.ops.aten.gelu.out(a, approximate="tanh", out=out),
     }
     return {"torch": calls[name]}
 
@@ -98,6 +99,11 @@ def llama(name, **arguments):
     return {"torch": torch_llama.case(name, **arguments)}
 
 
+def training(name, **arguments):
+    import torch_training
+    return {"torch": torch_training.case(name, **arguments)}
+
+
 def tokenizer(folder, file):
     return {"tokenizers": tokenizing(folder, file)} if tokenizers else {}
 
@@ -109,8 +115,7 @@ def tokenizing(folder, file):
 
 
 KINDS = {"gemm": gemm, "linear": linear, "vector": vector, "rows": rows, "small": small,
-         "llama": llama,
-         "tokenizer": tokenizer}
+         "llama": llama, "training": training, "tokenizer": tokenizer}
 calls = {}
 
 
@@ -151,6 +156,9 @@ def run(variant, repeats, inner, warm):
 def tell(name, **arguments):
     if name == "tokens":
         return {"ids": tokenizing(**arguments)().ids if tokenizers else None}
+    if name == "training_memory":
+        import torch_training
+        return torch_training.tell_training_memory(**arguments)
     import torch_llama
     return torch_llama.tell(name, **arguments)
 
