@@ -67,3 +67,27 @@ extension CoreSuite {
     }
   }
 }
+
+// MARK: - The cost of a call
+
+extension CoreSuite {
+  /// Operations so small that only the way to the kernel counts.
+  func measureCalls() throws {
+    run.startGroup("calls on 8×8")
+    let (a, b) = (random([8, 8]), random([8, 8]))
+    func measure(_ name: String, _ call: @escaping () -> Void) throws {
+      try run.measure(
+        BenchCase(
+          name: name,
+          metric: .microseconds,
+          peer: ["kind": "small", "name": .string(name)],
+          call: call
+        )
+      )
+    }
+    try measure("add") { keep(a + b) }
+    try measure("matmul") { keep(a.matmul(b)) }
+    try measure("reshape") { keep(a.reshaped(to: [64])) }
+    try measure("slice") { keep(a[2..<6]) }
+  }
+}

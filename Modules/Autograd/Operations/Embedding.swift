@@ -6,6 +6,7 @@ extension Variable {
   /// - Parameters:
   ///   - ids: the rows to look up; repeats are allowed.
   ///   - paddingIndex: a row that gets no gradient.
+  /// - Returns: a copy of the rows, in the order of the ids.
   /// - Shapes: self [V × D], ids […] of 0 ..< V, result [… × D].
   public func embedding(of ids: Tensor<Int32>, paddingIndex: Int32? = nil) -> Variable {
     let table = shape

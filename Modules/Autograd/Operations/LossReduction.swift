@@ -19,6 +19,7 @@ extension LossReduction {
   /// - Parameters:
   ///   - losses: one for each element or row.
   ///   - count: how many of them the mean is over.
+  /// - Returns: the losses as they are, or a scalar.
   func callAsFunction(_ losses: Tensor<Float>, count: Int) -> Tensor<Float> {
     guard self != .none else { return losses }
     let sum = losses.withUnsafeElements { $0.reduce(0.0) { $0 + Double($1) } }

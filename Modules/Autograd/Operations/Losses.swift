@@ -59,6 +59,7 @@ public func smoothL1Loss(
 ///   - targets: probabilities t, constants.
 ///   - positiveWeight: w, which broadcasts to the logits, say [C]; nil for 1.
 ///   - reduction: what becomes of the losses.
+/// - Returns: the losses, or their sum or mean.
 /// - Shapes: logits and targets alike.
 public func binaryCrossEntropy(
   logits: Variable,

@@ -72,8 +72,12 @@ extension ResamplingAxis {
   }
 
   /// Where the centre of pixel i of the result lies among the centres of the image's pixels.
-  private static func position(_ i: Int, _ extent: Int, _ count: Int, _ alignsCorners: Bool) -> Float
-  {
+  private static func position(
+    _ i: Int,
+    _ extent: Int,
+    _ count: Int,
+    _ alignsCorners: Bool
+  ) -> Float {
     if alignsCorners {
       return count > 1 ? Float(i) * (Float(extent - 1) / Float(count - 1)) : 0
     }

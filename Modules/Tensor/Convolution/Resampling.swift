@@ -110,7 +110,10 @@ package struct Resampling {
     )
     let plane = inputShape[2] * inputShape[3]
     return mapPlanes(gradient, from: outputShape, to: inputShape) {
-      arguments, source, scratch, target in
+      arguments,
+      source,
+      scratch,
+      target in
       target.update(repeating: 0, count: plane)
       ck_resample_transposed(arguments, source, scratch, target)
     }

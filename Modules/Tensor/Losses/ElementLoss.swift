@@ -78,6 +78,7 @@ package struct ElementLoss: Sendable {
   ///   - upstream: the gradient of the losses, whose memory the result takes, or of their sum, or of
   ///     the sums of rows.
   ///   - factor: multiplies it.
+  /// - Returns: the gradient of x.
   package func gradient(
     _ x: Tensor<Float>,
     _ target: Tensor<Float>,

@@ -6,6 +6,7 @@ extension Tensor where Element == Float {
   /// - Parameters:
   ///   - other: y.
   ///   - epsilon: the least that |x| and |y| count for.
+  /// - Returns: cosines of -1 ... 1.
   /// - Shapes: self and other [… × N], result […].
   public func cosineSimilarity(to other: Tensor, epsilon: Float = 1e-8) -> Tensor {
     expect(

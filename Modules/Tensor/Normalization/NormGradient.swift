@@ -32,6 +32,7 @@ extension NormalizedRows {
   ///   - gradient: that of the output; afterwards that of the input, unless that is added to
   ///     `accumulated`.
   ///   - accumulated: a gradient of the input to add to, instead of replacing `gradient`.
+  /// - Returns: the gradients of the weight and the bias where they are wanted.
   package func gradients(
     of rule: RowNormalization,
     weight: Tensor<Float>?,

@@ -50,6 +50,7 @@ extension Tensor where Element == Float {
   ///   - weight: a factor for each column, 1 if nil.
   ///   - epsilon: keeps rows of zeros finite.
   ///   - weightOffset: 1 where the weight is stored as its difference from 1, as in Gemma.
+  /// - Returns: rows of mean square 1, times the weight.
   /// - Shapes: self [… × N], weight [N], result [… × N].
   /// - Source: Zhang and Sennrich 2019, "Root Mean Square Layer Normalization".
   public func rmsNormalized(

@@ -2,7 +2,7 @@
 public struct CrossEntropyOptions: Hashable, Sendable {
   /// The target of rows that do not count: their loss and their gradient are 0.
   public var ignoredTarget: Int32
-  /// ε, the share of the target's probability that is divided among all classes, 0 ... 1.
+  /// ε, the share of the target's probability that is divided among all classes.
   ///
   /// Source: Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7.
   public var labelSmoothing: Float
