@@ -150,7 +150,13 @@ private let trials: [Trial] = [
       guard shape.rank == 2 else { continue }
       let rows = (0..<shape[0]).flatMap { gate[$0].elements + up[$0].elements }
       let both = Tensor(rows, shape: [shape[0], 2 * shape[1]])
-      #expect(both.gatedHalves(function) == found)
+      // The compiler may contract products and sums in the two loops differently.
+      let halves = both.gatedHalves(function)
+      #expect(halves.shape == found.shape)
+      #expect(
+        zip(halves.elements, found.elements)
+          .allSatisfy { abs($0 - $1) <= 1e-5 * abs($1) + 1e-7 }
+      )
     }
   }
 
