@@ -29,7 +29,7 @@ extension Variable {
     let (shape, kept) = (shape, shape.keeping(reduced: axes))
     let sums = value.sum(axes: axes, keepingDimensions: keepingDimensions)
     return Self.recorded(sums, self) { gradient, inputs in
-      inputs.pass(to: 0, gradient.reshaped(to: kept) + Tensor.zeros(shape))
+      inputs.pass(to: 0, gradient.reshaped(to: kept).broadcast(to: shape))
     }
   }
 

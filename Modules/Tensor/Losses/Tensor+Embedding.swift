@@ -29,9 +29,9 @@ extension Tensor where Element == Float {
   ///   - rows: what is added.
   ///   - ids: where.
   ///   - skipped: an id whose rows are left out.
-  /// - Shapes: self [V × D], rows [… × D], ids […].
+  /// - Shapes: self [V × D…], rows [… × D…], ids […].
   package mutating func addRows(_ rows: Tensor, at ids: Tensor<Int32>, skipping skipped: Int32?) {
-    let width = shape[1]
+    let width = shape.droppingFirst.count
     withUnsafeMutableElements { elements in
       guard let to = elements.baseAddress else { return }
       let isSmall = rows.count < 2 * cheapGrain

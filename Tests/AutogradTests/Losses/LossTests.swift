@@ -57,7 +57,7 @@ import Testing
   func lossesOfScores(shape: Shape, reduction: LossReduction) {
     var generator = Philox(seed: 21)
     let t = Tensor<Float>.uniform(shape, using: &generator)
-    let signs = select(t .> 0.5, Tensor.ones(shape), -Tensor.ones(shape))
+    let signs = select(t .> 0.5, Tensor<Float>.ones(shape), -Tensor<Float>.ones(shape))
     let weight = Tensor<Float>([1.5])
     func doubles(_ x: Tensor<Float>) -> Tensor<Double> {
       Tensor(x.elements.map(Double.init), shape: x.shape)

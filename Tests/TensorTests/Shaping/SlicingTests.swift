@@ -2,11 +2,6 @@ import Tensor
 import Testing
 
 @Suite struct SlicingTests {
-  /// 0, 1, 2, … in the given shape.
-  private func counting(_ shape: Shape) -> Tensor<Int32> {
-    Tensor((0..<Int32(shape.count)).map { $0 }, shape: shape)
-  }
-
   @Test func anIndexDropsTheLeadingAxis() {
     let tensor = counting([2, 3, 2])
     #expect(tensor[1].shape == [3, 2])
@@ -67,14 +62,6 @@ import Testing
     #expect(Tensor.concatenating(parts) == tensor)
     #expect(Tensor.concatenating([tensor]) == tensor)
     #expect(Tensor.concatenating([counting([0, 2]), counting([0, 2])]).shape == [0, 2])
-  }
-
-  @Test func describesShapeTypeAndElements() {
-    #expect("\(counting([2, 2]))" == "[2×2] int32 [[0, 1], [2, 3]]")
-    #expect("\(Tensor<Float>(scalar: 1.5))" == "[] float32 1.5")
-    #expect("\(counting([9]))" == "[9] int32 [0, 1, 2, …, 6, 7, 8]")
-    #expect("\(counting([2, 0]))" == "[2×0] int32 [[], []]")
-    #expect("\(Tensor([true, false]))" == "[2] bool [true, false]")
   }
 
   @Test func equalityComparesShapesAndElements() {

@@ -62,6 +62,16 @@ public struct Philox: RandomNumberGenerator, Sendable, Hashable, Codable {
     return UInt64(low) | UInt64(nextWord()) << 32
   }
 
+  /// The next `count` words that a kernel computes at once: whole chunks of 64, from the next on.
+  ///
+  /// - Returns: The stream, and the number of the first chunk.
+  mutating func reserveChunks(for count: Int) -> (source: ck_random, chunk: UInt64) {
+    let chunk = (block + 15) / 16
+    block = (chunk + UInt64((count + 63) / 64)) * 16
+    used = 4
+    return (forKernels, chunk)
+  }
+
   /// A number in [0, 1): 24 random bits.
   public mutating func uniform() -> Float { Float(nextWord() >> 8) * 0x1p-24 }
 
