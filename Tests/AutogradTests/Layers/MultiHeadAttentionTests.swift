@@ -1,4 +1,5 @@
 import Autograd
+import Foundation
 import Tensor
 import TestSupport
 import Testing
@@ -83,10 +84,17 @@ import Testing
     #expect(model(Tensor<Float>.ones([1, 2, 8])) == .zeros([1, 2, 8]))
   }
 
-  @Test func aConfigurationRoundTripsThroughItsFields() {
+  @Test func aConfigurationRoundTripsThroughJSON() throws {
     let plain = MultiHeadAttention.Configuration(width: 12, headCount: 3)
     #expect(plain.keyHeadCount == 3 && plain.headWidth == 4 && plain.contextWidth == 12)
     #expect(!plain.isCausal && plain.hasBias && plain.rotary == nil)
+    var rotated = plain
+    rotated.rotary = RotaryEmbedding(headWidth: 4, base: 500, scaling: .linear(factor: 2))
+    let decoded = try JSONDecoder().decode(
+      MultiHeadAttention.Configuration.self,
+      from: try JSONEncoder().encode(rotated)
+    )
+    #expect(decoded == rotated && decoded != plain)
   }
 
   @Test func aContextOfAnotherWidthStops() async throws {
