@@ -12,8 +12,9 @@ public import Tensor
 public final class Dropout: Layer, TrainingDependent {
   /// The probability of a zero, in [0, 1].
   public let rate: Float
-  /// Where the masks come from: each pass in training takes one draw. Store it to resume a run with
-  /// the masks that would have come.
+  /// Where the masks come from: each pass in training takes one draw.
+  ///
+  /// Store it to resume a run with the masks that would have come.
   public var generator: Philox
   /// Whether elements are dropped; true at first.
   public var isTraining = true

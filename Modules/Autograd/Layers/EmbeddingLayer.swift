@@ -8,7 +8,7 @@ public import Tensor
 public final class Embedding: Module {
   /// The table [V × D].
   public let weight: Parameter
-  /// The row of ids that stand for nothing: it gets no gradient. Nil for none.
+  /// The row of ids that stand for nothing, which gets no gradient; nil for none.
   public let paddingIndex: Int32?
 
   /// A layer over a table [V × D], which is taken as it is.
