@@ -1,3 +1,4 @@
+import Autograd
 import Quantization
 import Support
 import Transformer

@@ -57,7 +57,7 @@ extension Module {
     }
     try replace(at: path) { owner, name in
       if let owner = owner as? any LinearLayerOwner { return owner.replace(name, with: layer) }
-      return (owner as? Sequential)?.replace(name, with: layer) ?? false
+      return (owner as? any LayerList)?.replace(name, with: layer) ?? false
     }
   }
 
@@ -80,7 +80,7 @@ extension Module {
     }
     try replace(at: path) { owner, name in
       if let owner = owner as? any ConvolutionLayerOwner { return owner.replace(name, with: layer) }
-      return (owner as? Sequential)?.replace(name, with: layer) ?? false
+      return (owner as? any LayerList)?.replace(name, with: layer) ?? false
     }
   }
 

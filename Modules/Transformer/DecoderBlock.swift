@@ -44,7 +44,10 @@ public final class DecoderBlock: Module {
 
     func norm(_ name: String) throws -> RMSNorm {
       let weight = try source.tensor(prefix + name + ".weight", shape: [width])
-      return RMSNorm(weight: weight, epsilon: configuration.normEpsilon)
+      return RMSNorm(
+        weight: Parameter(weight, isTrainable: false),
+        epsilon: configuration.normEpsilon
+      )
     }
     func projection(
       _ name: String,

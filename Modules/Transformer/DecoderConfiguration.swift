@@ -1,3 +1,4 @@
+public import Autograd
 public import Tensor
 
 /// The shape of a decoder: everything that its weights do not say themselves.

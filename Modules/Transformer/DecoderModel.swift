@@ -34,7 +34,10 @@ public final class DecoderModel: Module {
       try DecoderBlock(index, configuration, source: source)
     }
     finalNorm = RMSNorm(
-      weight: try source.tensor("model.norm.weight", shape: [width]),
+      weight: Parameter(
+        try source.tensor("model.norm.weight", shape: [width]),
+        isTrainable: false
+      ),
       epsilon: configuration.normEpsilon
     )
     head =

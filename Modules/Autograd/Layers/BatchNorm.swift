@@ -62,6 +62,7 @@ public final class BatchNorm: Layer, TrainingDependent {
       momentum: momentum,
       epsilon: epsilon
     )
+    if CheckpointDraws.isReplaying { return output }
     runningMean.value = statistics.mean
     runningVariance.value = statistics.variance
     return output

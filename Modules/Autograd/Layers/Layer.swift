@@ -15,3 +15,9 @@ extension Layer {
     withoutGradients { self(Variable(input)).value }
   }
 }
+
+/// A module that holds layers in a list, of which each may be replaced.
+protocol LayerList: Module {
+  /// Puts another layer at a path below the module; false when there is no layer or it does not fit.
+  func replace(_ name: String, with layer: any Layer) -> Bool
+}

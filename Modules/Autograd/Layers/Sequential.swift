@@ -8,7 +8,7 @@
 ///
 /// Parameters are named by the layer's index: `0.weight`, `2.weight`. Every linear layer and
 /// convolution in it may be replaced.
-public final class Sequential: Module, Layer {
+public final class Sequential: Layer, LayerList {
   /// The layers in order.
   public var layers: [any Layer]
 

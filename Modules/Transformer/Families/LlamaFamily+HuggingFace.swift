@@ -1,3 +1,4 @@
+import Autograd
 import Checkpoints
 
 /// The LLaMA family (Llama 1 to 3, SmolLM2, TinyLlama): Pre-LN, RMSNorm, rotary positions, SwiGLU.

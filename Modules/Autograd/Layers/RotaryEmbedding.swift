@@ -32,7 +32,7 @@ public enum RotaryScaling: Codable, Hashable, Sendable {
 ///
 /// - Source: Su et al. 2021, "RoFormer", section 3.4; angles in float32 from float32 frequencies,
 ///   as the transformers library computes them.
-public struct RotaryEmbedding: Sendable {
+public struct RotaryEmbedding: Codable, Hashable, Sendable {
   /// d, the width of a head.
   public let headWidth: Int
   /// θ [d/2], after scaling.
