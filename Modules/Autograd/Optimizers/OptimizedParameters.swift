@@ -181,7 +181,10 @@ func expectRate(_ rate: Float) {
 
 /// Stops unless a weight decay is one.
 func expectDecay(_ decay: Float) {
-  expect(decay >= 0 && decay.isFinite, "optimizer: the weight decay is \(decay), 0 or more is needed")
+  expect(
+    decay >= 0 && decay.isFinite,
+    "optimizer: the weight decay is \(decay), 0 or more is needed"
+  )
 }
 
 /// Stops unless factors of moving averages are in 0 ..< 1.

@@ -88,7 +88,7 @@ import Testing
     let parameter = Parameter(try tensor("\(item.size).start"))
     let gradients = try tensor("\(item.size).gradients")
     let expected = try tensor("\(item.name).\(item.size)")
-    let after = try #require(item.arguments["after"]?.arrayValue?.compactMap(\.intValue))
+    let after = try #require(item.arguments["after"]?.arrayValue?.compactMap { $0.intValue })
     let optimizer = try item.optimizer(of: parameter)
     for step in 0..<gradients.shape[0] {
       parameter.gradient = gradients[step]

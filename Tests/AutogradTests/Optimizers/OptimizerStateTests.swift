@@ -4,8 +4,6 @@ import Tensor
 import TestSupport
 import Testing
 
-@testable import struct Autograd.StepCount
-
 @Suite struct OptimizerStateTests {
   /// Written to a file in the middle and taken over by another optimizer: the same bits at the end.
   @Test(arguments: OptimizerSample.allCases)

@@ -90,7 +90,7 @@ import Testing
     #expect(together.map { bits($0.value) } == apart.map { bits($0.value) })
   }
 
-  @Test func theUsualGroupsDecayMatricesAlone() {
+  @Test func theUsualGroupsDecayMatricesAlone() throws {
     let model = Perceptron(width: 4)
     let groups: [ParameterGroup] = .decayingMatrices(of: model, weightDecay: 0.3)
     #expect(groups.map { $0.parameters.map(\.shape) } == [[[4, 2], [2, 4]], [[4], [2]]])
@@ -103,7 +103,8 @@ import Testing
     #expect(after["hidden.bias"] == before["hidden.bias"])
     // Without a gradient, decay alone: 1 − 0.5 · 0.1.
     for name in ["hidden.weight", "output.weight"] {
-      expectClose(after[name] ?? 0, (before[name] ?? 0) * 0.95, relative: 1e-6, name)
+      let expected = try #require(before[name]) * 0.95
+      expectClose(try #require(after[name]), expected, relative: 1e-6, name)
     }
   }
 

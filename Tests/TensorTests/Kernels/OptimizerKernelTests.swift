@@ -28,9 +28,13 @@ import Testing
         arrays.value.withUnsafeMutableBufferPointer { value in
           arrays.mean.withUnsafeMutableBufferPointer { mean in
             arrays.square.withUnsafeMutableBufferPointer { square in
-              step(value.baseAddress, gradient.baseAddress, mean.baseAddress, square.baseAddress) {
-                (first, n)
-              }
+              step(
+                value.baseAddress,
+                gradient.baseAddress,
+                mean.baseAddress,
+                square.baseAddress,
+                first..<first + n
+              )
             }
           }
         }
@@ -42,9 +46,9 @@ import Testing
       _ gradient: UnsafePointer<Float>?,
       _ mean: UnsafeMutablePointer<Float>?,
       _ square: UnsafeMutablePointer<Float>?,
-      _ range: () -> (Int, Int)
+      _ range: Range<Int>
     ) {
-      let (first, n) = range()
+      let (first, n) = (range.lowerBound, range.count)
       switch self {
       case .adam, .adamW:
         var job = ck_adam()
@@ -145,6 +149,6 @@ import Testing
       Kind.adamW.step(&arrays, 0, 1000)
     }
     #expect(arrays.square.allSatisfy { $0 >= 0 })
-    #expect(arrays.value.allSatisfy(\.isFinite))
+    #expect(arrays.value.allSatisfy { $0.isFinite })
   }
 }
