@@ -49,6 +49,7 @@ public struct LearningRateSchedule: Codable, Hashable, Sendable {
   /// - Parameters:
   ///   - rate: the rate, 0 or more.
   ///   - warmUpSteps: the steps over which the rate rises from 0.
+  /// - Returns: the schedule.
   public static func constant(_ rate: Float, warmUpSteps: Int = 0) -> LearningRateSchedule {
     LearningRateSchedule(.constant, rate, rate, steps: warmUpSteps, warmUpSteps: warmUpSteps)
   }
@@ -60,6 +61,7 @@ public struct LearningRateSchedule: Codable, Hashable, Sendable {
   ///   - floor: the rate at the end, from 0 to the peak.
   ///   - steps: the steps of all, the warm-up included.
   ///   - warmUpSteps: the steps over which the rate rises from 0.
+  /// - Returns: the schedule.
   public static func linear(
     from peak: Float,
     to floor: Float = 0,
@@ -76,6 +78,7 @@ public struct LearningRateSchedule: Codable, Hashable, Sendable {
   ///   - floor: the rate at the end, from 0 to the peak.
   ///   - steps: the steps of all, the warm-up included.
   ///   - warmUpSteps: the steps over which the rate rises from 0.
+  /// - Returns: the schedule.
   public static func cosine(
     from peak: Float,
     to floor: Float = 0,

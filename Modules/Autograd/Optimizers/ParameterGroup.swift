@@ -90,6 +90,7 @@ extension [ParameterGroup] {
   /// - Parameters:
   ///   - module: what holds the parameters.
   ///   - weightDecay: the decay of the matrices; nil for the optimizer's.
+  /// - Returns: the group that decays, then the one that does not.
   /// - Source: the code of nanoGPT, `configure_optimizers`.
   public static func decayingMatrices(
     of module: any Module,

@@ -1,6 +1,6 @@
 import Tensor
 
-/// Moves every element of the gradients of all parameters into −maximum ... maximum, in place.
+/// Bounds the magnitude of every element of the gradients of all parameters, in place.
 ///
 ///     g ← min(max(g, −maximum), maximum)
 ///
