@@ -126,8 +126,7 @@ def tokenizing(folder, file):
 
 
 KINDS = {"gemm": gemm, "linear": linear, "vector": vector, "rows": rows, "small": small,
-         "optimizer": optimizer,
-         "llama": llama, "training": training, "tokenizer": tokenizer}
+         "optimizer": optimizer, "llama": llama, "training": training, "tokenizer": tokenizer}
 calls = {}
 
 
