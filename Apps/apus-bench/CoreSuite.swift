@@ -19,6 +19,7 @@ struct CoreSuite {
     try measureLayers()
     try measureVectors()
     try measureRows()
+    try measureOptimizers()
     try measureCalls()
   }
 

@@ -181,6 +181,9 @@ typedef struct {
   X(void, resample_transposed,                                                                     \
     (const ck_resampling *resampling, const float *x, float *scratch, float *out),                 \
     (resampling, x, scratch, out))                                                                 \
+  X(void, adam_step, (const ck_adam *step, ptrdiff_t first, ptrdiff_t n), (step, first, n))        \
+  X(void, sgd_step, (const ck_sgd *step, ptrdiff_t first, ptrdiff_t n), (step, first, n))          \
+  X(void, lion_step, (const ck_lion *step, ptrdiff_t first, ptrdiff_t n), (step, first, n))        \
   X(double, probe_fma, (double seconds), (seconds))                                                \
   X(double, probe_read, (ptrdiff_t n, const float *x), (n, x))
 

@@ -29,13 +29,13 @@ func roundStraightThrough(_ x: Variable) -> Variable {
     let data = TensorDataset(x, (2 * x).sin())
     let hidden = Linear(inputWidth: 1, outputWidth: 32, using: &generator)
     let output = Linear(inputWidth: 32, outputWidth: 1, using: &generator)
-    for (x, y) in data.batches(of: 32, order: .shuffled(seed: 1), epochs: 200) {
-      let loss = (output(hidden(Variable(x)).tanh()) - Variable(y)).square().mean()
-      loss.backward()
-      for parameter in hidden.parameters() + output.parameters() {
-        parameter.value -= 0.1 * (parameter.gradient ?? .zeros(parameter.shape))
-        parameter.clearGradient()
-      }
+    let parameters = hidden.parameters() + output.parameters()
+    let optimizer = AdamW([ParameterGroup(parameters)], learningRate: 0.01)
+    for (x, y) in data.batches(of: 32, order: .shuffled(seed: 1), epochs: 50) {
+      let found = output(hidden(Variable(x)).tanh())
+      meanSquaredError(predictions: found, targets: Variable(y)).backward()
+      optimizer.step()
+      for parameter in parameters { parameter.clearGradient() }
     }
     // README ends
     let error = (output(hidden(x).tanh()) - data.tensors.1).square().mean()

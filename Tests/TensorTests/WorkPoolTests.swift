@@ -124,7 +124,25 @@ private struct ThreadedOperations {
       ("exponential", wide.exp()),
       ("silu", wide.gated(.silu, by: wide)),
       ("sum", Tensor(scalar: wide.sum())),
+      ("adam", adam()),
       ("attention", queries.attending(to: keys, keys, firstPosition: 4, scale: 0.25)),
     ]
+  }
+
+  /// Two steps on the elements of `wide`.
+  private func adam() -> Tensor<Float> {
+    let zeros = Tensor<Float>.zeros(wide.shape)
+    var (value, mean, square) = (wide, zeros, zeros)
+    let step = AdamStep(
+      rates: (0.1, 0.01),
+      stepSize: 0.1,
+      rootScale: 2,
+      epsilon: 1e-8,
+      decay: .decoupled(0.01)
+    )
+    for gradient in [wide.sin(), wide.cos()] {
+      value.step(step, gradient: gradient, mean: &mean, square: &square)
+    }
+    return value + mean + square
   }
 }

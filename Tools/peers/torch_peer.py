@@ -83,6 +83,17 @@ def rows(name, count, width):
     return {"torch": calls[name]}
 
 
+def optimizer(name, count):
+    # Fused is torch's fastest way; it has none for Lion.
+    w = torch.nn.Parameter(torch.rand(count), requires_grad=False)
+    w.grad = torch.rand(count) - 0.5
+    make = {
+        "adamw": lambda: torch.optim.AdamW([w], lr=1e-5, fused=True),
+        "sgd": lambda: torch.optim.SGD([w], lr=1e-5, momentum=0.9, fused=True),
+    }
+    return {"torch": make[name]().step}
+
+
 def small(name):
     a, b = torch.randn(8, 8), torch.randn(8, 8)
     calls = {
@@ -115,7 +126,7 @@ def tokenizing(folder, file):
 
 
 KINDS = {"gemm": gemm, "linear": linear, "vector": vector, "rows": rows, "small": small,
-         "llama": llama, "training": training, "tokenizer": tokenizer}
+         "optimizer": optimizer, "llama": llama, "training": training, "tokenizer": tokenizer}
 calls = {}
 
 

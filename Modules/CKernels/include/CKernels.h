@@ -466,6 +466,47 @@ void ck_cosine_gradient_rows(ptrdiff_t rows, ptrdiff_t n, const float *x, const 
 void ck_rotate_half(ptrdiff_t heads, ptrdiff_t width, const float *cosines, const float *sines,
                     float *x);
 
+// MARK: - Steps of optimizers (one thread; callers split long tensors)
+
+// Elements first ..< first + n change in place. Nothing is contracted to multiply-adds: the bits are
+// the same on every instruction set, wherever the caller splits.
+
+/// g += decay · value, when the decay is coupled;
+/// mean += mean_rate · (g − mean); square += square_rate · (g² − square);
+/// value −= step_size · mean / (root_scale · √square + epsilon), and by decay · value otherwise.
+typedef struct {
+  float *value;
+  const float *gradient;
+  float *mean, *square;
+  float mean_rate, square_rate;  // 1 − β
+  float step_size, root_scale, epsilon;
+  float decay;
+  bool is_coupled;
+} ck_adam;
+void ck_adam_step(const ck_adam *step, ptrdiff_t first, ptrdiff_t n);
+
+/// g += decay · value; velocity = momentum · velocity + g; value −= rate · velocity, or, looking
+/// ahead (Nesterov), rate · (g + momentum · velocity). Without a velocity value −= rate · g.
+typedef struct {
+  float *value;
+  const float *gradient;
+  float *velocity;  // or NULL
+  float rate, momentum, decay;
+  bool looks_ahead;
+} ck_sgd;
+void ck_sgd_step(const ck_sgd *step, ptrdiff_t first, ptrdiff_t n);
+
+/// c = mean + blend_rate · (g − mean); value −= rate · sign(c) + decay · value;
+/// mean += mean_rate · (g − mean).
+typedef struct {
+  float *value;
+  const float *gradient;
+  float *mean;
+  float blend_rate, mean_rate;  // 1 − β
+  float rate, decay;
+} ck_lion;
+void ck_lion_step(const ck_lion *step, ptrdiff_t first, ptrdiff_t n);
+
 // MARK: - Conversions (one thread)
 
 void ck_float16_to_float32(ptrdiff_t n, const uint16_t *x, float *out);

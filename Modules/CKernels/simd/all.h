@@ -32,6 +32,7 @@
 #include "convolve.h"
 #include "channels.h"
 #include "planes.h"
+#include "optimize.h"
 #include "probe.h"
 
 #define CK_ENTRY(result, name, parameters, arguments) .name = kernel_##name,

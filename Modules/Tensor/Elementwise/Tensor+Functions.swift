@@ -159,6 +159,18 @@ extension Tensor where Element: TensorReal {
 }
 
 extension Tensor where Element == Float {
+  /// Moves elements outside the range to its nearer bound, in place when the memory is not shared;
+  /// NaN stays.
+  public mutating func clamp(to range: ClosedRange<Float>) {
+    withUnsafeMutableElements { elements in
+      guard let start = elements.baseAddress else { return }
+      forEachRange(count: elements.count, grain: vectorGrain) { part in
+        let (first, function) = (start + part.lowerBound, ElementFunction.clamp.rawValue)
+        ck_apply(function, part.count, first, range.lowerBound, range.upperBound, first)
+      }
+    }
+  }
+
   /// Multiplies a gradient by the slope of a function, in place if the memory is not shared.
   ///
   /// `saved` is the argument or the result, as `takesSlopeFromResult` says.

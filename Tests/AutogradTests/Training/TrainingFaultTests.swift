@@ -19,7 +19,7 @@ private struct Sample {
     run = TrainingRun(
       at: folder,
       model: model,
-      optimizer: PlainMomentum(model, learningRate: 0.1),
+      optimizer: SGD(model, learningRate: 0.1, momentum: .heavyBall(0.9)),
       options: options
     )
   }

@@ -22,14 +22,14 @@ private func bits(_ state: [String: Tensor<Float>]) -> [String: [UInt32]] {
 private struct Sample {
   let folder: String
   let model = Perceptron(width: 8)
-  let optimizer: PlainMomentum
+  let optimizer: SGD
   var run: TrainingRun
   let spirals = TwoSpirals(count: 50)
   static let steps = 40
 
   init(in folder: String) {
     self.folder = folder
-    optimizer = PlainMomentum(model, learningRate: 0.1)
+    optimizer = SGD(model, learningRate: 0.1, momentum: .heavyBall(0.9))
     var options = TrainingOptions(seed: 7, steps: Self.steps)
     options.accumulation = 2
     options.maximumGradientNorm = 0.5
@@ -88,7 +88,7 @@ private struct Sample {
       var run = TrainingRun(
         at: folder,
         model: model,
-        optimizer: PlainMomentum(model, learningRate: 0.3),
+        optimizer: SGD(model, learningRate: 0.3, momentum: .heavyBall(0.9)),
         options: TrainingOptions(seed: 1)
       )
       run.options.logInterval = 10
@@ -180,7 +180,7 @@ private struct Sample {
       var run = TrainingRun(
         at: folder,
         model: model,
-        optimizer: PlainMomentum(model, learningRate: 1),
+        optimizer: SGD(model, learningRate: 1, momentum: .heavyBall(0.9)),
         options: TrainingOptions(seed: 1)
       )
       // Five batches a step, but the only epoch has two.

@@ -57,28 +57,3 @@ final class Perceptron: Module, TrainingDependent {
     return Double(zip(found, wanted).filter { $0 == $1 }.count) / Double(data.count)
   }
 }
-
-/// Stochastic gradient descent with momentum: v ← μv + g, w ← w − ηv.
-final class PlainMomentum: TrainingOptimizer {
-  var learningRate: Float
-  private let parameters: [NamedParameter]
-  private var velocities: [String: Tensor<Float>] = [:]
-
-  init(_ model: some Module, learningRate: Float) {
-    self.learningRate = learningRate
-    parameters = model.namedParameters()
-  }
-
-  func step() {
-    for entry in parameters {
-      guard let gradient = entry.parameter.gradient else { continue }
-      let velocity = velocities[entry.name].map { $0 * 0.9 + gradient } ?? gradient
-      velocities[entry.name] = velocity
-      entry.parameter.value = entry.parameter.value - velocity * learningRate
-    }
-  }
-
-  func state() -> [String: Tensor<Float>] { velocities }
-
-  func load(_ state: [String: Tensor<Float>]) throws { velocities = state }
-}

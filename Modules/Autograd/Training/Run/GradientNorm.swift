@@ -33,7 +33,7 @@ public func clipGradients(of parameters: [Parameter], to maximum: Float) -> Floa
 func scaleGradients(of parameters: [Parameter], _ norm: Float, _ maximum: Float) {
   guard norm.isFinite, norm > maximum else { return }
   for parameter in parameters {
-    parameter.update { _, gradient in gradient = gradient.map { $0 * (maximum / norm) } }
+    parameter.update { _, gradient -> Void in gradient? *= maximum / norm }
   }
 }
 
