@@ -30,11 +30,11 @@ enum BrokenContract: String, CaseIterable, Codable {
     case .attentionFused: ["attention: 2 and twice 1 heads do not fill [1×3×10]"]
     case .rotate: ["rotate: the tables do not fit", "[1×3×4×4]", "[4×2]"]
     case .index: ["subscript: index 2 of [2×3]"]
-    case .range: ["subscript: range 1..<4 of [2×3]"]
-    case .rows: ["rows: index 7 of [2×3]"]
+    case .range: ["subscript: range 1..<4 along axis 0 of [2×3]"]
+    case .rows: ["take: index 7 of [2×3], expected 0 ..< 2"]
     case .weightRow: ["rows: index -1 of [2×3]"]
     case .reshape: ["reshape: ", "[2×3]", "6", "[4×2]", "8"]
-    case .transpose: ["transpose: ", "[2×3×4]"]
+    case .transpose: ["transpose: a matrix is needed, found [3]"]
     case .concatenate: ["concatenate: ", "[2×3] · [2×4]"]
     case .scalarSoftmax: ["softmax: a scalar has no last axis"]
     case .fill: ["tensor: 5 elements do not fill [2×3], which holds 6"]
@@ -102,7 +102,7 @@ enum BrokenContract: String, CaseIterable, Codable {
     case .rows: _ = x.rows([0, 7])
     case .weightRow: _ = WeightMatrix.float32(x).rows([-1])
     case .reshape: _ = x.reshaped(to: [4, 2])
-    case .transpose: _ = Tensor<Float>.zeros([2, 3, 4]).transposed()
+    case .transpose: _ = Tensor<Float>.zeros([3]).transposed()
     case .concatenate: _ = Tensor.concatenating([x, .zeros([2, 4])])
     case .scalarSoftmax: _ = Tensor<Float>(scalar: 1).softmax()
     case .fill: _ = Tensor<Float>([1, 2, 3, 4, 5], shape: [2, 3])

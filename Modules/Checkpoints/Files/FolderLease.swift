@@ -9,7 +9,12 @@ package final class FolderLease: Sendable {
 
   private init(number: Int32) { self.number = number }
 
-  deinit { close(number) }
+  // A process that is being started has a copy of the descriptor for a moment, so closing it would
+  // not end the hold.
+  deinit {
+    flock(number, LOCK_UN)
+    close(number)
+  }
 
   /// A shared hold, for reading; nil when the folder is missing or is being removed.
   package static func reading(_ path: String) -> FolderLease? { take(path, LOCK_SH) }

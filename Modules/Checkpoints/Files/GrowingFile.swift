@@ -30,6 +30,10 @@ package final class GrowingFile {
     }
   }
 
+  // A process that is being started has a copy of the descriptor for a moment, so closing it would
+  // not end the hold.
+  deinit { flock(handle.number, LOCK_UN) }
+
   /// All bytes.
   package func bytes() throws(CheckpointError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: byteCount)

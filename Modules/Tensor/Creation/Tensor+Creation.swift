@@ -101,7 +101,7 @@ extension Tensor where Element == Float {
   ///
   /// - Shapes: ids […] of 0 ..< count, result [… × count].
   public static func oneHot(_ ids: Tensor<Int32>, count: Int) -> Tensor {
-    ids.check(below: count, "oneHot", ignoring: nil)
+    ids.check(below: count, "oneHot", of: [ids.count, count])
     var result = Tensor.zeros(ids.shape.inserting(count, at: ids.rank))
     result.withUnsafeMutableElements { elements in
       ids.withUnsafeElements { ids in

@@ -30,7 +30,7 @@ extension Tensor {
   public func taking(_ indices: Tensor<Int32>, axis: Int) -> Tensor {
     let position = shape.position(of: axis, "take")
     let lines = AxisLines(shape, axis: position)
-    indices.check(below: lines.extent, "take", ignoring: nil)
+    indices.check(below: lines.extent, "take", of: shape)
     var result = shape.removing(axis: position)
     for (place, extent) in indices.shape.extents.enumerated() {
       result = result.inserting(extent, at: position + place)
@@ -81,7 +81,7 @@ extension Tensor {
           == shape.replacing(axis: position, with: 0),
       "\(operation): indices \(indices.shape) along axis \(axis) of \(shape)"
     )
-    indices.check(below: shape[position], operation, ignoring: nil)
+    indices.check(below: shape[position], operation, of: shape)
     return AxisLines(shape, axis: position)
   }
 }
@@ -110,7 +110,7 @@ extension Tensor where Element == Float {
       source.shape == expected,
       "add: \(source.shape) at \(indices.shape) indices along axis \(axis) of \(shape)"
     )
-    indices.check(below: lines.extent, "add", ignoring: nil)
+    indices.check(below: lines.extent, "add", of: shape)
     guard source.count > 0 else { return }
     if position == 0 {
       addRows(source, at: indices, skipping: nil)

@@ -52,7 +52,7 @@ extension Tensor where Element == Float {
       "segments: ids \(ids.shape) for the rows of \(shape)"
     )
     expect(count >= 0, "segments: a count of \(count)")
-    ids.check(below: count, "segments", ignoring: nil)
+    ids.check(below: count, "segments", of: [count])
   }
 }
 

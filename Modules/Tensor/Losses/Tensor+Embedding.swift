@@ -6,7 +6,7 @@ extension Tensor where Element == Float {
   /// - Shapes: self [V × D], ids […] of 0 ..< V, result [… × D].
   public func embedding(of ids: Tensor<Int32>) -> Tensor {
     expect(rank == 2, "embedding: the table must be a matrix, found \(shape)")
-    ids.check(below: shape[0], "embedding", ignoring: nil)
+    ids.check(below: shape[0], "embedding", of: shape)
     let width = shape[1]
     return Tensor(uninitialized: ids.shape.inserting(width, at: ids.rank)) { out in
       guard let to = out.baseAddress else { return }

@@ -72,7 +72,7 @@ extension Tensor where Element == Float {
       rank > 0 && shape.droppingLast == targets.shape,
       "\(operation): a target for each row is needed, \(shape) · \(targets.shape)"
     )
-    targets.check(below: shape[-1], operation, ignoring: options.ignoredTarget)
+    targets.check(below: shape[-1], operation, of: shape, ignoring: options.ignoredTarget)
   }
 }
 
@@ -116,10 +116,17 @@ extension Tensor where Element == Int32 {
   }
 
   /// Stops unless each element lies in 0 ..< `limit` or is the ignored one.
-  package func check(below limit: Int, _ operation: String, ignoring ignored: Int32?) {
-    withUnsafeElements { targets in
-      for target in targets where !(target >= 0 && target < limit) && target != ignored {
-        expect(false, "\(operation): target \(target), expected 0 ..< \(limit)")
+  ///
+  /// The message names the operation, and the shape that the elements are indices of.
+  package func check(
+    below limit: Int,
+    _ operation: String,
+    of shape: Shape,
+    ignoring ignored: Int32? = nil
+  ) {
+    withUnsafeElements { indices in
+      for index in indices where !(index >= 0 && index < limit) && index != ignored {
+        expect(false, "\(operation): index \(index) of \(shape), expected 0 ..< \(limit)")
       }
     }
   }
