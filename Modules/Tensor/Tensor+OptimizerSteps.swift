@@ -163,6 +163,7 @@ extension Tensor where Element == Float {
   }
 }
 
-/// The elements of one part of a step: an eighth of the tensor, but what the second-level cache
-/// holds at least. Memory streams best in long runs, and where a tensor is split changes no bit.
+/// The elements of one part of a step: an eighth of the tensor, but not less than `vectorGrain`.
+///
+/// Memory streams best in long runs, and where a tensor is split changes no bit.
 private func stepGrain(_ count: Int) -> Int { max(vectorGrain, (count / 8 + 63) & ~63) }

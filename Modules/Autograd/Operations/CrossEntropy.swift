@@ -74,6 +74,7 @@ public func linearCrossEntropy(
   targets.check(
     below: matrix.shape[0],
     "linear cross-entropy",
+    of: [targets.count, matrix.shape[0]],
     ignoring: options.ignoredTarget
   )
   let x = hidden.value.reshaped(to: [targets.count, shape[-1]])

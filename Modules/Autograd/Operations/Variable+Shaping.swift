@@ -22,7 +22,7 @@ extension Variable {
   /// Without any axis of extent 1; shares memory.
   public func squeezed() -> Variable { reshaped(to: value.squeezed().shape) }
 
-  /// With a new axis of extent 1 before `axis`; -1 makes it the last. Shares memory.
+  /// With a new axis of extent 1 at `axis` of the result, so -1 makes it the last; shares memory.
   public func expandingDimensions(at axis: Int) -> Variable {
     reshaped(to: value.expandingDimensions(at: axis).shape)
   }

@@ -28,7 +28,7 @@ extension Tensor {
   /// Without any axis of extent 1; shares memory.
   public func squeezed() -> Tensor { reshaped(to: Shape(shape.extents.filter { $0 != 1 })) }
 
-  /// With a new axis of extent 1 before `axis`; -1 makes it the last. Shares memory.
+  /// With a new axis of extent 1 at `axis` of the result, so -1 makes it the last; shares memory.
   public func expandingDimensions(at axis: Int) -> Tensor {
     let position = axis < 0 ? axis + rank + 1 : axis
     expect(position >= 0 && position <= rank, "expandingDimensions: axis \(axis) for \(shape)")
