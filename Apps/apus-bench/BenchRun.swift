@@ -15,6 +15,9 @@ final class BenchRun {
   private let probe = MachineLimits.Probe()
   private var limits: MachineLimits
   private var suite = ""
+  /// Only tables whose title contains this are measured; nil for all.
+  private let groups: String?
+  private var isGroupWanted = true
 
   /// Seconds between two turns.
   ///
@@ -22,8 +25,15 @@ final class BenchRun {
   /// they must sleep before the other side is measured.
   private static let settling = 0.03
 
-  init(modelPath: String?, peer: Peer.Outcome, report: Report, effort: Effort) {
+  init(
+    modelPath: String?,
+    groups: String?,
+    peer: Peer.Outcome,
+    report: Report,
+    effort: Effort
+  ) {
     self.modelPath = modelPath
+    self.groups = groups
     self.report = report
     self.effort = effort
     limits = probe.measure()
@@ -50,7 +60,12 @@ final class BenchRun {
   }
 
   /// Starts a table, after a fresh look at what the machine can do now.
-  func startGroup(_ title: String) {
+  ///
+  /// - Returns: Whether it was asked for; if not, its cases are passed over.
+  @discardableResult
+  func startGroup(_ title: String) -> Bool {
+    isGroupWanted = groups.map { title.contains($0) } ?? true
+    guard isGroupWanted else { return false }
     let now = probe.measure()
     limits.raise(to: now)
     report.say(
@@ -60,10 +75,12 @@ final class BenchRun {
         + "load \(significant(loadAverage()))"
     )
     report.startTable("\(suite): \(title)")
+    return true
   }
 
   /// Measures a case in turns and reports it.
   func measure(_ item: BenchCase) throws {
+    guard isGroupWanted else { return }
     let watch = Stopwatch()
     let estimate = watch.estimate(item.call)
     let others = try item.peer.flatMap { try peer?.load($0) } ?? [:]

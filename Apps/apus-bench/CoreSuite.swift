@@ -5,7 +5,7 @@ extension Suite {
   /// The tensor operations that everything else is made of.
   static let core = Suite(
     name: "core",
-    summary: "matrix products, vector and row operations, the cost of a call"
+    summary: "matrix products, vector and row operations, convolutions, optimizers, calls, training"
   ) { run in
     try CoreSuite(run: run).measure()
   }
@@ -21,6 +21,10 @@ struct CoreSuite {
     try measureRows()
     try measureOptimizers()
     try measureCalls()
+    try measureTape()
+    try measureRowGradients()
+    try measureConvolutions()
+    try measureTraining()
   }
 
   /// Numbers that are the same in every run.

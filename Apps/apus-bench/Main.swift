@@ -32,6 +32,9 @@ struct BenchCommand: ParsableCommand {
   )
   var peer: String?
 
+  @Option(help: ArgumentHelp("Only tables whose title contains this.", valueName: "text"))
+  var group: String?
+
   @Flag(help: "Fewer and shorter repeats: shows that everything runs, not how fast.")
   var quick = false
 
@@ -49,6 +52,7 @@ struct BenchCommand: ParsableCommand {
     let suites = Suite.all.filter { suite == "all" || $0.name == suite }
     let run = try BenchRun(
       modelPath: model,
+      groups: group,
       peer: Peer.find(python: peer, threads: WorkPool.threadCount),
       report: try Report(jsonPath: json),
       effort: quick ? .quick : .full

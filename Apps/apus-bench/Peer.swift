@@ -9,6 +9,8 @@ final class Peer {
   private(set) var variants: [String: String] = [:]
   /// The instruction set that torch uses.
   private(set) var capability = ""
+  private let python: String
+  private let threads: Int
   private let process = Process()
   private let orders = Pipe()
   private let answers = Pipe()
@@ -34,6 +36,7 @@ final class Peer {
   }
 
   private init(python: String, threads: Int) throws {
+    (self.python, self.threads) = (python, threads)
     guard Self.runs([python, "-c", "import torch, numpy, safetensors"]) else {
       throw BenchError.peerUnusable(
         python: python,
@@ -62,6 +65,9 @@ final class Peer {
     try? orders.fileHandleForWriting.close()
     process.waitUntilExit()
   }
+
+  /// A second process like this one, which nothing has run in yet.
+  func fresh() throws -> Peer { try Peer(python: python, threads: threads) }
 
   /// The number of the process.
   var processIdentifier: Int32 { process.processIdentifier }
