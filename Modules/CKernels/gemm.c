@@ -137,7 +137,12 @@ static void pack(block *b, bool left, bool right) {
   b->right_step =
       by_steps ? PACK_FLOATS / b->columns + 8 : divide_up(floats, tile_columns) * tile_columns;
   ptrdiff_t right_parts = right ? divide_up(b->right_extent, b->right_step) : 0;
-  ck_parallel(b->left_parts + right_parts, pack_part, b);
+  ptrdiff_t parts = b->left_parts + right_parts;
+  if ((b->rows + b->columns) * b->k > PACK_FLOATS) {
+    ck_parallel(parts, pack_part, b);
+  } else {
+    for (ptrdiff_t part = 0; part < parts; part++) pack_part(b, part);
+  }
 }
 
 // MARK: - Multiplying

@@ -37,6 +37,7 @@ static struct {
   _Atomic(void *) context;
   _Atomic ptrdiff_t parts;
   _Atomic int worker_limit;
+  _Atomic int caller_core;
   atomic_bool busy;
   _Atomic int sleepers;
 } job;
@@ -89,12 +90,42 @@ static bool has_work(int worker) {
          worker < atomic_load_explicit(&job.worker_limit, memory_order_relaxed);
 }
 
-static void sleep_until_work(int worker) {
+// MARK: - Cores
+
+static int current_core(void) {
+#if defined(__linux__)
+  return sched_getcpu();
+#else
+  return -1;
+#endif
+}
+
+/// Moves this worker to another core if it got onto the caller's, where the system may leave it for
+/// many milliseconds while others idle.
+static void leave_core_of_caller(void) {
+#if defined(__linux__)
+  int core = atomic_load_explicit(&job.caller_core, memory_order_relaxed);
+  cpu_set_t allowed, others;
+  if (core < 0 || core >= CPU_SETSIZE || core != sched_getcpu()) return;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  others = allowed;
+  CPU_CLR(core, &others);
+  // The first call moves the thread, the second leaves the choice to the system again.
+  if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof others, &others) != 0) return;
+  sched_setaffinity(0, sizeof allowed, &allowed);
+#endif
+}
+
+// MARK: - Workers
+
+/// Sleeps until a job arrives; back to spinning then, even when others have finished it meanwhile:
+/// a short job is over before a sleeper wakes, but the next one may follow at once.
+static void sleep_until_called(int worker) {
   pthread_mutex_lock(&mutex);
   // Sequentially consistent, as is the caller's store of the word before it loads `sleepers`: at
   // least one of the two sees the other.
   atomic_fetch_add(&job.sleepers, 1);
-  while (!has_work(worker)) pthread_cond_wait(&condition, &mutex);
+  if (!has_work(worker)) pthread_cond_wait(&condition, &mutex);
   atomic_fetch_sub(&job.sleepers, 1);
   pthread_mutex_unlock(&mutex);
 }
@@ -103,6 +134,7 @@ static void *work(void *argument) {
   int worker = (int)(intptr_t)argument;
   inside_part = true;
   for (;;) {
+    leave_core_of_caller();
     int64_t deadline = nanoseconds() + SPIN_NANOSECONDS;
     while (nanoseconds() < deadline) {
       bool worked = false;
@@ -110,7 +142,7 @@ static void *work(void *argument) {
       if (worked) deadline = nanoseconds() + SPIN_NANOSECONDS;
       for (int i = 0; i < 16 && !has_work(worker); i++) relax();
     }
-    sleep_until_work(worker);
+    sleep_until_called(worker);
   }
   return NULL;
 }
@@ -185,6 +217,7 @@ static void publish(ptrdiff_t parts, ck_part body, void *context, int workers) {
   atomic_store_explicit(&job.context, context, memory_order_relaxed);
   atomic_store_explicit(&job.parts, parts, memory_order_relaxed);
   atomic_store_explicit(&job.worker_limit, workers, memory_order_relaxed);
+  atomic_store_explicit(&job.caller_core, current_core(), memory_order_relaxed);
   uint64_t word = atomic_load_explicit(&job.word, memory_order_relaxed);
   uint64_t generation = (word >> REMAINING_BITS) + 1;
   atomic_store(&job.word, (generation << REMAINING_BITS) | (uint64_t)parts);
