@@ -234,18 +234,26 @@ typedef struct {
   const ck_product *product;
   const ck_table *table;
   ptrdiff_t panel_rows, row_step;
+  const float *packed;  // B in panels, or NULL where it is read in place
 } small_product;
 
-/// Whether both operands can be read in place: nothing to transpose, one block of k, B in whole
-/// vectors and small enough for the caches, A read no more often than packing it would pay for.
+/// Whether B can be read in place: nothing to transpose, in whole vectors.
+static bool has_right_in_place(const ck_product *product, const ck_table *table) {
+  return !product->transpose_b && product->n % table->lanes == 0;
+}
+
+/// Whether A can be read in place, and B too or after little work: one block of k, B small enough
+/// for the caches, A read no more often than packing it would pay for.
 static bool is_small(const ck_product *product, const ck_table *table) {
-  if (product->transpose_a || product->transpose_b || product->n % table->lanes != 0) return false;
+  if (product->transpose_a) return false;
   // Rows of A whole pages apart fall into one set of L1.
   bool collides = product->stride_a % 1024 == 0 && product->m > 1;
   bool one_part = product->m * product->n * product->k <= PART_PRODUCTS;
   bool few_columns =
       product->n <= 4 * table->tile_columns && product->k * product->n <= SMALL_RIGHT;
-  return product->k <= K_BLOCK && !collides && (one_part || few_columns);
+  if (product->k > K_BLOCK || collides) return false;
+  if (has_right_in_place(product, table)) return one_part || few_columns;
+  return one_part && product->k * product->n <= SMALL_RIGHT;
 }
 
 static void small_part(void *context, ptrdiff_t part) {
@@ -258,8 +266,9 @@ static void small_part(void *context, ptrdiff_t part) {
                   .b_stride = product->stride_b,
                   .c_stride = product->stride_c,
                   .mode = product->accumulate ? TILE_ADD : TILE_SET};
+  if (s->packed) tile.b_stride = s->table->tile_columns;
   for (ptrdiff_t j = 0; j < product->n; j += s->table->tile_columns) {
-    tile.b = product->b + j;
+    tile.b = s->packed ? s->packed + j * product->k : product->b + j;
     tile.columns = minimum(s->table->tile_columns, product->n - j);
     for (ptrdiff_t i = first; i < end; i += s->panel_rows) {
       tile.a = product->a + i * product->stride_a;
@@ -273,6 +282,16 @@ static void small_part(void *context, ptrdiff_t part) {
 static void multiply_small(const ck_product *product, const ck_table *table) {
   small_product s = {.product = product, .table = table};
   s.panel_rows = balanced(product->m, table->tile_rows, 1);
+  if (!has_right_in_place(product, table)) {
+    ptrdiff_t k = product->k, n = product->n;
+    float *panels = ck_scratch(SCRATCH_RIGHT, (n + table->tile_columns - 1) * k);
+    if (product->transpose_b) {
+      table->pack_transposed_columns(product->b, product->stride_b, n, k, panels);
+    } else {
+      table->pack_columns(product->b, product->stride_b, n, k, k, panels);
+    }
+    s.packed = panels;
+  }
   if (product->m * product->n * product->k <= PART_PRODUCTS) {
     s.row_step = product->m;
     small_part(&s, 0);
