@@ -30,7 +30,7 @@ enum BrokenContract: String, CaseIterable, Codable {
     case .attentionFused: ["attention: 2 and twice 1 heads do not fill [1×3×10]"]
     case .rotate: ["rotate: the tables do not fit", "[1×3×4×4]", "[4×2]"]
     case .index: ["subscript: index 2 of [2×3]"]
-    case .range: ["subscript: range 1..<4 along axis 0 of [2×3]"]
+    case .range: ["subscript: range 1..<4 of [2×3]"]
     case .rows: ["take: index 7 of [2×3], expected 0 ..< 2"]
     case .weightRow: ["rows: index -1 of [2×3]"]
     case .reshape: ["reshape: ", "[2×3]", "6", "[4×2]", "8"]

@@ -34,7 +34,10 @@ extension Tensor {
 
   /// A tensor whose elements are all `value`.
   public init(repeating value: Element, shape: Shape) {
-    self.init(uninitialized: shape) { $0.initialize(repeating: value) }
+    self.init(uninitialized: shape) { target in
+      guard let start = target.baseAddress else { return }
+      start.fill(value, count: target.count)
+    }
   }
 
   /// A tensor of zeros (`false` for `Bool`).

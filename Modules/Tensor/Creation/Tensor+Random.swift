@@ -11,11 +11,13 @@ extension Tensor where Element == Float {
     to upper: Float = 1,
     using generator: inout Philox
   ) -> Tensor {
-    let (scale, below) = (upper - lower, upper.nextDown)
-    return random(shape, &generator) { word in
-      // Rounding may reach the upper bound.
-      let x = lower + scale * (Float(word >> 8) * 0x1p-24)
-      return upper > lower ? Swift.min(x, below) : x
+    let (scale, below) = (upper - lower, upper > lower ? upper.nextDown : .infinity)
+    return drawn(shape, &generator) { words, target in
+      for (index, word) in words.enumerated() {
+        // Rounding may reach the upper bound.
+        let x = lower + scale * (Float(Int32(truncatingIfNeeded: word >> 8)) * 0x1p-24)
+        target[index] = x < below ? x : below
+      }
     }
   }
 
@@ -28,9 +30,11 @@ extension Tensor where Element == Float {
   ) -> Tensor {
     let half = (shape.count + 1) / 2
     // Between 2⁻³³ and 1, so the logarithm is finite.
-    let even = random([half], &generator) { (Float($0) + 0.5) * 0x1p-32 }
+    let even = drawn([half], &generator) { words, target in
+      for (index, word) in words.enumerated() { target[index] = (Float(word) + 0.5) * 0x1p-32 }
+    }
     let radius = (even.log() * Float(-2)).sqrt() * deviation
-    let angle = random([half], &generator) { Float($0 >> 8) * (2 * Float.pi * 0x1p-24) }
+    let angle = uniform([half], from: 0, to: 2 * .pi, using: &generator)
     let pairs = Tensor.concatenating([radius * angle.cos(), radius * angle.sin()])
     return (pairs[0..<shape.count] + mean).reshaped(to: shape)
   }
@@ -45,7 +49,9 @@ extension Tensor where Element == Bool {
   ) -> Tensor {
     expect(probability >= 0 && probability <= 1, "bernoulli: a probability of \(probability)")
     let threshold = UInt64(Double(probability) * 0x1p32)
-    return random(shape, &generator) { UInt64($0) < threshold }
+    return drawn(shape, &generator) { words, target in
+      for (index, word) in words.enumerated() { target[index] = UInt64(word) < threshold }
+    }
   }
 }
 
@@ -74,25 +80,25 @@ extension Tensor where Element == Int32 {
 }
 
 extension Tensor {
-  /// One element for each random word.
-  @inline(__always)
-  fileprivate static func random(
+  /// A tensor with one element for each random word; `fill` makes a run of elements at once.
+  fileprivate static func drawn(
     _ shape: Shape,
     _ generator: inout Philox,
-    _ element: (UInt32) -> Element
+    fill: (UnsafeBufferPointer<UInt32>, UnsafeMutablePointer<Element>) -> Void
   ) -> Tensor {
     let (source, chunk) = generator.reserveChunks(for: shape.count)
     return Tensor(uninitialized: shape) { target in
+      guard let to = target.baseAddress else { return }
       WorkPool.forEachRange(count: shape.count, grain: vectorGrain) { range in
         let block = 1024
-        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: block) { words in
-          guard let to = words.baseAddress else { return }
+        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: block) { buffer in
+          guard let words = buffer.baseAddress else { return }
           for first in stride(from: range.lowerBound, to: range.upperBound, by: block) {
             let count = Swift.min(block, range.upperBound - first)
             withUnsafePointer(to: source) {
-              ck_random_words($0, count, chunk + UInt64(first / 64), to)
+              ck_random_words($0, count, chunk + UInt64(first / 64), words)
             }
-            for index in 0..<count { target[first + index] = element(words[index]) }
+            fill(UnsafeBufferPointer(start: words, count: count), to + first)
           }
         }
       }

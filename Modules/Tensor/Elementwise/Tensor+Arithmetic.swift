@@ -4,49 +4,61 @@ extension Tensor where Element: TensorNumber {
   /// The elementwise sum; axes of extent 1 and missing leading axes repeat.
   ///
   /// - Shapes: [2×3] + [3], [2×1] + [1×3] and [2×3] + [] are all [2×3].
+  @specialized(where Element == Float)
   public static func + (left: Tensor, right: Tensor) -> Tensor {
     left.combined(.add, right, "add")
   }
 
   /// The elementwise difference; broadcasts like `+`.
+  @specialized(where Element == Float)
   public static func - (left: Tensor, right: Tensor) -> Tensor {
     left.combined(.subtract, right, "subtract")
   }
 
   /// The elementwise product; broadcasts like `+`.
+  @specialized(where Element == Float)
   public static func * (left: Tensor, right: Tensor) -> Tensor {
     left.combined(.multiply, right, "multiply")
   }
 
   /// The elementwise quotient; broadcasts like `+`, integers round towards zero.
+  @specialized(where Element == Float)
   public static func / (left: Tensor, right: Tensor) -> Tensor {
     left.combined(.divide, right, "divide")
   }
 
   /// Every element plus a number.
+  @specialized(where Element == Float)
   public static func + (left: Tensor, right: Element) -> Tensor { left.combined(.add, right) }
 
   /// Every element minus a number.
+  @specialized(where Element == Float)
   public static func - (left: Tensor, right: Element) -> Tensor { left.combined(.subtract, right) }
 
   /// Every element times a number.
+  @specialized(where Element == Float)
   public static func * (left: Tensor, right: Element) -> Tensor { left.combined(.multiply, right) }
 
   /// Every element divided by a number.
+  @specialized(where Element == Float)
   public static func / (left: Tensor, right: Element) -> Tensor { left.combined(.divide, right) }
 
   /// A number plus every element.
+  @specialized(where Element == Float)
   public static func + (left: Element, right: Tensor) -> Tensor { right.combined(.add, left) }
 
   /// A number minus every element.
+  @specialized(where Element == Float)
   public static func - (left: Element, right: Tensor) -> Tensor {
     right.combined(.subtract, left, numberFirst: true)
   }
 
   /// A number times every element.
+  @specialized(where Element == Float)
   public static func * (left: Element, right: Tensor) -> Tensor { right.combined(.multiply, left) }
 
   /// A number divided by every element.
+  @specialized(where Element == Float)
   public static func / (left: Element, right: Tensor) -> Tensor {
     right.combined(.divide, left, numberFirst: true)
   }
@@ -95,7 +107,7 @@ extension Tensor where Element: TensorNumber {
     if !storage.isWritable() {
       self = Tensor(repeating: value, shape: shape)
     } else {
-      start.update(repeating: value, count: count)
+      start.fill(value, count: count)
     }
   }
 }
@@ -128,6 +140,7 @@ func forEachRange(count: Int, grain: Int = cheapGrain, _ body: (Range<Int>) -> V
 }
 
 extension Tensor where Element: TensorNumber {
+  @specialized(where Element == Float) @inline(never)
   func combined(
     _ operation: Combination,
     _ other: Tensor,
@@ -148,6 +161,7 @@ extension Tensor where Element: TensorNumber {
     }
   }
 
+  @specialized(where Element == Float) @inline(never)
   func combined(_ operation: Combination, _ number: Element, numberFirst: Bool = false) -> Tensor {
     Tensor(uninitialized: shape) { target in
       guard let to = target.baseAddress else { return }
@@ -156,6 +170,7 @@ extension Tensor where Element: TensorNumber {
     }
   }
 
+  @specialized(where Element == Float) @inline(never)
   private mutating func combine(
     _ operation: Combination,
     _ other: Tensor,
@@ -177,6 +192,7 @@ extension Tensor where Element: TensorNumber {
     withExtendedLifetime(other.storage) {}
   }
 
+  @specialized(where Element == Float) @inline(never)
   private mutating func combine(_ operation: Combination, _ number: Element) {
     guard storage.isWritable() else { return self = combined(operation, number) }
     combineNumber(operation, start, number, false, start)

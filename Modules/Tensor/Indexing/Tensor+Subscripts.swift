@@ -43,9 +43,36 @@ extension Tensor {
   }
 
   /// The selected elements along the leading axis; can be assigned.
-  public subscript(selection: any TensorIndex) -> Tensor {
+  public subscript(selection: AxisSelection) -> Tensor {
     get { selected(SelectedPlaces([selection], in: shape)) }
     set { assign(newValue, SelectedPlaces([selection], in: shape)) }
+  }
+
+  // One for each kind of range: a generic subscript would also win over that of `Range` where the
+  // bounds are literals.
+
+  /// The elements of a range along the leading axis; shares memory, and can be assigned.
+  public subscript(range: ClosedRange<Int>) -> Tensor {
+    get { self[range.selection] }
+    set { self[range.selection] = newValue }
+  }
+
+  /// The elements from a place on, which counts from the end below 0; can be assigned.
+  public subscript(range: PartialRangeFrom<Int>) -> Tensor {
+    get { self[range.selection] }
+    set { self[range.selection] = newValue }
+  }
+
+  /// The elements before a place, which counts from the end below 0; can be assigned.
+  public subscript(range: PartialRangeUpTo<Int>) -> Tensor {
+    get { self[range.selection] }
+    set { self[range.selection] = newValue }
+  }
+
+  /// The elements up to and with a place, which counts from the end below 0; can be assigned.
+  public subscript(range: PartialRangeThrough<Int>) -> Tensor {
+    get { self[range.selection] }
+    set { self[range.selection] = newValue }
   }
 
   /// The selected elements along the leading axes: the other axes are taken whole.
