@@ -28,6 +28,7 @@ extension CoreSuite {
       try measure("add", "add", arrays: 3) { keep(a + b) }
       try measure("sum", "sum", arrays: 1) { keep(a.sum()) }
       try measure("exp", "exp", arrays: 2) { keep(a.exp()) }
+      try measure("gelu", "gelu", arrays: 2) { keep(a.gelu(.tanh)) }
       try measure("silu", "silu", arrays: 2) { keep(a.silu()) }
       try measure("silu-multiply", "silu_multiply", arrays: 3) { keep(a.gated(.silu, by: b)) }
     }

@@ -83,6 +83,26 @@ public struct Tensor<Element: TensorElement>: Sendable {
     return try body(UnsafeMutableBufferPointer(start: start, count: count))
   }
 
+  /// Computes every element anew from the old ones: `body` gets where they lie and where to write.
+  ///
+  /// Both are one place if nobody else holds the memory; else the new elements get their own, which
+  /// costs less than to copy the old ones first.
+  package mutating func rewrite(
+    _ body: (_ from: UnsafePointer<Element>, _ to: UnsafeMutablePointer<Element>) -> Void
+  ) {
+    guard count > 0 else { return }
+    let source = start
+    if storage.isWritable() {
+      body(source, source)
+      return
+    }
+    let old = self
+    self = Tensor(uninitialized: shape) { target in
+      if let to = target.baseAddress { body(source, to) }
+      withExtendedLifetime(old.storage) {}
+    }
+  }
+
   private mutating func makeUnique() {
     if storage.isWritable() { return }
     self = withUnsafeElements { source in

@@ -3,7 +3,6 @@
 // Forward, a row is read again from L1 for each pass. Backward, four rows go together, so that the
 // sums for the weight and the bias are loaded and stored once for four rows.
 
-#define ROWS_TOGETHER 4
 
 INLINE void add_row(ptrdiff_t n, const float *x, const float *residual, float *sum) {
   ptrdiff_t i = 0;
@@ -29,6 +28,8 @@ INLINE void normalize_row(const ck_norm *c, const float *x, float mean, float in
       v *= load(c->weight + i + LANES) + c->weight_offset;
     }
     if (shifts) u += load(c->bias + i), v += load(c->bias + i + LANES);
+    foresee(x + n + i);
+    foresee(x + n + i + LANES);
     store(out + i, u);
     store(out + i + LANES, v);
   }
@@ -96,57 +97,31 @@ INLINE void gradient_means(const ck_norm_gradient *c, const float *x, const floa
   *second = sum_lanes(b0 + b1) * inverse / (float)n;
 }
 
-typedef struct {
-  const float *x, *g;
-  float *out;
-  float mean, inverse, first, second;
-} norm_row;
-
-/// dx = inverse · (g ⊙ w − first − x̂ · second), dw += g ⊙ x̂, db += g for some columns of some rows.
-INLINE void norm_gradient_step(const ck_norm_gradient *c, const norm_row *r, int rows, ptrdiff_t i,
-                               ptrdiff_t count) {
-  vf w = c->weight ? load_some(c->weight + i, count) + c->weight_offset : (vf)1;
-  vf weight_sum = 0, bias_sum = 0;
-#pragma clang loop unroll(full)
-  for (int j = 0; j < rows; j++) {
-    vf g = load_some(r[j].g + i, count);
-    vf unit = (load_some(r[j].x + i, count) - r[j].mean) * r[j].inverse;
-    weight_sum += g * unit;
-    bias_sum += g;
-    if (r[j].out == NULL) continue;
-    vf dx = r[j].inverse * (g * w - r[j].first - unit * r[j].second);
-    if (c->adds) dx += load_some(r[j].out + i, count);
-    store_some(r[j].out + i, dx, count);
+/// dx = inverse · (g ⊙ w − first − x̂ · second), dw += g ⊙ x̂, db += g for one row.
+INLINE void norm_gradient_row(const ck_norm_gradient *c, ptrdiff_t row) {
+  ptrdiff_t n = c->n;
+  const float *x = c->x + row * n, *g = c->gradient + row * n;
+  float *out = c->out ? c->out + row * n : NULL;
+  float mean = c->means ? c->means[row] : 0, inverse = c->inverses[row], first = 0, second = 0;
+  if (out) gradient_means(c, x, g, mean, inverse, &first, &second);
+  for (ptrdiff_t i = 0; i < n; i += LANES) {
+    ptrdiff_t count = n - i;
+    vf u = load_some(g + i, count);
+    vf unit = (load_some(x + i, count) - mean) * inverse;
+    if (c->weight_sums) {
+      store_some(c->weight_sums + i, load_some(c->weight_sums + i, count) + u * unit, count);
+    }
+    if (c->bias_sums) {
+      store_some(c->bias_sums + i, load_some(c->bias_sums + i, count) + u, count);
+    }
+    if (out == NULL) continue;
+    if (c->weight) u *= load_some(c->weight + i, count) + c->weight_offset;
+    vf dx = inverse * (u - first - unit * second);
+    if (c->adds) dx += load_some(out + i, count);
+    store_some(out + i, dx, count);
   }
-  if (c->weight_sums) {
-    store_some(c->weight_sums + i, load_some(c->weight_sums + i, count) + weight_sum, count);
-  }
-  if (c->bias_sums) {
-    store_some(c->bias_sums + i, load_some(c->bias_sums + i, count) + bias_sum, count);
-  }
-}
-
-INLINE void norm_gradient_some(const ck_norm_gradient *c, ptrdiff_t row, int rows) {
-  norm_row r[ROWS_TOGETHER];
-  for (int j = 0; j < rows; j++) {
-    ptrdiff_t at = (row + j) * c->n;
-    r[j].x = c->x + at;
-    r[j].g = c->gradient + at;
-    r[j].out = c->out ? c->out + at : NULL;
-    r[j].mean = c->means ? c->means[row + j] : 0;
-    r[j].inverse = c->inverses[row + j];
-    gradient_means(c, r[j].x, r[j].g, r[j].mean, r[j].inverse, &r[j].first, &r[j].second);
-  }
-  ptrdiff_t i = 0;
-  for (; i + LANES <= c->n; i += LANES) norm_gradient_step(c, r, rows, i, LANES);
-  if (i < c->n) norm_gradient_step(c, r, rows, i, c->n - i);
 }
 
 static void kernel_norm_gradient_rows(const ck_norm_gradient *c) {
-  ptrdiff_t row = 0;
-  for (; row + ROWS_TOGETHER <= c->rows; row += ROWS_TOGETHER) {
-    norm_gradient_some(c, row, ROWS_TOGETHER);
-  }
-  for (; row < c->rows; row++) norm_gradient_some(c, row, 1);
+  for (ptrdiff_t row = 0; row < c->rows; row++) norm_gradient_row(c, row);
 }
-#undef ROWS_TOGETHER

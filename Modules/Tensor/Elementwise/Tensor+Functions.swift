@@ -181,30 +181,20 @@ extension Tensor where Element == Float {
     _ high: Float = 0
   ) {
     expect(shape == saved.shape, "slope: shapes differ, \(shape) · \(saved.shape)")
-    let source = start
-    func fill(_ to: UnsafeMutablePointer<Float>) {
-      forEachRange(count: count, grain: vectorGrain) { range in
+    rewrite { from, to in
+      forEachRange(count: saved.count, grain: vectorGrain) { range in
         let first = range.lowerBound
         ck_apply_slope(
           function.rawValue,
           range.count,
           saved.start + first,
-          source + first,
+          from + first,
           low,
           high,
           to + first
         )
       }
-      withExtendedLifetime(saved.storage) {}
     }
-    if storage.isWritable() {
-      fill(source)
-    } else {
-      let gradient = self
-      self = Tensor(uninitialized: shape) { target in
-        if let to = target.baseAddress { fill(to) }
-        withExtendedLifetime(gradient.storage) {}
-      }
-    }
+    withExtendedLifetime(saved.storage) {}
   }
 }

@@ -67,9 +67,7 @@ extension NormalizedRows {
           gradient.withUnsafeElements { g in g.baseAddress.map { body(out.baseAddress, $0, true) } }
         }
       } else {
-        gradient.withUnsafeMutableElements { g in
-          g.baseAddress.map { body($0, UnsafePointer($0), false) }
-        }
+        gradient.rewrite { from, to in body(to, from, false) }
       }
     }
     withExtendedLifetime((weight, self)) {}

@@ -55,12 +55,11 @@ extension Tensor where Element == Float {
       return
     }
     let width = y.shape[-1]
-    gradient.withUnsafeMutableElements { elements in
-      guard let g = elements.baseAddress, elements.count > 0 else { return }
-      forEachRange(count: elements.count / width, grain: rowGrain(width: width)) { rows in
+    gradient.rewrite { gradient, to in
+      forEachRange(count: y.count / width, grain: rowGrain(width: width)) { rows in
         let first = rows.lowerBound * width
-        let (from, at) = (y.start + first, g + first)
-        ck_softmax_gradient_rows(isLogarithm, rows.count, width, from, scale, at, at)
+        let (g, out) = (gradient + first, to + first)
+        ck_softmax_gradient_rows(isLogarithm, rows.count, width, y.start + first, scale, g, out)
       }
     }
     withExtendedLifetime(y.storage) {}
