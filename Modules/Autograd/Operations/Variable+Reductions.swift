@@ -67,6 +67,32 @@ extension Variable {
     return squares / Float(Swift.max(extent - correction, 0))
   }
 
+  /// The square roots of the variances over `axes`; where one is 0 no gradient passes, as in torch.
+  public func standardDeviation(
+    axes: Int...,
+    correction: Int = 0,
+    keepingDimensions: Bool = false
+  ) -> Variable {
+    standardDeviation(axes: axes, correction: correction, keepingDimensions: keepingDimensions)
+  }
+
+  /// The square roots of the variances over `axes`; see the version with a list of arguments.
+  public func standardDeviation(
+    axes: [Int],
+    correction: Int = 0,
+    keepingDimensions: Bool = false
+  ) -> Variable {
+    let variances = variance(
+      axes: axes,
+      correction: correction,
+      keepingDimensions: keepingDimensions
+    )
+    let roots = variances.value.sqrt()
+    return Self.recorded(roots, variances) { gradient, inputs in
+      inputs.pass(to: 0, select(roots .== 0, Tensor(scalar: 0), gradient / (roots * 2)))
+    }
+  }
+
   /// The largest elements over `axes`; equal ones share the gradient.
   public func max(axes: Int..., keepingDimensions: Bool = false) -> Variable {
     max(axes: axes, keepingDimensions: keepingDimensions)

@@ -58,6 +58,15 @@ extension Tensor where Element: TensorReal {
     correction: Int = 0,
     keepingDimensions: Bool = false
   ) -> Tensor {
+    standardDeviation(axes: axes, correction: correction, keepingDimensions: keepingDimensions)
+  }
+
+  /// The square roots of the variances over `axes`; see the version with a list of arguments.
+  public func standardDeviation(
+    axes: [Int],
+    correction: Int = 0,
+    keepingDimensions: Bool = false
+  ) -> Tensor {
     var result = variance(axes: axes, correction: correction, keepingDimensions: keepingDimensions)
     result.withUnsafeMutableElements { values in
       for index in values.indices { values[index] = values[index].squareRoot() }
