@@ -27,18 +27,16 @@ func roundStraightThrough(_ x: Variable) -> Variable {
     // README begins: loop
     let x = Tensor<Float>.uniform([256, 1], from: -2, to: 2, using: &generator)
     let data = TensorDataset(x, (2 * x).sin())
-    let hidden = Linear(inputWidth: 1, outputWidth: 32, using: &generator)
-    let output = Linear(inputWidth: 32, outputWidth: 1, using: &generator)
-    let parameters = hidden.parameters() + output.parameters()
-    let optimizer = AdamW([ParameterGroup(parameters)], learningRate: 0.01)
+    let model = MLP(widths: [1, 32, 1], activation: .tanh, using: &generator)
+    let optimizer = AdamW(model, learningRate: 0.01)
     for (x, y) in data.batches(of: 32, order: .shuffled(seed: 1), epochs: 50) {
-      let found = output(hidden(Variable(x)).tanh())
-      meanSquaredError(predictions: found, targets: Variable(y)).backward()
+      let loss = meanSquaredError(predictions: model(Variable(x)), targets: Variable(y))
+      loss.backward()
       optimizer.step()
-      for parameter in parameters { parameter.clearGradient() }
+      model.clearGradients()
     }
     // README ends
-    let error = (output(hidden(x).tanh()) - data.tensors.1).square().mean()
+    let error = (model(x) - data.tensors.1).square().mean()
     #expect(error < 0.02, "\(error)")
   }
 
@@ -50,7 +48,7 @@ func roundStraightThrough(_ x: Variable) -> Variable {
     let rest = readme[section.upperBound...]
     let shown = rest[..<(rest.range(of: "\n## ")?.lowerBound ?? rest.endIndex)]
     let compiled = blocks(of: source, from: "// README begins", to: "// README ends")
-    #expect(compiled.map(\.count) == [5, 12])
+    #expect(compiled.map(\.count) == [5, 10])
     #expect(blocks(of: String(shown), from: "```swift", to: "```") == compiled)
   }
 

@@ -12,7 +12,11 @@ import Testing
     let x = Tensor<Float>.normal([4, 8], using: &generator)
     let weights = x.matmul(x, transposingOther: true).softmax()  // [4×4], each row adds up to 1
     print(weights.matmul(x).rmsNormalized(weight: .ones([8]), epsilon: 1e-5))
+    print(x[.all, 2...4])  // some columns
+    print(x.rows(where: x[.all, 0] .> 0))  // the rows that begin with a positive number
     // README ends
+    #expect(x[.all, 2...4].shape == [4, 3])
+    #expect(x.rows(where: x[.all, 0] .> 0).min(axes: 1).shape[0] == (x[.all, 0] .> 0).trueCount)
     for row in 0..<4 { expectClose([weights[row].sum()], [1], relative: 1e-6) }
   }
 
@@ -24,7 +28,7 @@ import Testing
     let compiled =
       lines(of: source, from: { $0 == "// README begins" }, to: { $0 == "// README pauses" })
       + lines(of: source, from: { $0 == "// README continues" }, to: { $0 == "// README ends" })
-    #expect(compiled.count == 5)
+    #expect(compiled.count == 7)
     #expect(shown.filter { !$0.isEmpty } == compiled)
   }
 

@@ -41,6 +41,8 @@ package struct ElementLoss: Sendable {
   /// The sums of the losses of rows of `width` elements.
   package func sums(_ x: Tensor<Float>, _ target: Tensor<Float>, width: Int) -> [Double] {
     let rows = width > 0 ? x.count / width : 0
+    // All empty arrays share one object, which must not be written on several threads.
+    guard rows > 0 else { return [] }
     return [Double](unsafeUninitializedCapacity: rows) { sums, count in
       count = rows
       guard let to = sums.baseAddress else { return }
@@ -56,6 +58,7 @@ package struct ElementLoss: Sendable {
   /// The sum of all losses: of stretches whose length depends on nothing, in order.
   package func sum(_ x: Tensor<Float>, _ target: Tensor<Float>) -> Double {
     let parts = (x.count + vectorGrain - 1) / vectorGrain
+    guard parts > 0 else { return 0 }
     let sums = [Double](unsafeUninitializedCapacity: parts) { sums, count in
       count = parts
       guard let to = sums.baseAddress else { return }
