@@ -103,7 +103,8 @@ import Testing
     let order = Tensor<Int32>.permutation(rows, using: &draw.generator)
     let moved = x.taking(order, axis: 0)
     for (name, function) in Self.rowFunctions {
-      #expect(function(moved) == function(x).taking(order, axis: 0), "\(name)")
+      let expected = function(x).taking(order, axis: 0)
+      expectClose(function(moved), expected, relative: 2e-6, absolute: 2e-6, name)
     }
     // What looks at all rows does not see their order.
     #expect(moved.sorted(axis: 0) == x.sorted(axis: 0))
@@ -111,7 +112,7 @@ import Testing
     expectClose(moved.sum(axes: 0), x.sum(axes: 0), absolute: 1e-5 * Float(rows), "sum")
   }
 
-  /// Functions of each row by itself, whose bits do not depend on its neighbours.
+  /// Functions of each row by itself; the last bit may depend on where a vector begins.
   private static let rowFunctions: [(String, @Sendable (Tensor<Float>) -> Tensor<Float>)] = [
     ("softmax", { $0.softmax() }), ("logSoftmax", { $0.logSoftmax() }),
     ("layer norm", { $0.layerNormalized() }), ("rms norm", { $0.rmsNormalized() }),

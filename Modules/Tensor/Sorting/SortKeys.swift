@@ -56,6 +56,7 @@ enum SortKeys {
     _ keys: UnsafeMutableBufferPointer<UInt64>,
     scratch: UnsafeMutableBufferPointer<UInt64>
   ) {
+    guard count > 0 else { return }
     if count * 8 > keys.count {
       sort(keys, scratch: scratch)
       return
