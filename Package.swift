@@ -72,7 +72,7 @@ let package = Package(
     ),
     .target(
       name: "LinearAlgebra",
-      dependencies: ["Tensor", "CLAPACK"],
+      dependencies: ["Autograd", "Tensor", "CLAPACK"],
       path: "Modules/LinearAlgebra",
       swiftSettings: numeric,
       linkerSettings: math + lapack
@@ -144,7 +144,9 @@ let package = Package(
     ),
     .testTarget(
       name: "LinearAlgebraTests",
-      dependencies: ["LinearAlgebra", "CLAPACK", "Checkpoints", "Tensor", "TestSupport"],
+      dependencies: [
+        "LinearAlgebra", "CLAPACK", "Autograd", "Checkpoints", "Tensor", "TestSupport",
+      ],
       path: "Tests/LinearAlgebraTests",
       swiftSettings: strict
     ),

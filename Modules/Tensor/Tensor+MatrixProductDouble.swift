@@ -14,7 +14,7 @@ extension Tensor where Element == Double {
     return withUnsafeElements { left in
       other.withUnsafeElements { right in
         Tensor(uninitialized: plan.result) { target in
-          target.initialize(repeating: 0)
+          target.baseAddress?.fill(0, count: target.count)
           guard let a = left.baseAddress, let b = right.baseAddress, let c = target.baseAddress,
             target.count > 0, plan.k > 0
           else { return }
