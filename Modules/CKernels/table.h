@@ -79,7 +79,6 @@ typedef struct {
     (n, x, a, b, out))                                                                             \
   X(float, sum, (ptrdiff_t n, const float *x), (n, x))                                             \
   X(float, dot, (ptrdiff_t n, const float *a, const float *b), (n, a, b))                          \
-  X(double, squared_distance, (ptrdiff_t n, const float *a, const float *b), (n, a, b))            \
   X(void, min_max, (ptrdiff_t n, const float *x, float *minimum, float *maximum),                  \
     (n, x, minimum, maximum))                                                                      \
   X(float, log_sum_exp, (ptrdiff_t n, const float *x), (n, x))                                     \

@@ -247,8 +247,6 @@ void ck_scale_shift(ptrdiff_t n, const float *x, float a, float b, float *out);
 // Reductions use a fixed order of partial sums: the same bits on every run.
 float ck_sum(ptrdiff_t n, const float *x);
 float ck_dot(ptrdiff_t n, const float *a, const float *b);
-/// Sum of (a − b)², accumulated in double per chunk.
-double ck_squared_distance(ptrdiff_t n, const float *a, const float *b);
 /// Smallest and largest value; (+inf, −inf) when n = 0. NaN is ignored.
 void ck_min_max(ptrdiff_t n, const float *x, float *minimum, float *maximum);
 /// log Σ exp(x), with the maximum subtracted.

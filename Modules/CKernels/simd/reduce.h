@@ -47,26 +47,16 @@ static double squares_about(ptrdiff_t n, const float *x, float mean) {
   return total;
 }
 
-#define DISTANCE_FULL(s, i) (s + square(load(a + (i)) - load(b + (i))))
-#define DISTANCE_PART(s, i, count) \
-  (s + square(load_part(a + (i), count) - load_part(b + (i), count)))
-REDUCE_SUM(distance_of, (ptrdiff_t n, const float *a, const float *b), DISTANCE_FULL, DISTANCE_PART)
 #undef SUM_FULL
 #undef SUM_PART
 #undef DOT_FULL
 #undef DOT_PART
-#undef DISTANCE_FULL
-#undef DISTANCE_PART
 #undef REDUCE_SUM
 
 static float kernel_sum(ptrdiff_t n, const float *x) { return (float)sum_of(n, x); }
 
 static float kernel_dot(ptrdiff_t n, const float *a, const float *b) {
   return (float)dot_of(n, a, b);
-}
-
-static double kernel_squared_distance(ptrdiff_t n, const float *a, const float *b) {
-  return distance_of(n, a, b);
 }
 
 static void kernel_min_max(ptrdiff_t n, const float *x, float *minimum, float *maximum) {
