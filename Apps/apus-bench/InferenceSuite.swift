@@ -77,7 +77,7 @@ extension InferenceSuite {
   }
 
   /// The weights of the linear layers inside the blocks: each is used once for each token.
-  private static func linearWeights(_ shape: DecoderConfiguration) -> Int {
+  private static func linearWeights(_ shape: TransformerConfiguration) -> Int {
     let attention = 2 * shape.hiddenWidth * shape.headWidth * (shape.headCount + shape.keyHeadCount)
     return shape.blockCount * (attention + 3 * shape.hiddenWidth * shape.feedForwardWidth)
   }

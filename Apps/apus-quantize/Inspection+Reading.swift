@@ -30,7 +30,7 @@ extension Inspection {
     let pretrained = file.pretrained
     path = file.path
     format = pretrained.format.rawValue
-    family = pretrained.family
+    family = pretrained.family.rawValue
     method = file.method
     parameters = file.parameterCount
     bytes = file.byteCount

@@ -37,7 +37,7 @@ struct Inspection: Encodable {
   var parameters: Int
   var bytes: Int
   var bitsPerWeight: ReportNumber
-  var configuration: DecoderConfiguration?
+  var configuration: TransformerConfiguration?
   var quantization: QuantizationConfiguration?
   var tokenizer: TokenizerFacts?
   var tensors: [Entry]
@@ -69,7 +69,7 @@ extension Inspection {
     ]
   }
 
-  private func configurationFacts(_ model: DecoderConfiguration) -> [(String, String)] {
+  private func configurationFacts(_ model: TransformerConfiguration) -> [(String, String)] {
     let heads = model.keyHeadCount == model.headCount ? "" : ", \(model.keyHeadCount) for keys"
     return [
       ("vocabulary", "\(model.vocabularyCount.grouped) tokens"),
@@ -77,11 +77,21 @@ extension Inspection {
       ("blocks", "\(model.blockCount)"),
       ("width", "\(model.hiddenWidth), \(model.feedForwardWidth) in the feed-forward network"),
       ("heads", "\(model.headCount) of width \(model.headWidth)\(heads)"),
-      ("norm epsilon", "\(model.normEpsilon)"),
-      ("rotary base", "\(model.rotaryBase), \(Self.scalingText(model.rotaryScaling))"),
+      (
+        "norms", "\(model.placement.rawValue), \(model.norm.rawValue), epsilon \(model.normEpsilon)"
+      ),
+      ("positions", Self.positionText(model)),
       ("head", model.tiesEmbedding ? "shares the embedding" : "has weights of its own"),
       ("biases", Self.biasText(model)),
     ]
+  }
+
+  private static func positionText(_ model: TransformerConfiguration) -> String {
+    switch model.positions {
+    case .rotary: "rotary, base \(model.rotaryBase), \(scalingText(model.rotaryScaling))"
+    case .learned: "learned"
+    case .none: "none"
+    }
   }
 
   private static func scalingText(_ scaling: RotaryScaling) -> String {
@@ -93,7 +103,7 @@ extension Inspection {
     }
   }
 
-  private static func biasText(_ model: DecoderConfiguration) -> String {
+  private static func biasText(_ model: TransformerConfiguration) -> String {
     switch (model.hasAttentionBias, model.hasFeedForwardBias) {
     case (true, true): "attention, feed-forward network"
     case (true, false): "attention"

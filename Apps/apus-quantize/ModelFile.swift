@@ -132,18 +132,6 @@ extension WeightScheme {
   }
 }
 
-extension DecoderConfiguration {
-  /// The numbers that a model of this shape consists of.
-  var parameterCount: Int {
-    let (queries, keys) = (headCount * headWidth, keyHeadCount * headWidth)
-    var block = hiddenWidth * (2 * queries + 2 * keys + 3 * feedForwardWidth + 2)
-    if hasAttentionBias { block += queries + 2 * keys + hiddenWidth }
-    if hasFeedForwardBias { block += 2 * feedForwardWidth + hiddenWidth }
-    let tables = (tiesEmbedding ? 1 : 2) * vocabularyCount * hiddenWidth
-    return tables + blockCount * block + hiddenWidth
-  }
-}
-
 // MARK: - Text
 
 extension ModelFile {

@@ -19,4 +19,25 @@ public protocol WeightSource {
     inputWidth: Int,
     hasBias: Bool
   ) throws -> any LinearLayer
+
+  /// A parameter that is no linear map: the scale of a norm, a table of positions.
+  ///
+  /// - Parameters:
+  ///   - name: the tensor.
+  ///   - shape: its extents.
+  ///   - initial: what a source that makes weights starts from; sources that load ignore it.
+  /// - Returns: the parameter; one that is loaded is frozen unless the source says otherwise.
+  /// - Throws: what the source throws if the tensor is missing or shaped otherwise.
+  func parameter(_ name: String, shape: Shape, initial: Initializer) throws -> Parameter
+}
+
+extension WeightSource {
+  /// The frozen parameter over `tensor(name)`.
+  public func parameter(
+    _ name: String,
+    shape: Shape,
+    initial: Initializer
+  ) throws -> Parameter {
+    Parameter(try tensor(name, shape: shape), isTrainable: false)
+  }
 }

@@ -36,22 +36,23 @@ struct RandomWeights: WeightSource {
 }
 
 @Suite struct DecoderModelTests {
-  static let configuration = DecoderConfiguration(
-    vocabularyCount: 61,
-    hiddenWidth: 24,
-    feedForwardWidth: 40,
-    blockCount: 3,
-    headCount: 4,
-    keyHeadCount: 2,
-    headWidth: 6,
-    contextLength: 128,
-    normEpsilon: 1e-5,
-    rotaryBase: 1000,
-    rotaryScaling: .none,
-    tiesEmbedding: false,
-    hasAttentionBias: true,
-    hasFeedForwardBias: true
-  )
+  static let configuration: TransformerConfiguration = {
+    var shape = TransformerConfiguration(
+      vocabularyCount: 61,
+      hiddenWidth: 24,
+      feedForwardWidth: 40,
+      blockCount: 3,
+      headCount: 4,
+      keyHeadCount: 2,
+      headWidth: 6,
+      contextLength: 128
+    )
+    shape.rotaryBase = 1000
+    shape.hasAttentionBias = true
+    shape.hasAttentionOutputBias = true
+    shape.hasFeedForwardBias = true
+    return shape
+  }()
 
   let tokens: [Int32] = [3, 17, 60, 0, 5, 5, 42, 9, 11, 30, 1]
 
@@ -165,9 +166,9 @@ struct RandomWeights: WeightSource {
     }
     let recorder = Recorder()
     _ = try DecoderModel(Self.configuration, weights: recorder)
-    let names = Self.configuration.tensorNames
-    #expect(Set(names) == Set(recorder.asked.keys))
-    for name in names { #expect(Self.configuration.shape(of: name) == recorder.asked[name]) }
+    let tensors = Self.configuration.tensors
+    #expect(Set(tensors.map(\.name)) == Set(recorder.asked.keys))
+    for tensor in tensors { #expect(tensor.shape == recorder.asked[tensor.name]) }
   }
 
   @Test func perplexityRefusesWhatItCannotMeasure() throws {

@@ -5,10 +5,10 @@ import Transformer
 
 /// The decoder written out token by token in Double: the oracle of `DecoderModel`.
 struct NaiveDecoder {
-  let configuration: DecoderConfiguration
+  let configuration: TransformerConfiguration
   let source: any WeightSource
 
-  init(_ configuration: DecoderConfiguration, _ source: any WeightSource) {
+  init(_ configuration: TransformerConfiguration, _ source: any WeightSource) {
     self.configuration = configuration
     self.source = source
   }

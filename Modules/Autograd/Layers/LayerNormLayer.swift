@@ -14,6 +14,19 @@ public final class LayerNorm: Module, Layer {
   /// What is added to the variance.
   public let epsilon: Float
 
+  /// A layer over weights [N] and shifts [N].
+  public init(weight: Parameter, bias: Parameter? = nil, epsilon: Float = 1e-5) {
+    expect(
+      weight.shape.rank == 1 && bias.map { $0.shape == weight.shape } != false,
+      "layer norm: one scale and shift a column are needed, found \(weight.shape) · "
+        + "\(bias?.shape ?? [])"
+    )
+    self.weight = weight
+    self.bias = bias
+    width = weight.count
+    self.epsilon = epsilon
+  }
+
   /// A layer of weights 1 and shifts 0.
   ///
   /// - Parameters:

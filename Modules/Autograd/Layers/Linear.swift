@@ -65,4 +65,9 @@ public final class Linear: LinearLayer {
 
   /// The rows `indices` of W as floats.
   public func weightRows(_ indices: [Int32]) -> Tensor<Float> { weight.value.rows(indices) }
+
+  /// The rows `ids` of W, with its gradient.
+  public func embedding(of ids: Tensor<Int32>) -> Variable {
+    weight.variable.embedding(of: ids)
+  }
 }

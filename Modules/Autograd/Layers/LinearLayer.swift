@@ -25,6 +25,18 @@ public protocol LinearLayer: Module, Layer {
   ///
   /// - Shapes: indices of [0, N), result [indices.count × K].
   func weightRows(_ indices: [Int32]) -> Tensor<Float>
+
+  /// Rows of W by their number, on the tape where W is trained: an embedding.
+  ///
+  /// - Shapes: ids […] of [0, N), result [… × K].
+  func embedding(of ids: Tensor<Int32>) -> Variable
+}
+
+extension LinearLayer {
+  /// The rows of a W that is not trained.
+  public func embedding(of ids: Tensor<Int32>) -> Variable {
+    Variable(weightRows(ids.elements).reshaped(to: Shape(ids.shape.extents + [inputWidth])))
+  }
 }
 
 /// A module that publishes the linear layers which another may replace: quantized, adapted, pruned.

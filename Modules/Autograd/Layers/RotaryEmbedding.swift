@@ -69,12 +69,17 @@ public struct RotaryEmbedding: Codable, Hashable, Sendable {
 
   /// The cosines and sines for `count` positions from `first` on; one table serves all layers.
   public func table(first: Int, count: Int) -> RotaryTable {
-    let half = frequencies.count
+    table(positions: (first..<first + count).map { Int32($0) })
+  }
+
+  /// The cosines and sines of any positions, one row for each.
+  public func table(positions: [Int32]) -> RotaryTable {
+    let (half, count) = (frequencies.count, positions.count)
     var sines = Tensor<Float>.zeros([count, half])
     let cosines = Tensor<Float>(uninitialized: [count, half]) { cosines in
       sines.withUnsafeMutableElements { sines in
         for row in 0..<count {
-          let position = Float(first + row)
+          let position = Float(positions[row])
           for index in 0..<half {
             let angle = position * frequencies[index]
             cosines[row * half + index] = cosf(angle)
@@ -87,7 +92,7 @@ public struct RotaryEmbedding: Codable, Hashable, Sendable {
   }
 }
 
-/// The cosines and sines of consecutive positions.
+/// The cosines and sines of positions, a row for each.
 ///
 /// - Shapes: both [T × d/2].
 public struct RotaryTable: Sendable {

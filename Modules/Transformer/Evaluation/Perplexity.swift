@@ -131,7 +131,7 @@ extension DecoderModel {
     let chunk = 128
     for first in stride(from: states.shape[0] - predicted, to: states.shape[0], by: chunk) {
       let rows = first..<min(first + chunk, states.shape[0])
-      let logits = head(states[rows])  // [chunk × V]
+      let logits = logits(states[rows])  // [chunk × V]
       let normalizers = logits.logSumExp()
       let width = logits.shape[1]
       logits.withUnsafeElements { values in

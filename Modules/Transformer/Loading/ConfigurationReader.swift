@@ -94,6 +94,16 @@ struct ConfigurationReader {
     return text
   }
 
+  /// A list of texts, or nil if it is absent.
+  func strings(_ key: String) throws(ModelError) -> [String]? {
+    guard let found = present(key) else { return nil }
+    let texts = found.arrayValue?.compactMap(\.stringValue)
+    guard let texts, texts.count == found.arrayValue?.count else {
+      throw invalid(key, "is not a list of texts")
+    }
+    return texts
+  }
+
   /// The settings nested under `key`; nil when it is absent or null.
   func nested(_ key: String) throws(ModelError) -> ConfigurationReader? {
     guard let found = present(key) else { return nil }

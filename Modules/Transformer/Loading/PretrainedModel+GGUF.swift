@@ -12,30 +12,29 @@ extension PretrainedModel {
       throw ModelError.notAModel(path: path, reason: reason)
     }
     let file = try GGUFFile(path: path)
-    guard file.architecture == LlamaFamily.architecture else {
+    guard let (family, format) = GGUFFormat.family(of: file) else {
       throw ModelError.unsupportedFamily(
         file.architecture,
         path: path,
-        supported: [LlamaFamily.architecture]
+        supported: ModelFamily.allCases.compactMap { $0.format.gguf?.architecture }
       )
     }
-    let configuration = try LlamaFamily.configuration(file)
+    let configuration = try format.configuration(file, family)
     let metadata = Self.hasVocabulary(file) ? try TokenizerMetadata(file.metadata) : nil
     var generation = GenerationDocument()
     for id in [metadata?.eosID, file.metadata["tokenizer.ggml.eot_token_id"]?.tokenID] {
       if let id { generation.stopTokens.insert(id) }
     }
-    var document = LlamaFamily.document(configuration, elementType: "float32")
+    var document = configuration.document(elementType: "float32")
     if let id = metadata?.bosID { document["bos_token_id"] = .integer(Int64(id)) }
     let stops = generation.stopTokens.sorted().map { JSONValue.integer(Int64($0)) }
     if !stops.isEmpty { document["eos_token_id"] = stops.count == 1 ? stops[0] : .array(stops) }
     try self.init(
       path: path,
       format: .gguf,
-      family: LlamaFamily.modelType,
       configuration: configuration,
       tokenizer: try metadata.map { try Tokenizer(metadata: $0) },
-      catalog: LlamaGGUFCatalog(file: file, configuration: configuration),
+      catalog: FamilyCatalog(file, configuration, format),
       generation: generation,
       quantization: nil,
       documents: try Self.documents(metadata, file),

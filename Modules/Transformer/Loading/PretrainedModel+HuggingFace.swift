@@ -2,9 +2,6 @@ import Checkpoints
 import Foundation
 
 extension PretrainedModel {
-  /// The families that folders are read of.
-  static let supportedFamilies = [LlamaFamily.modelType]
-
   /// The files that go with a copy of the model.
   private static let companions = [
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json",
@@ -19,13 +16,21 @@ extension PretrainedModel {
     }
     let document = try Self.object(at: configurationPath)
     let reader = ConfigurationReader(path: configurationPath, object: document)
-    let family = try reader.string("model_type") ?? "unknown"
-    guard family == LlamaFamily.modelType else {
+    let modelType = try reader.string("model_type") ?? "unknown"
+    guard let family = ModelFamily(modelType: modelType) else {
       throw ModelError.unsupportedFamily(
-        family,
+        modelType,
         path: configurationPath,
-        supported: Self.supportedFamilies
+        supported: ModelFamily.allCases.map(\.rawValue)
       )
+    }
+    let checkpoint = try Checkpoint(path: path)
+    var configuration = try family.format.configuration(reader)
+    if family == .bert {
+      // Models for other tasks leave the pooler out.
+      configuration.hasPooler = ["", "bert."].contains { prefix in
+        checkpoint.describe(prefix + "pooler.dense.weight") != nil
+      }
     }
 
     var documents: [String: Data] = [:]
@@ -49,11 +54,10 @@ extension PretrainedModel {
     try self.init(
       path: path,
       format: .huggingFace,
-      family: family,
-      configuration: try LlamaFamily.configuration(reader),
+      configuration: configuration,
       tokenizer: documents["tokenizer.json"] == nil
         ? nil : try Tokenizer(contentsOf: url.appending(path: "tokenizer.json")),
-      catalog: try Checkpoint(path: path),
+      catalog: FamilyCatalog(checkpoint, configuration),
       generation: GenerationDocument(configuration: reader, generation: generation),
       quantization: document[Self.quantizationKey]?.objectValue,
       documents: documents,

@@ -1,3 +1,4 @@
+import Autograd
 public import Checkpoints
 public import Foundation
 import Tensor
@@ -27,9 +28,9 @@ public struct PretrainedModel {
   /// How the model lies there.
   public let format: Format
   /// The family, as `model_type` names it.
-  public let family: String
+  public var family: ModelFamily { configuration.family }
   /// The shape of the model.
-  public let configuration: DecoderConfiguration
+  public let configuration: TransformerConfiguration
   /// The tokenizer; nil if the model has none.
   public let tokenizer: Tokenizer?
   /// The tensors under the names of the family.
@@ -58,11 +59,37 @@ public struct PretrainedModel {
     self = isFolder.boolValue ? try Self(folder: url) : try Self(gguf: url)
   }
 
-  /// The model with its weights in floating point.
+  /// The decoder with its weights in floating point.
   ///
+  /// - Parameter isTrainable: whether the weights are parameters, in memory and as floats; else they
+  ///   stay in the file.
+  /// - Returns: the model.
   /// - Throws: `CheckpointError` if a tensor is missing or shaped otherwise; `ModelError` if the
-  ///   weights are quantized (the Quantization module reads those).
-  public func makeModel() throws -> DecoderModel {
+  ///   weights are quantized (the Quantization module reads those) or the model is an encoder.
+  public func makeModel(isTrainable: Bool = false) throws -> DecoderModel {
+    try DecoderModel(configuration, weights: weights(isCausal: true, isTrainable))
+  }
+
+  /// The encoder with its weights in floating point.
+  ///
+  /// - Parameter isTrainable: whether the weights are parameters, in memory and as floats; else they
+  ///   stay in the file.
+  /// - Returns: the model.
+  /// - Throws: as `makeModel`, for a model that is a decoder.
+  public func makeEncoder(isTrainable: Bool = false) throws -> EncoderModel {
+    try EncoderModel(configuration, weights: weights(isCausal: false, isTrainable))
+  }
+
+  private func weights(isCausal: Bool, _ isTrainable: Bool) throws -> any WeightSource {
+    guard configuration.isCausal == isCausal else {
+      throw ModelError.invalidConfiguration(
+        path: path,
+        key: "model_type",
+        reason: "is \(family.rawValue), "
+          + (isCausal
+            ? "an encoder, which writes no text" : "a decoder, which is no encoder")
+      )
+    }
     guard quantization == nil else {
       throw ModelError.invalidConfiguration(
         path: path,
@@ -70,7 +97,7 @@ public struct PretrainedModel {
         reason: "is present: build the model with Quantization's QuantizedWeights"
       )
     }
-    return try DecoderModel(configuration, weights: DenseWeights(catalog))
+    return isTrainable ? TrainableWeights(catalog) : DenseWeights(catalog)
   }
 
   /// The tokenizer.
@@ -89,15 +116,15 @@ public struct PretrainedModel {
   ///
   /// - Throws: `CheckpointError.missingTensor` or `.shapeMismatch`.
   public func checkTensors() throws(CheckpointError) {
-    for name in configuration.tensorNames {
-      guard let found = catalog.describe(name)?.shape else {
-        throw .missingTensor(path: catalog.path, name: name, near: [])
+    for tensor in configuration.tensors {
+      guard let found = catalog.describe(tensor.name)?.shape else {
+        throw .missingTensor(path: catalog.path, name: tensor.name, near: [])
       }
-      guard let expected = configuration.shape(of: name), found != expected else { continue }
+      guard found != tensor.shape else { continue }
       throw .shapeMismatch(
         path: catalog.path,
-        name: name,
-        expected: expected.extents,
+        name: tensor.name,
+        expected: tensor.shape.extents,
         found: found.extents
       )
     }
@@ -111,8 +138,7 @@ public struct PretrainedModel {
   init(
     path: String,
     format: Format,
-    family: String,
-    configuration: DecoderConfiguration,
+    configuration: TransformerConfiguration,
     tokenizer: Tokenizer?,
     catalog: any TensorCatalog,
     generation: GenerationDocument,
@@ -122,7 +148,6 @@ public struct PretrainedModel {
   ) throws(ModelError) {
     self.path = path
     self.format = format
-    self.family = family
     self.configuration = configuration
     self.tokenizer = tokenizer
     self.catalog = catalog

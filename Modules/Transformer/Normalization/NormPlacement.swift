@@ -13,6 +13,23 @@ public enum NormPlacement: String, CaseIterable, Codable, Hashable, Sendable {
   case peri
   /// y = x + Norm(F(x)): F writes at the scale of its norm, but reads the growing stream.
   case output
+
+  /// The norms in front of the module, as `ResidualStep` names them.
+  var normsBefore: [String] {
+    switch self {
+    case .pre, .peri: ["in_norm"]
+    case .post, .output: []
+    }
+  }
+
+  /// The norms behind the module.
+  var normsAfter: [String] {
+    switch self {
+    case .peri, .output: ["out_norm"]
+    case .post: ["post_norm"]
+    case .pre: []
+    }
+  }
 }
 
 /// The norms around one module, and the residual step through them.
@@ -35,14 +52,25 @@ public final class ResidualStep: Module {
   ///   - norm: which norms they are.
   ///   - width: D, the width of the stream.
   ///   - epsilon: ε of the norms.
-  public init(_ placement: NormPlacement, norm: NormKind, width: Int, epsilon: Float = 1e-5) {
-    func make(_ placements: NormPlacement...) -> (any NormLayer)? {
-      placements.contains(placement) ? norm.layer(width: width, epsilon: epsilon) : nil
-    }
+  public convenience init(
+    _ placement: NormPlacement,
+    norm: NormKind,
+    width: Int,
+    epsilon: Float = 1e-5
+  ) {
+    self.init(placement) { _ in norm.layer(width: width, epsilon: epsilon) }
+  }
+
+  /// A step with norms that `make` builds, by the names `in_norm`, `out_norm` and `post_norm`.
+  public init(
+    _ placement: NormPlacement,
+    make: (_ name: String) throws -> any NormLayer
+  ) rethrows {
     self.placement = placement
-    input = make(.pre, .peri)
-    output = make(.peri, .output)
-    sum = make(.post)
+    let names = placement.normsBefore + placement.normsAfter
+    input = names.contains("in_norm") ? try make("in_norm") : nil
+    output = names.contains("out_norm") ? try make("out_norm") : nil
+    sum = names.contains("post_norm") ? try make("post_norm") : nil
   }
 
   /// Names the norms for checkpoints.

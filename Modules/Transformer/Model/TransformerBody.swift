@@ -1,0 +1,107 @@
+public import Autograd
+import Tensor
+
+/// A transformer without its head: embedding → blocks → norm.
+///
+///     x₀ = norm(scale · E[token] + P[position]),  x_{l+1} = Block_l(x_l),  result = Norm(x_L)
+///
+/// The stream is [R × D]: the rows of all sequences, one below the other.
+public final class TransformerBody: Module {
+  /// The shape of the model.
+  public let configuration: TransformerConfiguration
+  /// E [V × E].
+  public let embedding: any LinearLayer
+  /// From the embedding's width to D, where they differ.
+  public let projectIn: (any LinearLayer)?
+  /// P, where positions are learned.
+  public let positions: Embedding?
+  /// The kinds of segments, where there are any.
+  public let tokenTypes: Embedding?
+  /// The norm of the embedding.
+  public let embeddingNorm: (any NormLayer)?
+  /// The blocks in order.
+  public let blocks: [TransformerBlock]
+  /// The norm after the last block.
+  public let finalNorm: (any NormLayer)?
+  /// From D to the embedding's width, where they differ.
+  public let projectOut: (any LinearLayer)?
+  private let rotary: RotaryEmbedding?
+  private let windowRotary: RotaryEmbedding?
+
+  init(_ configuration: TransformerConfiguration, from parts: ModelParts) throws {
+    let shape = configuration
+    let (width, tableWidth) = (shape.hiddenWidth, shape.embeddingWidth)
+    self.configuration = shape
+    embedding = try parts.linear("embedding", shape.vocabularyCount, tableWidth)
+    projectIn = tableWidth == width ? nil : try parts.linear("projectIn", width, tableWidth)
+    if case .learned(let offset) = shape.positions {
+      positions = try parts.table("positions", shape.contextLength + offset)
+    } else {
+      positions = nil
+    }
+    tokenTypes =
+      shape.tokenTypeCount == 0 ? nil : try parts.table("tokenTypes", shape.tokenTypeCount)
+    embeddingNorm = shape.normalizesEmbedding ? try parts.norm("embeddingNorm", width) : nil
+    blocks = try (0..<shape.blockCount).map { try TransformerBlock($0, shape, from: parts) }
+    finalNorm = shape.hasFinalNorm ? try parts.norm("finalNorm", width) : nil
+    projectOut = tableWidth == width ? nil : try parts.linear("projectOut", tableWidth, width)
+    func rotaryEmbedding(_ base: Float, _ scaling: RotaryScaling) -> RotaryEmbedding {
+      RotaryEmbedding(headWidth: shape.headWidth, base: base, scaling: scaling)
+    }
+    let turns = shape.positions == .rotary
+    rotary = turns ? rotaryEmbedding(shape.rotaryBase, shape.rotaryScaling) : nil
+    windowRotary = turns ? shape.windowRotaryBase.map { rotaryEmbedding($0, .none) } : nil
+  }
+
+  /// The parameters by the names of the properties; the tables of positions are none.
+  public func visitParameters(_ visitor: ModuleVisitor) {
+    visitor.visit("embedding", embedding)
+    visitor.visit("projectIn", projectIn)
+    visitor.visit("positions", positions)
+    visitor.visit("tokenTypes", tokenTypes)
+    visitor.visit("embeddingNorm", embeddingNorm)
+    visitor.visit("blocks", blocks)
+    visitor.visit("finalNorm", finalNorm)
+    visitor.visit("projectOut", projectOut)
+  }
+
+  /// The states after the last norm, [R × D] (or the embedding's width).
+  func states(
+    _ tokens: Tensor<Int32>,
+    positions rows: [Int32],
+    tokenTypes types: Tensor<Int32>? = nil,
+    sequences: ForwardPass.Sequences,
+    observe: ModelObserver?
+  ) -> Variable {
+    let pass = ForwardPass(
+      sequences,
+      positions: rows,
+      rotary: rotary,
+      windowRotary: windowRotary,
+      observe: observe
+    )
+    var x = embedded(tokens, rows, types)
+    observe?(.stream(depth: 0), x)
+    for (index, block) in blocks.enumerated() {
+      x = block(x, pass, depth: index)
+      observe?(.stream(depth: index + 1), x)
+    }
+    if let finalNorm { x = finalNorm(x) }
+    return projectOut.map { $0(x) } ?? x
+  }
+
+  private func embedded(
+    _ tokens: Tensor<Int32>,
+    _ rows: [Int32],
+    _ types: Tensor<Int32>?
+  ) -> Variable {
+    var x = embedding.embedding(of: tokens)  // [R × E]
+    if configuration.embeddingScale != 1 { x = x * configuration.embeddingScale }
+    if let projectIn { x = projectIn(x) }
+    if let positions, case .learned(let offset) = configuration.positions {
+      x = x + positions(Tensor(rows.map { $0 + Int32(offset) }, shape: [rows.count]))
+    }
+    if let tokenTypes { x = x + tokenTypes(types ?? .zeros(tokens.shape)) }
+    return embeddingNorm.map { $0(x) } ?? x
+  }
+}
