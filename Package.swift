@@ -45,6 +45,7 @@ let package = Package(
     .library(name: "Transformer", targets: ["Transformer"]),
     .library(name: "Quantization", targets: ["Quantization"]),
     .executable(name: "apus-quantize", targets: ["apus-quantize"]),
+    .executable(name: "apus-pretrain", targets: ["apus-pretrain"]),
     .executable(name: "apus-bench", targets: ["apus-bench"]),
   ],
   dependencies: [
@@ -107,7 +108,7 @@ let package = Package(
 
     .target(
       name: "Support",
-      dependencies: ["Checkpoints"],
+      dependencies: ["Checkpoints", argumentParser],
       path: "Apps/Support",
       swiftSettings: strict
     ),
@@ -118,6 +119,12 @@ let package = Package(
         argumentParser,
       ],
       path: "Apps/apus-quantize",
+      swiftSettings: strict
+    ),
+    .executableTarget(
+      name: "apus-pretrain",
+      dependencies: ["Support", "Transformer", "Checkpoints", "Autograd", "Tensor", argumentParser],
+      path: "Apps/apus-pretrain",
       swiftSettings: strict
     ),
     .executableTarget(

@@ -25,6 +25,7 @@ struct ApusQuantize: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       InspectCommand.self, RunCommand.self, EvaluateCommand.self, GenerateCommand.self,
+      ExportCommand.self,
     ]
   )
 
@@ -34,7 +35,7 @@ struct ApusQuantize: ParsableCommand {
       var command = try parseAsRoot()
       try command.run()
     } catch {
-      let ending = Ending(error)
+      let ending = Ending(error, of: Self.self)
       if let message = ending.message { try? StandardStream.error.writeLine(message) }
       Self.exit(withError: ending.exitError)
     }

@@ -161,7 +161,7 @@ enum LlamaLike {
     if case .gated(let function) = shape.feedForward {
       document["hidden_act"] = .string(name(function))
     }
-    if let scaling = scalingDocument(shape.rotaryScaling) {
+    if let scaling = scalingDocument(shape) {
       document["rope_scaling"] = .object(scaling)
     }
     return document
@@ -182,8 +182,8 @@ enum LlamaLike {
     ]
   }
 
-  private static func scalingDocument(_ scaling: RotaryScaling) -> JSONObject? {
-    switch scaling {
+  private static func scalingDocument(_ shape: TransformerConfiguration) -> JSONObject? {
+    switch shape.rotaryScaling.named(base: shape.rotaryBase, headWidth: shape.headWidth) {
     case .none:
       nil
     case .linear(let factor):
@@ -198,6 +198,36 @@ enum LlamaLike {
       // No config.json key holds a divisor for each frequency; readers of this project know this.
       ["rope_type": "divisors", "divisors": .array(divisors.map { .number(Double($0)) })]
     }
+  }
+}
+
+extension RotaryScaling {
+  /// The rule that divisors follow, for files that hold rules alone: GGUF keeps what Llama 3's rule
+  /// gives, with the factors 1 and 4 that all releases have, and not the rule.
+  func named(base: Float, headWidth: Int) -> RotaryScaling {
+    guard case .divisors(let divisors) = self, let factor = divisors.max(), factor > 1 else {
+      return self
+    }
+    let wavelengths = RotaryEmbedding(headWidth: headWidth, base: base).frequencies.map {
+      2 * Float.pi / $0
+    }
+    guard wavelengths.count == divisors.count,
+      let ramp = divisors.firstIndex(where: { $0 > 1.001 && $0 < factor * 0.999 })
+    else { return self }
+    // Between the limits 1/divisor = (1 − s)/factor + s, s = (length/wavelength − 1) / 3.
+    let smooth = (1 / divisors[ramp] - 1 / factor) / (1 - 1 / factor)
+    let rule = RotaryScaling.llama3(
+      factor: factor,
+      lowFrequencyFactor: 1,
+      highFrequencyFactor: 4,
+      originalLength: (wavelengths[ramp] * (3 * smooth + 1)).rounded()
+    )
+    let plain = RotaryEmbedding(headWidth: headWidth, base: base).frequencies
+    let scaled = RotaryEmbedding(headWidth: headWidth, base: base, scaling: rule).frequencies
+    let agrees = zip(zip(plain, scaled), divisors).allSatisfy { pair, divisor in
+      abs(pair.0 / pair.1 / divisor - 1) < 1e-4
+    }
+    return agrees ? rule : self
   }
 }
 

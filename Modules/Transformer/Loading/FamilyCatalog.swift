@@ -80,9 +80,11 @@ struct FamilyCatalog: TensorCatalog {
     path = base.path
     self.base = base
     self.sources = sources
-    tensorNames = configuration.tensorNames.filter { name in
+    let known = configuration.tensorNames.filter { name in
       sources[name].map { base.describe($0.stored) != nil } == true
     }
+    let used = Set(sources.values.map(\.stored))
+    tensorNames = known + base.tensorNames.filter { !used.contains($0) }
   }
 
   private static func renamed(_ name: String, from prefix: String, to other: String) -> String {

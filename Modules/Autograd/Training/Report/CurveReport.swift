@@ -82,17 +82,10 @@ public struct CurveReport: Sendable {
 
   /// The page.
   public func html() -> String {
-    let name = title.escapedForMarkup
-    var parts = [
-      "<!DOCTYPE html>", "<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">", "<head>",
-      "<meta charset=\"utf-8\"/>",
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>",
-      "<meta name=\"color-scheme\" content=\"light dark\"/>", "<title>\(name)</title>",
-      "<style>\(Self.styleSheet)</style>", "</head>", "<body>", "<h1>\(name)</h1>",
-    ]
+    var parts: [String] = []
     for metric in shownMetrics { parts.append("<figure>\n\(chart(of: metric).svg())</figure>") }
-    parts += finalTable() + runTable() + ["</body>", "</html>"]
-    return parts.joined(separator: "\n") + "\n"
+    parts += finalTable() + runTable()
+    return ReportPage(title: title, body: parts).html()
   }
 
   /// Writes the page to a file, which appears complete or not at all.
@@ -171,13 +164,4 @@ public struct CurveReport: Sendable {
       + ["<thead>\(row(headings, "th"))</thead>", "<tbody>"] + rows.map { row($0, "td") }
       + ["</tbody>", "</table></div>"]
   }
-
-  private static let styleSheet =
-    "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;padding:0 1rem;max-width:60rem;"
-    + "color:#222;background:#fff}h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}"
-    + "figure{margin:1.5rem 0}.wide{overflow-x:auto}table{border-collapse:collapse}"
-    + "th,td{padding:.25rem .75rem;text-align:left;border-bottom:1px solid #8884;"
-    + "white-space:nowrap}th{font-weight:600}.number{text-align:right;"
-    + "font-variant-numeric:tabular-nums}"
-    + "@media(prefers-color-scheme:dark){body{color:#ddd;background:#161616}}"
 }

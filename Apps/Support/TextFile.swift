@@ -1,10 +1,11 @@
 import Foundation
-import Support
 
 /// A text that was read from a file and found to be one.
-struct TextFile {
-  let path: String
-  let text: String
+public struct TextFile {
+  /// The file.
+  public let path: String
+  /// What it holds.
+  public let text: String
 
   /// Reads a UTF-8 file.
   ///
@@ -12,7 +13,7 @@ struct TextFile {
   ///   - path: the file; a pipe will do.
   ///   - characters: how much of it is used; nil takes all.
   /// - Throws: `CommandFailure` if it cannot be read, is empty or not UTF-8.
-  init(path: String, characters: Int? = nil) throws(CommandFailure) {
+  public init(path: String, characters: Int? = nil) throws(CommandFailure) {
     let bytes = try Self.bytes(path)
     guard let whole = String(validating: bytes, as: UTF8.self) else {
       throw CommandFailure(

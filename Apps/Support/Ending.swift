@@ -1,36 +1,37 @@
-import ArgumentParser
+public import ArgumentParser
 import Checkpoints
-import Support
 
 /// How a command that did not succeed ends: what standard error says and what the shell sees.
-struct Ending {
+public struct Ending {
   /// One line (and a hint after a wrongly typed command); nil where silence is right.
-  var message: String?
+  public var message: String?
   /// What the process exits with; a request for help or the version, which prints it.
-  var exitError: any Error
+  public var exitError: any Error
 
-  init(_ error: any Error) {
+  /// The ending that an error of a command means, under the program `root`.
+  public init(_ error: any Error, of root: any ParsableCommand.Type) {
+    let name = root.configuration.commandName ?? ""
     if let failure = error as? CommandFailure {
       let isSilent = failure.code == .closedPipe
-      self.init(message: isSilent ? nil : failure.message, code: failure.code.value)
+      self.init(name, isSilent ? nil : failure.message, code: failure.code.value)
       return
     }
     // Libraries that were told to stop say so in their own words.
     do throws(CommandFailure) { try Cancellation.check() } catch {
-      self.init(message: error.message, code: error.code.value)
+      self.init(name, error.message, code: error.code.value)
       return
     }
     if let advice = Self.advice(for: error) {
-      self.init(message: advice, code: ExitCode.failure.rawValue)
+      self.init(name, advice, code: ExitCode.failure.rawValue)
       return
     }
-    let code = ApusQuantize.exitCode(for: error)
+    let code = root.exitCode(for: error)
     if code.isSuccess {
       self.init(message: nil, exitError: error)
     } else if code == .validationFailure {
-      self.init(message: Self.usage(ApusQuantize.message(for: error)), code: code.rawValue)
+      self.init(name, Self.usage(root.message(for: error), root), code: code.rawValue)
     } else {
-      self.init(message: ApusQuantize.message(for: error), code: code.rawValue)
+      self.init(name, root.message(for: error), code: code.rawValue)
     }
   }
 
@@ -49,21 +50,24 @@ struct Ending {
     self.exitError = exitError
   }
 
-  private init(message: String?, code: Int32) {
+  private init(_ name: String, _ message: String?, code: Int32) {
     self.message = message.map { text in
       let lines = text.split(whereSeparator: \.isNewline).map { String($0) }
-      return "\(ApusQuantize.name): " + lines.map(\.printable).joined(separator: "\n")
+      return "\(name): " + lines.map(\.printable).joined(separator: "\n")
     }
     exitError = ExitCode(code)
   }
 
   /// The complaint with the command that explains it.
-  private static func usage(_ complaint: String) -> String {
-    let names = ApusQuantize.configuration.subcommands.compactMap { command in
+  private static func usage(
+    _ complaint: String,
+    _ root: any ParsableCommand.Type
+  ) -> String {
+    let names = root.configuration.subcommands.compactMap { command in
       command.configuration.commandName
     }
     let typed = CommandLine.arguments.dropFirst().first.flatMap { names.contains($0) ? $0 : nil }
-    let command = ([ApusQuantize.name] + [typed].compactMap { $0 }).joined(separator: " ")
+    let command = ([root.configuration.commandName, typed].compactMap { $0 }).joined(separator: " ")
     return complaint.lowercasingFirst() + "\nsee '\(command) --help'"
   }
 }

@@ -1,16 +1,20 @@
-import ArgumentParser
-import Support
+public import ArgumentParser
 
 /// How a command shows what it does and what it found.
-struct OutputArguments: ParsableArguments {
+public struct OutputArguments: ParsableArguments {
+  /// Whether the result is JSON.
   @Flag(help: "Write one JSON document to standard output, and nothing else there.")
-  var json = false
+  public var json = false
 
+  /// Whether no progress is shown.
   @Flag(name: .shortAndLong, help: "Show no progress.")
-  var quiet = false
+  public var quiet = false
+
+  /// The defaults.
+  public init() {}
 
   /// A reporter on standard error, as these settings and the terminal ask for it.
-  func progress(_ label: String, unit: String) -> ProgressReporter {
+  public func progress(_ label: String, unit: String) -> ProgressReporter {
     ProgressReporter(label, unit: unit, style: ProgressReporter.style(isQuiet: quiet))
   }
 }

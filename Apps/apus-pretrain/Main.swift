@@ -1,0 +1,42 @@
+import ArgumentParser
+import Support
+
+/// The command line of Apus's pre-training.
+@main
+struct ApusPretrain: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "apus-pretrain",
+    abstract: "Trains language models from scratch and watches how stable they are.",
+    discussion: """
+      Every run and every study lies in a folder of its own. Killed or interrupted, the same \
+      command goes on where it stopped and ends with the same numbers.
+
+      Results go to standard output, progress and errors to standard error. Exit codes: 0 done, \
+      1 failed, 64 typed wrongly, 130 interrupted.
+
+      EXAMPLES
+        apus-pretrain tokenize book.txt --output book.tokens
+        apus-pretrain train book.tokens --output run --placement peri --embedding-norm
+        apus-pretrain probe run/model --tokens book.tokens
+        apus-pretrain study a.tokens b.tokens --output study --learning-rates 1e-3 1e-2
+        apus-pretrain report study --output report.html
+      """,
+    version: "0.1.0",
+    subcommands: [
+      TokenizeCommand.self, TrainCommand.self, ProbeCommand.self, StudyCommand.self,
+      ReportCommand.self,
+    ]
+  )
+
+  static func main() {
+    Cancellation.install()
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      let ending = Ending(error, of: Self.self)
+      if let message = ending.message { try? StandardStream.error.writeLine(message) }
+      Self.exit(withError: ending.exitError)
+    }
+  }
+}

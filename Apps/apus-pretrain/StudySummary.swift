@@ -1,0 +1,97 @@
+import Foundation
+import Support
+import Transformer
+
+/// The numbers of a study without its curves: what is committed beside a report.
+struct StudySummary: Codable {
+  struct Cell: Codable {
+    var variant: String
+    var learningRate: Float
+    var seed: UInt64
+    var ending: PretrainingReport.Ending
+    var validationLoss: Double?
+    var spikes: Int
+    var largestGradientNorm: Double
+    var outputNormScale: Double?
+    var seconds: Double
+    var start: StabilityReport?
+    var end: StabilityReport?
+  }
+
+  var cells: [Cell]
+
+  init(_ results: [PlacementStudy.CellResult]) {
+    cells = results.map { result in
+      let report = result.report
+      return Cell(
+        variant: "\(result.cell.variant)",
+        learningRate: result.cell.learningRate,
+        seed: result.cell.seed,
+        ending: report.ending,
+        validationLoss: report.validationLoss,
+        spikes: report.spikes.count,
+        largestGradientNorm: report.largestGradientNorm,
+        outputNormScale: report.outputNormScale,
+        seconds: report.seconds,
+        start: report.probes.first { $0.step == 0 }?.report,
+        end: report.ending == .finished ? report.probes.last?.report : nil
+      )
+    }
+  }
+
+  /// The cells of a variant and a learning rate over all seeds.
+  func group(_ variant: String, _ rate: Float) -> [Cell] {
+    cells.filter { $0.variant == variant && $0.learningRate == rate }
+  }
+
+  /// One row for each variant and learning rate: means over the seeds.
+  static func table(_ results: [PlacementStudy.CellResult]) -> Table {
+    var table = Table(["variant", .number("learning rate")] + columns.map { .number($0) })
+    for row in rows(StudySummary(results)) { table.add(row) }
+    return table
+  }
+
+  static let columns = [
+    "seeds", "validation loss", "±", "last variance", "largest", "spikes", "gradient norm",
+  ]
+
+  static func rows(_ summary: StudySummary) -> [[String]] {
+    var rows: [[String]] = []
+    for variant in summary.variants {
+      for rate in summary.learningRates {
+        let cells = summary.group(variant, rate)
+        guard !cells.isEmpty else { continue }
+        let losses = Statistics(cells.compactMap(\.validationLoss))
+        let variances = Statistics(cells.compactMap { $0.end?.streams.last?.variance })
+        let largest = cells.compactMap { $0.end?.largestActivation }.max()
+        rows.append([
+          variant, "\(rate)", "\(cells.count)", losses.mean.short, losses.deviation.short,
+          variances.mean.short, largest?.short ?? "–", "\(cells.reduce(0) { $0 + $1.spikes })",
+          (cells.map(\.largestGradientNorm).max() ?? 0).short,
+        ])
+      }
+    }
+    return rows
+  }
+
+  var variants: [String] { unique(cells.map(\.variant)) }
+  var learningRates: [Float] { unique(cells.map(\.learningRate)).sorted() }
+
+  private func unique<Value: Hashable>(_ values: [Value]) -> [Value] {
+    var seen: Set<Value> = []
+    return values.filter { seen.insert($0).inserted }
+  }
+}
+
+/// Mean and standard deviation (divisor n − 1) of a few numbers.
+struct Statistics {
+  var mean: Double
+  var deviation: Double
+
+  init(_ values: [Double]) {
+    mean = values.isEmpty ? .nan : values.reduce(0, +) / Double(values.count)
+    let mean = mean
+    let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+    deviation = values.count > 1 ? (squares / Double(values.count - 1)).squareRoot() : 0
+  }
+}
