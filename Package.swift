@@ -123,7 +123,9 @@ let package = Package(
     ),
     .executableTarget(
       name: "apus-pretrain",
-      dependencies: ["Support", "Transformer", "Checkpoints", "Autograd", "Tensor", argumentParser],
+      dependencies: [
+        "Support", "Transformer", "Checkpoints", "Autograd", "Tensor", argumentParser,
+      ],
       path: "Apps/apus-pretrain",
       swiftSettings: strict
     ),

@@ -124,7 +124,8 @@ struct StudyReport {
       horizontal: "depth",
       scale: .logarithmic,
       series: summary.variants.map { variant in
-        let cells = rate.map { summary.group(variant, $0) }
+        let cells =
+          rate.map { summary.group(variant, $0) }
           ?? summary.cells.filter { $0.variant == variant }
         let reports = cells.compactMap { rate == nil ? $0.start : $0.end }.map(values)
         let depths = reports.map(\.count).min() ?? 0

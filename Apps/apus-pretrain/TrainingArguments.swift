@@ -34,7 +34,9 @@ struct TrainingArguments: ParsableArguments {
   @Flag(help: "Start the matrices that write to the stream smaller by √(2L).")
   var scaledOutputs = false
 
-  @Option(help: ArgumentHelp("Freeze parameters with this in their name: out_norm.", valueName: "text"))
+  @Option(
+    help: ArgumentHelp("Freeze parameters with this in their name: out_norm.", valueName: "text")
+  )
   var freeze: [String] = []
 
   @Option(help: "Steps between probes; start and end alone by default.")

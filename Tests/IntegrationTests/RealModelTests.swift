@@ -5,22 +5,17 @@ import TestSupport
 import Testing
 import Transformer
 
-/// SmolLM2-135M-Instruct against reference runs in float32.
+/// Released models against reference runs in float32.
 ///
-/// The model is the one that `Tools/demo` fetches; without it these tests are skipped.
-@Suite(.enabled(if: RealModel.isPresent, RealModel.skipMessage), .serialized)
-struct RealModelTests {
-  let reference: JSONValue
-  let pretrained: PretrainedModel
-
-  init() throws {
-    reference = try JSONValue.read(
-      Fixtures.file("transformer/real/smollm2-135m-instruct-q4_1.json")
-    )
-    pretrained = try PretrainedModel(at: URL(filePath: RealModel.path))
-  }
-
-  @Test(.timeLimit(.minutes(5))) func greedyContinuationsAndLogits() throws {
+/// A model that is not there is skipped; SmolLM2 is the one that `Tools/demo` fetches.
+@Suite(.serialized) struct RealModelTests {
+  @Test(
+    .enabled(if: !RealModel.decoders.isEmpty, RealModel.skipMessage),
+    .timeLimit(.minutes(5)),
+    arguments: RealModel.decoders
+  )
+  func greedyContinuationsAndLogits(_ model: RealModel) throws {
+    let (pretrained, reference) = try (model.open(), model.reference())
     let model = try pretrained.makeModel()
     let tokenizer = try pretrained.requireTokenizer()
     let runs = try #require(reference["greedy"]?.arrayValue)
@@ -48,19 +43,29 @@ struct RealModelTests {
     }
   }
 
-  @Test(.enabled(if: DataFolder.has(RealModel.text)), .timeLimit(.minutes(5)))
-  func perplexityOnWikiText() throws {
+  @Test(
+    .enabled(if: !RealModel.decoders.isEmpty, RealModel.skipMessage),
+    .enabled(if: DataFolder.has(RealModel.text)),
+    .timeLimit(.minutes(5)),
+    arguments: RealModel.decoders
+  )
+  func perplexityAndHiddenStatesOnWikiText(_ model: RealModel) throws {
+    let (pretrained, reference, begins) = try (model.open(), model.reference(), model.begins)
     let tokenizer = try pretrained.requireTokenizer()
     let data = try Data(contentsOf: URL(filePath: DataFolder.path(RealModel.text)))
     let text = String(String(decoding: data, as: UTF8.self).prefix(40_000))
-    let ids = tokenizer.encode(text)
+    let ids = tokenizer.encode(text, addSpecialTokens: false)
     #expect(ids.count == reference["ppl_total_ids_40000_chars"]?.intValue)
     #expect(Array(ids.prefix(64)) == integers(reference["ppl_first_ids"]))
 
     let model = try pretrained.makeModel()
     let report = try model.perplexity(
       of: ids,
-      options: PerplexityOptions(window: 512, maximumWindows: 8)
+      options: PerplexityOptions(
+        window: 512,
+        leadingToken: begins ? tokenizer.bosID : nil,
+        maximumWindows: 8
+      )
     )
     let wanted = try #require(reference["ppl"])
     #expect(report.tokenCount == wanted["tokens"]?.intValue)
@@ -68,10 +73,47 @@ struct RealModelTests {
       report.windowLosses.map { Float($0) },
       numbers(wanted["windows"]).map { Float($0) },
       relative: 0,
-      absolute: 1e-4
+      absolute: 2e-4
     )
     let perplexity = try #require(wanted["ppl"]?.doubleValue)
     #expect(abs(report.perplexity / perplexity - 1) < 0.001)
+
+    let window = begins ? [tokenizer.bosID ?? 0] + ids.prefix(511) : Array(ids.prefix(512))
+    let states = Tensor(window, shape: [1, window.count])
+    let targets = Tensor(window.dropFirst() + [-100], shape: [1, window.count])
+    let probe = model.probeStability(states, targets: targets, gradients: false)
+    for (found, wanted) in [
+      (probe.streams.map(\.variance), numbers(reference["hidden_var"])),
+      (probe.streams.map(\.maximum), numbers(reference["hidden_max"])),
+    ] {
+      expectClose(
+        found.prefix(wanted.count).map { Float($0) },
+        wanted.map { Float($0) },
+        relative: 1e-3,
+        absolute: 1e-4
+      )
+    }
+  }
+
+  @Test(.enabled(if: RealModel.minilm.isPresent, RealModel.skipMessage), .timeLimit(.minutes(5)))
+  func sentenceEmbeddings() throws {
+    let reference = try RealModel.minilm.reference()
+    let pretrained = try RealModel.minilm.open()
+    let tokenizer = try pretrained.requireTokenizer()
+    let sentences = reference["sentences"]?.arrayValue?.compactMap(\.stringValue) ?? []
+    let wanted = reference["ids"]?.arrayValue?.map { integers($0) } ?? []
+    let ids = sentences.map { tokenizer.encode($0) }
+    #expect(ids == wanted)
+    let model = try pretrained.makeEncoder()
+    let found = model.sentenceEmbeddings(ids)
+    for (row, embedding) in (reference["embeddings"]?.arrayValue ?? []).enumerated() {
+      expectClose(
+        found[row].elements,
+        numbers(embedding).map { Float($0) },
+        relative: 0,
+        absolute: 1e-4
+      )
+    }
   }
 
   private func compare(_ logits: Tensor<Float>, to wanted: JSONValue) throws {
@@ -105,25 +147,57 @@ struct RealModelTests {
   }
 }
 
-/// Where the real model lies: `APUS_MODEL`, or the cache folder of `Tools/demo`.
-enum RealModel {
+/// A released model and its reference run.
+struct RealModel: Sendable, CustomTestStringConvertible {
+  let name: String
+  let referenceName: String
+  /// Whether its texts begin with a token.
+  var begins = false
+  /// The variable that names its path.
+  var variable: String?
+
+  static let smollm2 = RealModel(
+    name: "SmolLM2-135M-Instruct.Q4_1.gguf",
+    referenceName: "smollm2-135m-instruct-q4_1",
+    variable: "APUS_MODEL"
+  )
+  static let gemma3 = RealModel(
+    name: "gemma-3-270m-q4_k_m.gguf",
+    referenceName: "gemma-3-270m-q4_k_m",
+    begins: true
+  )
+  static let minilm = RealModel(name: "all-MiniLM-L6-v2", referenceName: "minilm")
   static let text = "text/wikitext2-test.txt"
 
-  static let path: String = {
+  /// The decoders that are there.
+  static let decoders = [smollm2, gemma3].filter(\.isPresent)
+
+  var testDescription: String { name }
+
+  /// The path that the model's variable names, or the model in `APUS_MODELS` or in the cache folder
+  /// of the tools.
+  var path: String {
     let environment = ProcessInfo.processInfo.environment
-    if let path = environment["APUS_MODEL"] { return path }
+    if let variable, let path = environment[variable] { return path }
+    if let folder = environment["APUS_MODELS"] { return folder + "/" + name }
     let home = environment["HOME"] ?? "/"
     #if os(macOS)
       let cache = home + "/Library/Caches"
     #else
       let cache = environment["XDG_CACHE_HOME"] ?? home + "/.cache"
     #endif
-    return cache + "/apus/SmolLM2-135M-Instruct.Q4_1.gguf"
-  }()
+    return cache + "/apus/" + name
+  }
 
-  static var isPresent: Bool { FileManager.default.fileExists(atPath: path) }
+  var isPresent: Bool { FileManager.default.fileExists(atPath: path) }
+
+  func open() throws -> PretrainedModel { try PretrainedModel(at: URL(filePath: path)) }
+
+  func reference() throws -> JSONValue {
+    try JSONValue.read(Fixtures.file("transformer/real/\(referenceName).json"))
+  }
 
   static var skipMessage: Comment {
-    "the model is missing at \(path): run Tools/demo once, or name it in APUS_MODEL"
+    "the model is missing: run Tools/demo once for SmolLM2, or name a folder in APUS_MODELS"
   }
 }

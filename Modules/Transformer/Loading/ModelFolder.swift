@@ -112,7 +112,8 @@ extension PretrainedModel {
   ///   - type: how numbers are stored.
   ///   - replacing: whether an existing folder is replaced.
   /// - Throws: `CheckpointError`, `ModelError` for a quantized model.
-  public func save(to folder: URL, as type: ElementType = .float32, replacing: Bool = false) throws {
+  public func save(to folder: URL, as type: ElementType = .float32, replacing: Bool = false) throws
+  {
     guard quantization == nil else {
       throw ModelError.invalidConfiguration(
         path: path,

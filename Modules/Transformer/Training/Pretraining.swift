@@ -220,7 +220,9 @@ public final class Pretraining {
           let log = try probes ?? RunLog(path: path + "/probes.jsonl", resumingAfter: 0)
           probes = log
           // A session that was killed may have got further than its checkpoint.
-          if log.last.map({ $0.step < step.step - 1 }) ?? true { try probe(step.step - 1, into: log) }
+          if log.last.map({ $0.step < step.step - 1 }) ?? true {
+            try probe(step.step - 1, into: log)
+          }
         }
         return model.loss(batch.tokens, targets: batch.targets)
       }
@@ -242,7 +244,8 @@ public final class Pretraining {
       for first in stride(from: 0, to: validation.count, by: options.batchSize) {
         let indices = Array(first..<Swift.min(first + options.batchSize, validation.count))
         let batch = validation[indices]
-        total += Double(model.loss(batch.tokens, targets: batch.targets).item)
+        total +=
+          Double(model.loss(batch.tokens, targets: batch.targets).item)
           * Double(indices.count)
       }
       return total / Double(validation.count)
@@ -269,7 +272,8 @@ public final class Pretraining {
     let norms = records.compactMap { record in
       record.metrics["gradient norm"].map { (step: record.step, norm: $0) }
     }
-    let probes = FileManager.default.fileExists(atPath: path + "/probes.jsonl")
+    let probes =
+      FileManager.default.fileExists(atPath: path + "/probes.jsonl")
       ? try RunLog.read(path + "/probes.jsonl") : []
     let scales = model.namedParameters().filter { $0.name.contains("out_norm.weight") }
     let squares = scales.map { Double(($0.parameter.value * $0.parameter.value).mean()) }
