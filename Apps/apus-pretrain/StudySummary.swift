@@ -28,13 +28,13 @@ struct StudySummary: Codable {
         learningRate: result.cell.learningRate,
         seed: result.cell.seed,
         ending: report.ending,
-        validationLoss: report.validationLoss,
+        validationLoss: report.validationLoss?.rounded6,
         spikes: report.spikes.count,
-        largestGradientNorm: report.largestGradientNorm,
-        outputNormScale: report.outputNormScale,
-        seconds: report.seconds,
-        start: report.probes.first { $0.step == 0 }?.report,
-        end: report.ending == .finished ? report.probes.last?.report : nil
+        largestGradientNorm: report.largestGradientNorm.rounded6,
+        outputNormScale: report.outputNormScale?.rounded6,
+        seconds: report.seconds.rounded6,
+        start: report.probes.first { $0.step == 0 }?.report.rounded6,
+        end: report.ending == .finished ? report.probes.last?.report.rounded6 : nil
       )
     }
   }
@@ -93,5 +93,32 @@ struct Statistics {
     let mean = mean
     let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
     deviation = values.count > 1 ? (squares / Double(values.count - 1)).squareRoot() : 0
+  }
+}
+
+extension Double {
+  /// Six significant digits: what is left of a single-precision sum.
+  fileprivate var rounded6: Double { Double(String(format: "%.6g", self)) ?? self }
+}
+
+extension StabilityReport {
+  fileprivate var rounded6: StabilityReport {
+    var report = self
+    report.loss = loss.rounded6
+    report.streams = streams.map {
+      var stream = $0
+      stream.variance = stream.variance.rounded6
+      stream.maximum = stream.maximum.rounded6
+      return stream
+    }
+    report.blocks = blocks.map {
+      var block = $0
+      block.attentionMaximum = block.attentionMaximum.rounded6
+      block.hiddenMaximum = block.hiddenMaximum.rounded6
+      block.feedForwardMaximum = block.feedForwardMaximum.rounded6
+      block.gradientNorm = block.gradientNorm?.rounded6
+      return block
+    }
+    return report
   }
 }

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// A run of the built `apus-quantize`: its output, its errors and its exit code.
+/// A run of a built program: its output, its errors and its exit code.
 ///
 /// Both streams go to files, so that a test can look at them while the program runs.
 final class Invocation {
@@ -9,14 +9,18 @@ final class Invocation {
   private let folder: URL
 
   /// Starts the program.
-  init(_ arguments: [String], through shell: String? = nil) throws {
+  init(
+    _ arguments: [String],
+    of name: String = "apus-quantize",
+    through shell: String? = nil
+  ) throws {
     folder = FileManager.default.temporaryDirectory
       .appending(path: "apus-invocation-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     for name in ["output", "error"] {
       try Data().write(to: folder.appending(path: name))
     }
-    let program = try Self.program
+    let program = try Self.program(name)
     process.executableURL = shell == nil ? program : URL(filePath: "/bin/sh")
     // The shell sees the program as $0 and its arguments as "$@".
     process.arguments = shell.map { ["-c", $0, program.path(percentEncoded: false)] } ?? []
@@ -33,18 +37,14 @@ final class Invocation {
   }
 
   /// The executable beside the test bundle.
-  private static var program: URL {
-    get throws {
-      let bundles = Bundle.allBundles.map(\.bundleURL).filter { $0.pathExtension == "xctest" }
-      let starts = bundles + [CommandLine.arguments[0]].map { URL(filePath: $0) }
-      let candidates = starts.map {
-        $0.deletingLastPathComponent().appending(path: "apus-quantize")
-      }
-      let found = candidates.first { url in
-        FileManager.default.isExecutableFile(atPath: url.path(percentEncoded: false))
-      }
-      return try #require(found, "apus-quantize is not built beside the tests: \(candidates)")
+  private static func program(_ name: String) throws -> URL {
+    let bundles = Bundle.allBundles.map(\.bundleURL).filter { $0.pathExtension == "xctest" }
+    let starts = bundles + [CommandLine.arguments[0]].map { URL(filePath: $0) }
+    let candidates = starts.map { $0.deletingLastPathComponent().appending(path: name) }
+    let found = candidates.first { url in
+      FileManager.default.isExecutableFile(atPath: url.path(percentEncoded: false))
     }
+    return try #require(found, "\(name) is not built beside the tests: \(candidates)")
   }
 
   /// What standard output has by now.

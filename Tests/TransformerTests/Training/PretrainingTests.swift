@@ -44,7 +44,8 @@ import Transformer
     return options
   }
 
-  func pretraining(_ folder: String, _ options: PretrainingOptions = options) throws -> Pretraining {
+  func pretraining(_ folder: String, _ options: PretrainingOptions = options) throws -> Pretraining
+  {
     let (training, held) = Self.text.split(holdingBack: 0.2)
     return try Pretraining(
       at: folder,
