@@ -1,0 +1,114 @@
+public import Checkpoints
+import Foundation
+
+/// A turn of a conversation.
+public struct ChatMessage: Codable, Hashable, Sendable {
+  /// Who speaks: `system`, `user` or `assistant`.
+  public var role: String
+  /// What is said.
+  public var content: String
+
+  /// A turn.
+  public init(role: String, content: String) {
+    self.role = role
+    self.content = content
+  }
+}
+
+/// Why a chat template cannot be read or rendered.
+public struct ChatTemplateError: Error, Equatable, CustomStringConvertible {
+  /// The line of the template, counted from 1; nil where no line is at fault.
+  public let line: Int?
+  /// What is wrong.
+  public let reason: String
+
+  /// The place and the reason.
+  public var description: String {
+    "chat template" + (line.map { ", line \($0)" } ?? "") + ": " + reason
+  }
+}
+
+/// The text that a conversation becomes for a model, by the template that comes with it.
+///
+///     let template = try pretrained.chatTemplate()
+///     let prompt = try template.render([ChatMessage(role: "user", content: "Hello!")])
+///
+/// Templates are Jinja programs. The subset that chat templates use is interpreted: no files, no
+/// modules, no attributes of the host, and bounds on steps, depth and output, so that a template out
+/// of a stranger's file can do no harm. What the subset lacks is refused by name when the template
+/// is read.
+public struct ChatTemplate: Sendable {
+  /// The template's text.
+  public let source: String
+  private let body: [TemplateNode]
+
+  /// Reads a template.
+  ///
+  /// - Throws: `ChatTemplateError` with the line.
+  public init(_ source: String) throws(ChatTemplateError) {
+    self.source = source
+    guard source.utf8.count <= 1 << 20 else {
+      throw ChatTemplateError(line: nil, reason: "it is longer than a megabyte")
+    }
+    var parser = TemplateParser(try TemplateLexer.tokens(of: source))
+    body = try parser.template()
+  }
+
+  /// The text of a conversation.
+  ///
+  /// - Parameters:
+  ///   - messages: the turns.
+  ///   - addsGenerationPrompt: whether the text ends where the assistant begins to speak.
+  ///   - variables: what else the template may ask for: `bos_token`, `enable_thinking`, `tools`.
+  /// - Returns: the text, special tokens spelled out: encode it without adding any.
+  /// - Throws: `ChatTemplateError`, also where the template raises one: roles in the wrong order.
+  public func render(
+    _ messages: [ChatMessage],
+    addsGenerationPrompt: Bool = true,
+    variables: [String: JSONValue] = [:]
+  ) throws(ChatTemplateError) -> String {
+    var names = variables.mapValues { TemplateValue($0) }
+    names["messages"] = .list(
+      messages.map { .map([("role", .string($0.role)), ("content", .string($0.content))]) }
+    )
+    names["add_generation_prompt"] = .bool(addsGenerationPrompt)
+    var interpreter = TemplateInterpreter(names)
+    return try interpreter.run(body)
+  }
+}
+
+extension PretrainedModel {
+  /// The template that came with the model: `chat_template.jinja`, or the entry of
+  /// tokenizer_config.json; nil if there is none.
+  ///
+  /// - Throws: `ChatTemplateError` if it cannot be read.
+  public func chatTemplate() throws -> ChatTemplate? {
+    if let file = documents["chat_template.jinja"] {
+      return try ChatTemplate(String(decoding: file, as: UTF8.self))
+    }
+    guard let entry = tokenizerSettings?["chat_template"] else { return nil }
+    if let text = entry.stringValue { return try ChatTemplate(text) }
+    // Several templates by name; the default one is for plain conversations.
+    let named = entry.arrayValue?.first { $0["name"]?.stringValue == "default" }
+    return try named?["template"]?.stringValue.map { try ChatTemplate($0) }
+  }
+
+  /// The special tokens by the names that chat templates have for them: `bos_token` and its like.
+  public var templateVariables: [String: JSONValue] {
+    var variables: [String: JSONValue] = [:]
+    for key in ["bos_token", "eos_token", "unk_token", "pad_token"] {
+      // A token is a text, or an object with the text inside.
+      guard let token = tokenizerSettings?[key] else { continue }
+      if let text = token.stringValue ?? token["content"]?.stringValue {
+        variables[key] = .string(text)
+      }
+    }
+    return variables
+  }
+
+  private var tokenizerSettings: JSONObject? {
+    documents["tokenizer_config.json"].flatMap { data in
+      try? JSONValue.parse(String(decoding: data, as: UTF8.self)).objectValue
+    }
+  }
+}
