@@ -142,8 +142,8 @@ extension CoreSuite {
 
 extension CoreSuite {
   private static let models = [
-    BenchGPT.Size(name: "10M", layers: 6, width: 320, heads: 5, vocabulary: 4096),
-    BenchGPT.Size(name: "30M", layers: 8, width: 512, heads: 8, vocabulary: 8192),
+    TrainingModel(name: "10M", layers: 6, width: 320, heads: 5, vocabulary: 4096),
+    TrainingModel(name: "30M", layers: 8, width: 512, heads: 8, vocabulary: 8192),
   ]
 
   /// Steps of a GPT with AdamW: tokens per second, and the peak of memory.
@@ -159,7 +159,7 @@ extension CoreSuite {
       var peer = arguments
       peer["kind"] = "training"
       peer["name"] = "gpt"
-      let step = trainingStep(size)
+      let step = try size.makeStep()
       try run.measure(
         BenchCase(
           name: "GPT \(size.name)",
@@ -171,26 +171,12 @@ extension CoreSuite {
     }
   }
 
-  private func trainingStep(_ size: BenchGPT.Size) -> () -> Void {
-    var generator = Philox(seed: 0)
-    let model = BenchGPT(size, using: &generator)
-    let optimizer = AdamW([ParameterGroup(model.parameters())], learningRate: 3e-4)
-    let (shape, limit) = (Shape([size.batch, size.length]), Int32(size.vocabulary))
-    let ids = Tensor.integers(shape, in: 0..<limit, using: &generator)
-    let targets = Tensor.integers(shape, in: 0..<limit, using: &generator)
-    return {
-      model.loss(ids, targets: targets).backward()
-      optimizer.step()
-      for parameter in model.parameters() { parameter.clearGradient() }
-    }
-  }
-
   /// How far three steps and what they need raise the peak of physical memory, on both sides.
-  private func measurePeak(_ size: BenchGPT.Size, _ arguments: JSONObject) throws {
+  private func measurePeak(_ size: TrainingModel, _ arguments: JSONObject) throws {
     MemoryPool.trim()
     guard
-      let ours = ResidentMemory.peakGrowth({
-        let step = trainingStep(size)
+      let ours = try ResidentMemory.peakGrowth({
+        let step = try size.makeStep()
         for _ in 0..<3 { step() }
       })
     else { return }

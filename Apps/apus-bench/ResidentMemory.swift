@@ -11,12 +11,12 @@ struct ResidentMemory {
 
   /// The bytes by which a body raises the most physical memory that the process ever held at once;
   /// nil where the system cannot tell.
-  static func peakGrowth(_ body: () -> Void) -> Int? {
+  static func peakGrowth(_ body: () throws -> Void) rethrows -> Int? {
     // Writing 5 makes the peak start again from what is held now.
     guard let before = now()?.resident,
       (try? Data("5".utf8).write(to: URL(fileURLWithPath: "/proc/self/clear_refs"))) != nil
     else { return nil }
-    body()
+    try body()
     return now().map { $0.peak - before }
   }
 

@@ -1,102 +1,116 @@
 import Support
 import Transformer
 
-/// A text that a model has written, and how fast.
+/// Texts that a model has written, and how fast.
 struct Generation: Encodable {
+  /// A text to continue, and its tokens.
+  struct Prompt {
+    var text: String
+    var tokens: [Int32]
+  }
+
+  /// A prompt and what became of it.
+  struct Text: Encodable {
+    var prompt: String
+    var promptTokens: Int
+    var text: String
+    var tokens: [Int32]
+    var finish: GenerationFinish?
+  }
+
   var model: String
-  var prompt: String
-  var promptTokens: Int
-  var text: String
-  var tokens: [Int32]
-  var finish: TokenStream.Finish?
-  /// Until the first token came.
+  var texts: [Text]
+  /// Until the first tokens came.
   var promptSeconds: Double
-  /// From the first token to the last.
+  /// From the first tokens to the last.
   var seconds: Double
+  /// Tokens of all texts together.
   var tokensPerSecond: ReportNumber
   var options: GenerationOptions
+  var stopTexts: [String]
 
-  /// Continues the prompt.
+  /// Continues prompts in one batch.
   ///
   /// - Parameters:
   ///   - file: the model.
-  ///   - prompt: the text to continue.
-  ///   - encoding: how it becomes tokens; nil leaves that to the tokenizer.
+  ///   - prompts: texts and their tokens.
   ///   - options: how much is written, and how.
-  ///   - show: takes the text as it comes.
-  /// - Throws: `CommandFailure` if the prompt has no token or too many, or the user interrupts.
+  ///   - stopTexts: what ends a text.
+  ///   - reporter: shows how far the batch is.
+  ///   - show: takes the first text as it comes.
+  /// - Throws: `CommandFailure` if the user interrupts.
   init(
     _ file: ModelFile,
-    prompt: String,
-    encoding: GenerateCommand.Encoding?,
+    prompts: [Prompt],
     options: GenerationOptions,
+    stopTexts: [String],
+    reporter: ProgressReporter?,
     show: ((String) throws -> Void)?
   ) throws {
-    let ids = try file.promptTokens(prompt, encoding: encoding)
-    let model = try file.makeModel()
-    try Cancellation.check()
-    var writer = Writer(
-      decoder: try file.pretrained.requireTokenizer().makeStreamDecoder(),
-      show: show
+    var batch = TextBatch(
+      try file.makeModel(),
+      tokenizer: try file.pretrained.requireTokenizer(),
+      prompts: prompts.map(\.tokens),
+      options: options,
+      stopTexts: stopTexts
     )
-    finish = try writer.write(model.generate(after: ids, options: options))
     try Cancellation.check()
-    self.model = file.path
-    self.prompt = prompt
-    promptTokens = ids.count
-    (text, tokens) = (writer.text, writer.tokens)
-    (promptSeconds, seconds) = (writer.promptSeconds, writer.seconds)
-    // The first token belongs to the prompt's time.
-    tokensPerSecond = ReportNumber(Double(max(tokens.count - 1, 0)) / seconds)
+    let start = secondsOfUptime()
+    var first = start
+    while !Cancellation.isRequested, let pieces = batch.next() {
+      if first == start { first = secondsOfUptime() }
+      if !pieces[0].isEmpty { try show?(pieces[0]) }
+      let written = batch.texts.reduce(0) { $0 + $1.tokens.count }
+      reporter?.update(completed: written, total: prompts.count * options.maximumTokens, note: "")
+    }
+    seconds = secondsOfUptime() - first
+    reporter?.clear()
+    if let show, !batch.texts[0].text.hasSuffix("\n") { try show("\n") }
+    try Cancellation.check()
+    model = file.path
+    texts = zip(prompts, batch.texts).map { prompt, written in
+      Text(
+        prompt: prompt.text,
+        promptTokens: prompt.tokens.count,
+        text: written.text,
+        tokens: written.tokens,
+        finish: written.finish
+      )
+    }
+    promptSeconds = first - start
+    // The first token of each text belongs to the prompts' time.
+    let later = texts.reduce(0) { $0 + max($1.tokens.count - 1, 0) }
+    tokensPerSecond = ReportNumber(Double(later) / seconds)
     self.options = options
+    self.stopTexts = stopTexts
+  }
+
+  /// Prompts and texts for a reader.
+  var listing: String {
+    texts.map { "── \($0.prompt)\n\($0.text)\n" }.joined(separator: "\n")
   }
 
   /// The line that closes a run.
   var summary: String {
-    let reason =
-      switch finish {
-      case .stop: "the model ended"
-      case .length: "the limit is reached"
-      case .context: "the model's context is full"
-      case nil: "interrupted"
-      }
-    return "\(tokens.count.counted("token")) in \(durationText(promptSeconds + seconds)), "
-      + "\(tokensPerSecond.value.fixed(1)) tokens/s after a prompt of "
-      + "\(promptTokens.counted("token")) (\(durationText(promptSeconds))); \(reason)"
-  }
-}
-
-/// Turns tokens into text as they come, and takes the time.
-private struct Writer {
-  var decoder: TokenStreamDecoder
-  let show: ((String) throws -> Void)?
-  var text = ""
-  var tokens: [Int32] = []
-  var promptSeconds = 0.0
-  var seconds = 0.0
-
-  init(decoder: TokenStreamDecoder, show: ((String) throws -> Void)?) {
-    self.decoder = decoder
-    self.show = show
+    let tokens = texts.reduce(0) { $0 + $1.tokens.count }
+    let read = texts.reduce(0) { $0 + $1.promptTokens }
+    let source =
+      texts.count == 1
+      ? "a prompt of \(read.counted("token"))"
+      : "\(texts.count) prompts of together \(read.counted("token"))"
+    let reason = texts.count == 1 ? "; \(Self.reason(texts[0].finish))" : ""
+    return "\(tokens.counted("token")) in \(durationText(promptSeconds + seconds)), "
+      + "\(tokensPerSecond.value.fixed(1)) tokens/s after \(source) "
+      + "(\(durationText(promptSeconds)))\(reason)"
   }
 
-  /// Writes the whole stream, unless the user interrupts; returns why it ended.
-  mutating func write(_ tokens: TokenStream) throws -> TokenStream.Finish? {
-    let start = secondsOfUptime()
-    var tokens = tokens
-    while !Cancellation.isRequested, let token = tokens.next() {
-      if self.tokens.isEmpty { promptSeconds = secondsOfUptime() - start }
-      self.tokens.append(token)
-      try take(decoder.append(token))
+  private static func reason(_ finish: GenerationFinish?) -> String {
+    switch finish {
+    case .stop: "the model ended"
+    case .stopText: "a stop text came"
+    case .length: "the limit is reached"
+    case .context: "the model's context is full"
+    case nil: "interrupted"
     }
-    seconds = secondsOfUptime() - start - promptSeconds
-    try take(decoder.finish())
-    if !text.hasSuffix("\n") { try show?("\n") }
-    return tokens.finish
-  }
-
-  private mutating func take(_ piece: String) throws {
-    text += piece
-    if !piece.isEmpty { try show?(piece) }
   }
 }

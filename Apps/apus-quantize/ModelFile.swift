@@ -155,6 +155,11 @@ extension ModelFile {
       }
       ids = [first] + tokenizer.encode(prompt, addSpecialTokens: false)
     }
+    return try checked(ids)
+  }
+
+  /// The ids, if something can be written behind them.
+  func checked(_ ids: [Int32]) throws(CommandFailure) -> [Int32] {
     guard !ids.isEmpty else {
       throw CommandFailure("the prompt is empty and \(path) adds no token; write something")
     }

@@ -1,102 +1,143 @@
 public import Tensor
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
-/// How the next token is drawn from the logits.
-public struct SamplingOptions: Codable, Hashable, Sendable {
-  /// Divides the logits; 0 takes the most likely token (greedy).
-  public var temperature: Float
-  /// Keeps the k most likely tokens; nil keeps all.
-  public var topK: Int?
-  /// Keeps the smallest set of most likely tokens whose probability reaches p; nil keeps all.
-  public var topP: Float?
-  /// The seed of the draws.
-  public var seed: UInt64
-
-  /// Options for drawing; the default is greedy.
-  public init(temperature: Float = 0, topK: Int? = nil, topP: Float? = nil, seed: UInt64 = 0) {
-    self.temperature = temperature
-    self.topK = topK
-    self.topP = topP
-    self.seed = seed
-  }
-
-  /// Always the most likely token.
-  public static let greedy = SamplingOptions()
-}
-
-/// Draws tokens from logits: temperature, then top-k, then top-p, then one uniform number.
+/// Draws the tokens of one text from logits, one uniform number a token.
 ///
-/// - Source: Fan et al. 2018 (top-k); Holtzman et al. 2020 (top-p).
+/// - Source: Keskar et al. 2019, "CTRL", section 4.1 (repetition penalty); Fan et al. 2018 (top-k);
+///   Holtzman et al. 2020 (top-p); Nguyen et al. 2024 (min-p).
 public struct Sampler: Sendable {
   /// How tokens are drawn.
   public let options: SamplingOptions
   private var generator: Philox
+  /// The tokens that the text has; kept only where a repetition counts.
+  private var present: Set<Int32> = []
 
   /// A sampler at the start of its random stream.
-  public init(_ options: SamplingOptions) {
+  ///
+  /// - Parameters:
+  ///   - options: how tokens are drawn.
+  ///   - prompt: the tokens that the text has already.
+  ///   - stream: which of the seed's random streams: one for each text of a batch.
+  public init(_ options: SamplingOptions, prompt: [Int32] = [], stream: Int = 0) {
     self.options = options
-    generator = Philox(seed: options.seed)
+    generator = Philox(seed: options.seed).fork(stream)
+    if options.repetitionPenalty != 1 { present = Set(prompt) }
   }
 
-  /// The next token for logits [V]; ties go to the smaller id.
+  /// The next token for logits [V], which then belongs to the text; ties go to the smaller id.
   public mutating func next(_ logits: Tensor<Float>) -> Int32 {
-    guard options.temperature > 0, options.topK != 1 else { return logits.argMax().item }
-    var candidates = mostLikely(logits)
-    let largest = candidates.first?.logit ?? 0
-    var total: Float = 0
-    for index in candidates.indices {
-      let weight = expf((candidates[index].logit - largest) / options.temperature)
-      candidates[index].weight = weight
-      total += weight
-    }
-    var kept = candidates.count
-    if let topP = options.topP, topP < 1 {
-      var mass: Float = 0
-      kept = 0
-      while kept < candidates.count {
-        mass += candidates[kept].weight
-        kept += 1
-        if mass >= topP * total { break }
+    let token = draw(penalized(logits))
+    if options.repetitionPenalty != 1 { present.insert(token) }
+    return token
+  }
+
+  /// The probabilities that the next token is drawn with, [V]: those of tokens that are left out are
+  /// 0; a greedy sampler gives all to one.
+  public func probabilities(_ logits: Tensor<Float>) -> Tensor<Float> {
+    let logits = penalized(logits)
+    var probabilities = Tensor<Float>.zeros(logits.shape)
+    let candidates = candidates(logits)
+    let total = candidates.reduce(0) { $0 + $1.probability }
+    probabilities.withUnsafeMutableElements { probabilities in
+      for candidate in candidates {
+        probabilities[Int(candidate.id)] = candidate.probability / total
       }
-      total = mass
     }
-    var remaining = generator.uniform() * total
-    for candidate in candidates[..<kept] {
-      remaining -= candidate.weight
+    return probabilities
+  }
+
+  private func penalized(_ logits: Tensor<Float>) -> Tensor<Float> {
+    guard !present.isEmpty else { return logits }
+    var logits = logits
+    let penalty = options.repetitionPenalty
+    logits.withUnsafeMutableElements { logits in
+      for id in present where logits.indices.contains(Int(id)) {
+        let logit = logits[Int(id)]
+        logits[Int(id)] = logit > 0 ? logit / penalty : logit * penalty
+      }
+    }
+    return logits
+  }
+
+  private mutating func draw(_ logits: Tensor<Float>) -> Int32 {
+    let candidates = candidates(logits)
+    guard candidates.count > 1 else { return candidates.first?.id ?? logits.argMax().item }
+    var remaining = generator.uniform() * candidates.reduce(0) { $0 + $1.probability }
+    for candidate in candidates {
+      remaining -= candidate.probability
       if remaining < 0 { return candidate.id }
     }
-    return candidates[kept - 1].id
+    return candidates[candidates.count - 1].id  // what rounding leaves
+  }
+
+  private func candidates(_ logits: Tensor<Float>) -> [Candidate] {
+    guard options.temperature > 0, options.topK != 1 else {
+      return [Candidate(id: logits.argMax().item, probability: 1)]
+    }
+    let probabilities = logits.softmax(scale: 1 / options.temperature)
+    return probabilities.withUnsafeElements { likely($0) }
   }
 
   private struct Candidate {
     var id: Int32
-    var logit: Float
-    var weight: Float = 0
+    var probability: Float
   }
 
-  /// The candidates by falling logit: the top k, or all.
-  private func mostLikely(_ logits: Tensor<Float>) -> [Candidate] {
-    var candidates = logits.withUnsafeElements { values in
-      values.indices.map { Candidate(id: Int32($0), logit: values[$0]) }
+  /// The tokens that may be drawn.
+  ///
+  /// Each limit keeps a beginning of the list of tokens by falling probability. Sorting a whole
+  /// vocabulary would cost more than a small model's forward pass, so only the tokens above a floor
+  /// are sorted, and the floor falls until every limit is met above it.
+  private func likely(_ probabilities: UnsafeBufferPointer<Float>) -> [Candidate] {
+    func above(_ floor: Float) -> [Candidate] {
+      var found: [Candidate] = []
+      for (id, probability) in probabilities.enumerated() where probability >= floor {
+        found.append(Candidate(id: Int32(id), probability: probability))
+      }
+      return found
     }
-    let isBefore: (Candidate, Candidate) -> Bool = { left, right in
-      left.logit != right.logit ? left.logit > right.logit : left.id < right.id
+    guard options.topK != nil || options.topP ?? 1 < 1 || options.minP ?? 0 > 0 else {
+      return above(0)
     }
-    guard let topK = options.topK, topK < candidates.count else {
-      candidates.sort(by: isBefore)
-      return candidates
+    let largest = probabilities.reduce(0) { Swift.max($0, $1) }
+    var floor = largest / 64
+    while true {
+      var candidates = above(floor)
+      candidates.sort {
+        $0.probability != $1.probability ? $0.probability > $1.probability : $0.id < $1.id
+      }
+      if let kept = kept(candidates, floor: floor, largest: largest) {
+        return Array(candidates[..<kept])
+      }
+      floor = floor > largest * 0x1p-60 ? floor / 64 : 0
     }
-    // Every token above the k-th largest logit survives; few enough to sort.
-    let threshold = candidates.map(\.logit).sorted(by: >)[max(topK, 1) - 1]
-    candidates.removeAll { $0.logit < threshold }
-    candidates.sort(by: isBefore)
-    return Array(candidates.prefix(max(topK, 1)))
+  }
+
+  /// How many of the candidates, all tokens from `floor` on, the limits keep; nil if a limit may
+  /// reach below the floor.
+  private func kept(_ candidates: [Candidate], floor: Float, largest: Float) -> Int? {
+    let isAll = floor == 0
+    var count = candidates.count
+    var whole: Float = 1
+    if let topK = options.topK {
+      guard isAll || count >= topK else { return nil }
+      count = Swift.min(count, Swift.max(topK, 1))
+      whole = candidates[..<count].reduce(0) { $0 + $1.probability }
+    }
+    if let topP = options.topP, topP < 1 {
+      var mass: Float = 0
+      guard
+        let last = candidates[..<count].firstIndex(where: {
+          mass += $0.probability
+          return mass >= topP * whole
+        })
+      else { return isAll || options.topK != nil ? count : nil }
+      count = last + 1
+    }
+    guard let minP = options.minP, minP > 0 else { return count }
+    let least = Swift.min(minP, 1) * largest
+    let end = candidates[..<count].firstIndex { $0.probability < least } ?? count
+    // Without another limit the floor itself must not cut the list.
+    let isBounded = options.topK != nil || options.topP ?? 1 < 1 || floor <= least
+    return isAll || isBounded ? end : nil
   }
 }

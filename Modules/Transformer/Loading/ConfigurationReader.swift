@@ -50,6 +50,9 @@ struct ConfigurationReader {
     try present(key) == nil ? nil : integer(key, in: range)
   }
 
+  /// Whether the number is there and zero.
+  func isZero(_ key: String) -> Bool { present(key)?.doubleValue == 0 }
+
   /// A finite number above zero, or nil if it is absent.
   func optionalPositive(_ key: String) throws(ModelError) -> Float? {
     try present(key) == nil ? nil : positive(key)

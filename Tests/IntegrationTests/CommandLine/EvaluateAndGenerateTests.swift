@@ -89,7 +89,8 @@ import Testing
           seed,
           "--json"
         ).document()
-        return try #require(document["tokens"] as? [Int])
+        let texts = try #require(document["texts"] as? [[String: Any]])
+        return try #require(texts.first?["tokens"] as? [Int])
       }
       let (first, again, other) = try (tokens(seed: "1"), tokens(seed: "1"), tokens(seed: "2"))
       #expect(first == again)
@@ -103,7 +104,8 @@ import Testing
         let run = try Invocation(["generate", model, "<s>", "--tokens", "1", "--json"] + more)
         #expect(run.wait() == 0, "\(run.error)")
         let object = try JSONSerialization.jsonObject(with: Data(run.output.utf8))
-        return (object as? [String: Any])?["promptTokens"] as? Int
+        let texts = (object as? [String: Any])?["texts"] as? [[String: Any]]
+        return texts?.first?["promptTokens"] as? Int
       }
       #expect(try count() == 2, "the tokenizer's own first token, and the one in the prompt")
       #expect(try count("--bos") == 2)

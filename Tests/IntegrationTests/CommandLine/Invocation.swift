@@ -12,7 +12,8 @@ final class Invocation {
   init(
     _ arguments: [String],
     of name: String = "apus-quantize",
-    through shell: String? = nil
+    through shell: String? = nil,
+    input: Pipe? = nil
   ) throws {
     folder = FileManager.default.temporaryDirectory
       .appending(path: "apus-invocation-\(UUID().uuidString)")
@@ -25,7 +26,7 @@ final class Invocation {
     // The shell sees the program as $0 and its arguments as "$@".
     process.arguments = shell.map { ["-c", $0, program.path(percentEncoded: false)] } ?? []
     process.arguments? += arguments
-    process.standardInput = FileHandle.nullDevice
+    process.standardInput = input as Any? ?? FileHandle.nullDevice
     process.standardOutput = try FileHandle(forWritingTo: folder.appending(path: "output"))
     process.standardError = try FileHandle(forWritingTo: folder.appending(path: "error"))
     try process.run()

@@ -20,7 +20,8 @@ import Testing
       #expect(run.output.contains("after   rtn \(options[1]) bits"))
       #expect(try apusQuantize("inspect", output).output.contains("rtn \(options[1]) bits"))
       let generation = try apusQuantize("generate", output, "Once", "--tokens", "3", "--json")
-      #expect(try generation.document()["prompt"] as? String == "Once")
+      let texts = try generation.document()["texts"] as? [[String: Any]]
+      #expect(texts?.first?["prompt"] as? String == "Once")
       #expect(try names(in: folder) == ["small", "tiny"])
     }
   }

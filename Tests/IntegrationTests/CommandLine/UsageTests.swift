@@ -43,7 +43,7 @@ import Testing
     (["eval", "m", "--text", "t", "--stride", "0"], "--stride 0 is too small"),
     (["eval", "m", "--text", "t", "--window", "8", "--stride", "9"], "--stride 9 skips tokens"),
     (["eval", "m", "--text", "t", "--max-windows", "0"], "--max-windows 0 is too small"),
-    (["generate", "m"], "missing expected argument '<prompt>'"),
+    (["generate", "m"], "missing expected argument '<prompts>'"),
     (["generate", "m", "p", "--tokens", "0"], "--tokens 0 writes nothing"),
     (["generate", "m", "p", "--temperature", "-1"], "--temperature -1.0 is out of range"),
     (["generate", "m", "p", "--temperature", "nan"], "--temperature nan is out of range"),
@@ -51,8 +51,16 @@ import Testing
       ["generate", "m", "p", "--temperature", "1", "--top-p", "1.5"], "--top-p 1.5 is out of range"
     ),
     (
-      ["generate", "m", "p", "--top-k", "5"], "--top-k and --top-p have no meaning at temperature 0"
+      ["generate", "m", "p", "--top-k", "5"],
+      "--top-k, --top-p and --min-p have no meaning at temperature 0"
     ),
+    (["generate", "m", "p", "--min-p", "2"], "--min-p 2.0 is out of range"),
+    (["generate", "m", "p", "--repetition-penalty", "0"], "--repetition-penalty 0.0 is out of"),
+    (["generate", "m", "p", "--stop", ""], "--stop needs a text"),
+    (["generate", "m", "p", "--system", "s"], "--system and --set belong to conversations"),
+    (["generate", "m", "--chat", "--set", "a"], "--set a: write it as name=value"),
+    (["generate", "m", "--chat", "--json"], "--json needs a prompt"),
+    (["generate", "m", "p", "--chat", "--raw"], "--raw has no meaning with --chat"),
   ])
   func wrongArgumentsAreRefused(arguments: [String], message: String) throws {
     let outcome = try Invocation(arguments)

@@ -30,6 +30,28 @@ import Transformer
     #expect((0..<50).allSatisfy { _ in narrow.next(logits) == 1 })
   }
 
+  @Test func minPKeepsAPartOfTheLargest() {
+    // e⁻¹ = 0.37 of the largest is what id 2 has, e⁻² = 0.14 id 0, e⁻⁴ = 0.02 id 4.
+    func drawn(_ minP: Float) -> Set<Int32> {
+      var sampler = Sampler(SamplingOptions(temperature: 1, minP: minP, seed: 4))
+      return Set((0..<400).map { _ in sampler.next(logits) })
+    }
+    #expect(drawn(0.5) == [1, 3])
+    #expect(drawn(0.3) == [1, 2, 3])
+    #expect(drawn(0.1) == [0, 1, 2, 3])
+  }
+
+  @Test func penaltiesMoveLogitsTowardsUnlikely() {
+    // 3 / 4 < 1 and −1 · 4 < −1: the two largest fall behind id 2, the prompt's 4 even further.
+    var sampler = Sampler(SamplingOptions(repetitionPenalty: 4), prompt: [1, 3, 4])
+    #expect((0..<3).map { _ in sampler.next(logits) } == [2, 0, 1])
+  }
+
+  @Test func numbersThatAreNoneStillGiveAToken() {
+    var sampler = Sampler(SamplingOptions(temperature: 1, topP: 0.5))
+    #expect(0..<3 ~= sampler.next(Tensor([.nan, .nan, .nan])))
+  }
+
   @Test func frequenciesFollowTheSoftmax() {
     // 20,000 draws: the standard deviation of a frequency is below 0.0036; the margin is five.
     let values = Tensor<Float>([0, 1, 2])

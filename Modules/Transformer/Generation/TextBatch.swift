@@ -1,0 +1,68 @@
+/// A text that a model has written.
+public struct GeneratedText: Codable, Hashable, Sendable {
+  /// What it wrote, up to a stop text.
+  public var text = ""
+  /// The tokens that it drew, those of a stop text included.
+  public var tokens: [Int32] = []
+  /// Why it ended; nil while it goes on, and for a text that was broken off.
+  public var finish: GenerationFinish?
+}
+
+/// The texts that a model writes after several prompts, piece by piece.
+///
+///     var batch = TextBatch(model, tokenizer: tokenizer, prompts: prompts, options: options)
+///     while let pieces = batch.next() { … }  // pieces[i]: what text i got, often nothing
+///     print(batch.texts[0].text)
+///
+/// A piece is text that is certain: never half a character, and nothing that belongs to a stop text.
+public struct TextBatch: Sequence, IteratorProtocol {
+  /// The texts as far as they are written.
+  public private(set) var texts: [GeneratedText]
+  private var tokens: TokenBatch
+  private var decoders: [TokenStreamDecoder]
+  private var stops: [StopTexts]
+
+  /// A batch.
+  ///
+  /// - Parameters:
+  ///   - model: what writes.
+  ///   - tokenizer: turns its tokens into text.
+  ///   - prompts: at least one token each.
+  ///   - caches: as `TokenBatch` takes them.
+  ///   - options: how much is written, and how.
+  ///   - stopTexts: what ends a text, and is not part of it.
+  public init(
+    _ model: DecoderModel,
+    tokenizer: Tokenizer,
+    prompts: [[Int32]],
+    caches: [KeyValueCache]? = nil,
+    options: GenerationOptions,
+    stopTexts: [String] = []
+  ) {
+    tokens = TokenBatch(model, prompts: prompts, caches: caches, options: options)
+    texts = prompts.map { _ in GeneratedText() }
+    decoders = prompts.map { _ in tokenizer.makeStreamDecoder() }
+    stops = prompts.map { _ in StopTexts(stopTexts) }
+  }
+
+  /// The next piece of each text, or nil when all have ended.
+  public mutating func next() -> [String]? {
+    let drawn = tokens.next()
+    var pieces = texts.map { _ in "" }
+    for index in texts.indices where texts[index].finish == nil {
+      if let token = drawn?[index] {
+        texts[index].tokens.append(token)
+        pieces[index] = stops[index].append(decoders[index].append(token))
+        if stops[index].isStopped { tokens.end(index, .stopText) }
+      }
+      guard let finish = tokens.finishes[index] else { continue }
+      if finish != .stopText {
+        pieces[index] += stops[index].append(decoders[index].finish())
+        pieces[index] += stops[index].finish()
+      }
+      texts[index].finish = stops[index].isStopped ? .stopText : finish
+    }
+    for index in texts.indices { texts[index].text += pieces[index] }
+    return drawn == nil && pieces.allSatisfy(\.isEmpty) ? nil : pieces
+  }
+}
