@@ -15,7 +15,7 @@ struct TokenizerFolder {
   /// Reads a tokenizer.json, or the one in a folder.
   init(path: String) throws {
     var isFolder = ObjCBool(false)
-    FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+    _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
     self.path = isFolder.boolValue ? path + "/tokenizer.json" : path
     json = try TextFile(path: self.path).text
     tokenizer = try Tokenizer(contentsOf: URL(filePath: self.path))

@@ -29,6 +29,7 @@ public struct TokenStreamEncoder: Sendable {
       held += part
       return []
     }
+    let encoded = encoded
     var (part, ids) = (part, [Int32]())
     part.withUTF8 { bytes in
       cutter.append(bytes) { text in ids = encoded(text) }
@@ -46,9 +47,22 @@ public struct TokenStreamEncoder: Sendable {
         specialTokenText: specialTokenText
       )
     }
+    let encoded = encoded
     var ids: [Int32] = []
     cutter.finish { text in ids = encoded(text) }
     return opening() + ids + (addsSpecialTokens ? tokenizer.template.suffixIDs : [])
+  }
+
+  /// The ids of a stretch of the text.
+  private var encoded: (UTF8Text) -> [Int32] {
+    let (tokenizer, specialTokenText) = (tokenizer, specialTokenText)
+    return { text in
+      tokenizer.encode(
+        String(decoding: text, as: UTF8.self),
+        addSpecialTokens: false,
+        specialTokenText: specialTokenText
+      )
+    }
   }
 
   private mutating func opening() -> [Int32] {

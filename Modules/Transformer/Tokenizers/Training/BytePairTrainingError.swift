@@ -1,3 +1,5 @@
+import Checkpoints
+
 /// Why a vocabulary of byte pairs cannot be learned.
 public enum BytePairTrainingError: Error, Equatable, Sendable {
   /// The vocabulary has no room for the 256 bytes and the special tokens.
