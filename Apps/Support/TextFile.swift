@@ -30,6 +30,14 @@ public struct TextFile {
   }
 
   private static func bytes(_ path: String) throws(CommandFailure) -> Data {
+    let file = try opened(path)
+    do { return try file.readToEnd() ?? Data() } catch {
+      throw CommandFailure("cannot read the text \(path): \(error.localizedDescription)")
+    }
+  }
+
+  /// The file at `path`, open for reading.
+  static func opened(_ path: String) throws(CommandFailure) -> FileHandle {
     let descriptor = open(path, O_RDONLY)
     guard descriptor >= 0 else {
       throw CommandFailure("cannot read the text \(path): \(systemMessage(errno))")
@@ -39,12 +47,10 @@ public struct TextFile {
     guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT != S_IFDIR else {
       throw CommandFailure("text \(path) is a folder; choose a file")
     }
-    do { return try file.readToEnd() ?? Data() } catch {
-      throw CommandFailure("cannot read the text \(path): \(error.localizedDescription)")
-    }
+    return file
   }
 
-  private static func firstInvalidByte(_ bytes: Data) -> Int {
+  static func firstInvalidByte(_ bytes: Data) -> Int {
     let repaired = String(decoding: bytes, as: UTF8.self).utf8
     return zip(bytes, repaired).enumerated().first { $1.0 != $1.1 }?.offset ?? bytes.count
   }

@@ -15,16 +15,17 @@ struct ApusPretrain: ParsableCommand {
       1 failed, 64 typed wrongly, 130 interrupted.
 
       EXAMPLES
-        apus-pretrain tokenize book.txt --output book.tokens
-        apus-pretrain train book.tokens --output run --placement peri --embedding-norm
+        apus-pretrain tokenizer book.txt --output tokenizer --vocabulary 4096
+        apus-pretrain tokenize book.txt --tokenizer tokenizer --output book.tokens
+        apus-pretrain train book.tokens --tokenizer tokenizer --output run --embedding-norm
         apus-pretrain probe run/model --tokens book.tokens
         apus-pretrain study a.tokens b.tokens --output study --learning-rates 1e-3 1e-2
         apus-pretrain report study --output report.html
       """,
     version: "0.1.0",
     subcommands: [
-      TokenizeCommand.self, TrainCommand.self, ProbeCommand.self, StudyCommand.self,
-      ReportCommand.self,
+      TokenizerCommand.self, TokenizeCommand.self, TrainCommand.self, ProbeCommand.self,
+      StudyCommand.self, ReportCommand.self,
     ]
   )
 

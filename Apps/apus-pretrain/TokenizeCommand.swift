@@ -9,11 +9,13 @@ struct TokenizeCommand: ParsableCommand {
     commandName: "tokenize",
     abstract: "Pack texts into a file of tokens.",
     discussion: """
-      Without a tokenizer every byte is a token.
+      Without a tokenizer every byte is a token. With one, each text ends with the tokenizer's \
+      end-of-text token, if it has one. Texts of byte-level tokenizers stream: they may be larger \
+      than the memory.
 
       EXAMPLES
         apus-pretrain tokenize book.txt --output book.tokens
-        apus-pretrain tokenize a.txt b.txt --tokenizer tokenizer.json --output ab.tokens
+        apus-pretrain tokenize a.txt b.txt --tokenizer tokenizer --output ab.tokens
       """
   )
 
@@ -21,37 +23,38 @@ struct TokenizeCommand: ParsableCommand {
   var texts: [String]
   @Option(name: .shortAndLong, help: ArgumentHelp("The packed file.", valueName: "file"))
   var output: String
-  @Option(help: ArgumentHelp("A tokenizer.json.", valueName: "file"))
+  @Option(help: ArgumentHelp("A tokenizer.json, or the folder that has it.", valueName: "path"))
   var tokenizer: String?
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func run() throws {
-    let reporter = display.progress("tokenizing", unit: "texts")
-    let file: TokenFile
-    if let tokenizer {
-      let json = try TextFile(path: tokenizer).text
-      let model = try Tokenizer(contentsOf: URL(filePath: tokenizer))
-      var ids: [Int32] = []
-      for (index, path) in texts.enumerated() {
-        try Cancellation.check("nothing was written")
-        reporter.update(completed: index, total: texts.count, note: path)
-        ids += model.encode(try TextFile(path: path).text)
-        if let end = model.eosID { ids.append(end) }
-      }
-      file = TokenFile(
-        ids,
-        vocabularyCount: model.vocabularyCount,
-        tokenizer: TokenFile.fingerprint(Array(json.utf8))
-      )
-    } else {
-      var bytes: [UInt8] = []
-      for path in texts { bytes += try TextFile(path: path).text.utf8 }
-      file = TokenFile(bytes: bytes)
-    }
-    try file.write(to: output)
-    reporter.clear()
-    try StandardStream.output.writeLine(
-      "\(output): \(file.count.counted("token")) of \(file.vocabularyCount.grouped)"
+    let folder = try tokenizer.map { try TokenizerFolder(path: $0) }
+    let writer = try TokenFileWriter(
+      path: output,
+      vocabularyCount: folder?.tokenizer.vocabularyCount ?? 256,
+      tokenizer: folder?.fingerprint ?? "bytes"
     )
+    var encoder = folder?.tokenizer.makeStreamEncoder()
+    try TextParts(texts, display.progress("tokenizing", unit: "texts")).forEach { part in
+      guard encoder != nil else { return try writer.append(bytes: Array(part.utf8)) }
+      try writer.append(encoder?.append(part) ?? [])
+    } endOfText: {
+      try writer.append(encoder?.finish() ?? [])
+      if let end = folder?.tokenizer.eosID { try writer.append([end]) }
+    }
+    try writer.finish()
+    try StandardStream.output.writeLine(
+      display.json
+        ? jsonText(
+          Summary(file: output, tokens: writer.count, vocabulary: writer.vocabularyCount)
+        )
+        : "\(output): \(writer.count.counted("token")) of \(writer.vocabularyCount.grouped)"
+    )
+  }
+
+  private struct Summary: Encodable {
+    var file: String
+    var tokens: Int
+    var vocabulary: Int
   }
 }

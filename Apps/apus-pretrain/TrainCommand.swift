@@ -18,6 +18,7 @@ struct TrainCommand: ParsableCommand {
       EXAMPLES
         apus-pretrain train book.tokens --output run --placement peri --embedding-norm
         apus-pretrain train book.tokens --output run --steps 2000 --checkpoint-interval 200
+        apus-pretrain train book.tokens --output run --tokenizer tokenizer
       """
   )
 
@@ -33,7 +34,10 @@ struct TrainCommand: ParsableCommand {
   @Option(help: "The seed of weights and batches.")
   var seed: UInt64 = 0
   @Option(
-    help: ArgumentHelp("The tokenizer.json to put beside the model.", valueName: "file")
+    help: ArgumentHelp(
+      "The tokenizer.json, or its folder, that made the tokens; it is put beside the model.",
+      valueName: "path"
+    )
   )
   var tokenizer: String?
   @Flag(help: "Store the finished model in bfloat16.")
@@ -60,9 +64,7 @@ struct TrainCommand: ParsableCommand {
     shape.placement = placement
     shape.normalizesEmbedding = embeddingNorm
     shape.hasFinalNorm = placement != .post
-    let documents = try tokenizer.map { path in
-      ["tokenizer.json": Data(try TextFile(path: path).text.utf8)]
-    }
+    let documents = try tokenizer.map { try self.documents($0, for: tokens[0]) }
     let run = try Pretraining(at: output, shape, options, training: tokens, validation: held)
     run.shouldStop = { Cancellation.isRequested }
     let reporter = display.progress("training", unit: "steps")
@@ -84,6 +86,16 @@ struct TrainCommand: ParsableCommand {
     try StandardStream.output.writeLine(
       display.json ? jsonText(report) : summary(report)
     )
+  }
+
+  private func documents(_ path: String, for tokens: TokenFile) throws -> [String: Data] {
+    let folder = try TokenizerFolder(path: path)
+    guard folder.fingerprint == tokens.tokenizer else {
+      throw CommandFailure(
+        "\(texts.tokens[0]) was not made by the tokenizer \(path); tokenize the texts with it"
+      )
+    }
+    return try folder.documents()
   }
 
   private func summary(_ report: PretrainingReport) -> String {

@@ -37,6 +37,19 @@ struct PreTokenizer: Sendable {
   /// Whether a `ByteLevel` step asks for a byte-level vocabulary.
   var isByteLevel = false
 
+  /// Whether a text may be cut where `UTF8Text.isCut(at:)` says so.
+  var allowsCuts: Bool {
+    var hasPattern = false
+    for step in steps {
+      switch step {
+      case .pattern: hasPattern = true
+      case .digits: break
+      case .literal, .prefixSpace, .metaspace, .bert, .whitespace, .punctuation: return false
+      }
+    }
+    return hasPattern
+  }
+
   /// Calls `body` with each text to tokenize and its pieces.
   ///
   /// `isFirst` says whether the text opens the input, before any added token. The text that `body`

@@ -123,7 +123,18 @@ extension Tokenizer {
     }
   }
 
+  /// The size of the parts in which a text is cut into pieces, where it may come in parts.
+  private static let partSize = 1 << 16
+
   private func appendPieces(_ text: UTF8Text, isFirst: Bool, to buffer: inout EncodingBuffer) {
+    guard text.count > Self.partSize, preTokenizer.allowsCuts else {
+      appendPart(text, isFirst: isFirst, to: &buffer)
+      return
+    }
+    text.forEachPart(byteCount: Self.partSize) { appendPart($0, isFirst: false, to: &buffer) }
+  }
+
+  private func appendPart(_ text: UTF8Text, isFirst: Bool, to buffer: inout EncodingBuffer) {
     preTokenizer.pieces(of: text, isFirst: isFirst) { text, pieces in
       switch model {
       case .bytePair(let model):

@@ -139,34 +139,18 @@ extension TokenizerMetadata {
   // MARK: - gpt2
 
   private func byteLevelDocument(_ texts: [String], merges: [JSONValue]) -> JSONObject {
-    func byteLevel(usingPattern: Bool) -> JSONValue {
-      [
-        "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
-        "use_regex": .bool(usingPattern),
-      ]
-    }
-    func split(digits: String) -> JSONValue {
-      let pattern =
-        #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"# + digits
-        + #"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
-      return [
-        "type": "Split", "pattern": ["Regex": .string(pattern)], "behavior": "Isolated",
-        "invert": false,
-      ]
-    }
-    let steps: [JSONValue] =
+    let pattern: PreTokenPattern =
       switch pre ?? "gpt-2" {
-      case "smollm":
-        [["type": "Digits", "individual_digits": true], byteLevel(usingPattern: true)]
-      case "llama-bpe": [split(digits: "{1,3}"), byteLevel(usingPattern: false)]
-      case "qwen2": [split(digits: ""), byteLevel(usingPattern: false)]
-      default: [byteLevel(usingPattern: true)]
+      case "smollm": .smollm
+      case "llama-bpe": .llama3
+      case "qwen2": .qwen2
+      default: .gpt2
       }
     return document(
       texts,
       normalizer: pre == "qwen2" ? ["type": "NFC"] : nil,
-      preTokenizer: ["type": "Sequence", "pretokenizers": .array(steps)],
-      decoder: byteLevel(usingPattern: true),
+      preTokenizer: ["type": "Sequence", "pretokenizers": .array(pattern.documentSteps)],
+      decoder: PreTokenPattern.byteLevel(usingPattern: true),
       model: bytePairModel(texts, merges: merges, unknown: nil, hasByteFallback: false)
     )
   }
