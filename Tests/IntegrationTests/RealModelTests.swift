@@ -7,7 +7,7 @@ import Transformer
 
 /// Released models against reference runs in float32.
 ///
-/// A model that is not there is skipped; SmolLM2 is the one that `Tools/demo` fetches.
+/// A model that is not there is skipped; `Tools/fetch-models` fetches them.
 @Suite(.serialized) struct RealModelTests {
   @Test(
     .enabled(if: !RealModel.decoders.isEmpty, RealModel.skipMessage),
@@ -198,6 +198,6 @@ struct RealModel: Sendable, CustomTestStringConvertible {
   }
 
   static var skipMessage: Comment {
-    "the model is missing: run Tools/demo once for SmolLM2, or name a folder in APUS_MODELS"
+    "the model is missing: run Tools/fetch-models once, or name a folder in APUS_MODELS"
   }
 }

@@ -58,13 +58,21 @@ public struct RotaryEmbedding: Codable, Hashable, Sendable {
       return zip(frequencies, divisors).map { $0 / $1 }
     case .llama3(let factor, let low, let high, let length):
       return frequencies.map { frequency in
-        let wavelength = 2 * Float.pi / frequency
+        let wavelength = Self.wavelength(frequency)
         if wavelength < length / high { return frequency }
         if wavelength > length / low { return frequency / factor }
-        let smooth = (length / wavelength - low) / (high - low)
+        let smooth = ((1 / wavelength) * length - low) / (high - low)
         return (1 - smooth) * frequency / factor + smooth * frequency
       }
     }
+  }
+
+  /// The positions of one turn.
+  ///
+  /// The last bits are torch's, which divides a number by a tensor through its reciprocal, and whose
+  /// 2π is rounded to nearest (`Float.pi` is rounded towards zero).
+  package static func wavelength(_ frequency: Float) -> Float {
+    (1 / frequency) * Float(2 * Double.pi)
   }
 
   /// The cosines and sines for `count` positions from `first` on; one table serves all layers.

@@ -34,6 +34,10 @@ enum GPT2Family: FamilyFormat {
   static func configuration(
     _ reader: ConfigurationReader
   ) throws(ModelError) -> TransformerConfiguration {
+    let reader = reader.with(otherNames: [
+      "n_embd": "hidden_size", "n_layer": "num_hidden_layers", "n_head": "num_attention_heads",
+      "n_positions": "max_position_embeddings",
+    ])
     let width = try reader.integer("n_embd", in: ConfigurationLimits.width)
     let heads = try reader.integer("n_head", in: ConfigurationLimits.heads)
     var shape = TransformerConfiguration(

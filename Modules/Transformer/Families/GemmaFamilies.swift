@@ -20,7 +20,7 @@ enum Gemma2Family: FamilyFormat {
   static func configuration(
     _ reader: ConfigurationReader
   ) throws(ModelError) -> TransformerConfiguration {
-    var shape = try Gemma.configuration(reader, family)
+    var shape = try Gemma.configuration(reader.with(defaults: ["vocab_size": 256_000]), family)
     shape.attentionSoftCap = try Gemma.softCap(reader, "attn_logit_softcapping", default: 50)
     shape.logitSoftCap = try Gemma.softCap(reader, "final_logit_softcapping", default: 30)
     shape.windows = try LlamaLike.windows(reader, shape, default: defaultWindow) { $0 % 2 == 0 }
@@ -70,14 +70,29 @@ enum Gemma3Family: FamilyFormat {
     _ reader: ConfigurationReader
   ) throws(ModelError) -> TransformerConfiguration {
     let reader = try reader.nested("text_config") ?? reader
-    var shape = try Gemma.configuration(reader, family)
+    guard try !reader.flag("use_bidirectional_attention", default: false) else {
+      throw reader.invalid(
+        "use_bidirectional_attention",
+        "is true: models that see what follows are not supported"
+      )
+    }
+    // Some released files leave out whatever equals the defaults of the family.
+    var shape = try Gemma.configuration(
+      reader.with(defaults: ["vocab_size": 262_208, "max_position_embeddings": 131_072]),
+      family
+    )
     shape.queryKeyNorm = .perHead
-    shape.attentionSoftCap = try Gemma.softCap(reader, "attn_logit_softcapping", default: nil)
     shape.logitSoftCap = try Gemma.softCap(reader, "final_logit_softcapping", default: nil)
     let olderPattern = try reader.integer("_sliding_window_pattern", in: 1...1024, default: pattern)
     let period = try reader.integer("sliding_window_pattern", in: 1...1024, default: olderPattern)
     shape.windows = try LlamaLike.windows(reader, shape, default: 4096) { ($0 + 1) % period != 0 }
     let parameters = try reader.nested("rope_parameters")?.nested("sliding_attention")
+    if let kind = try parameters?.string("rope_type"), kind != "default" {
+      throw reader.invalid(
+        "rope_parameters.sliding_attention.rope_type",
+        "is '\(kind)'; layers with a window turn without scaling"
+      )
+    }
     let older = try reader.positive("rope_local_base_freq", default: localBase)
     shape.windowRotaryBase = try parameters?.positive("rope_theta", default: older) ?? older
     shape.rotaryBase = try LlamaLike.rotary(reader, default: 1_000_000).base
@@ -111,7 +126,6 @@ enum Gemma3Family: FamilyFormat {
 
   static func document(_ shape: TransformerConfiguration) -> JSONObject {
     var document = Gemma.document(shape)
-    document["attn_logit_softcapping"] = shape.attentionSoftCap.map { .decimal($0) } ?? .null
     document["final_logit_softcapping"] = shape.logitSoftCap.map { .decimal($0) } ?? .null
     document["rope_local_base_freq"] = .decimal(shape.windowRotaryBase ?? localBase)
     // Where no layer follows the rule of the family, readers need it: the period of full layers.
@@ -124,12 +138,18 @@ enum Gemma3Family: FamilyFormat {
 
 /// What the generations of Gemma share.
 private enum Gemma {
+  /// The sizes that the transformers library takes where a file names none.
+  private static let sizes: JSONObject = [
+    "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 26,
+    "num_attention_heads": 8, "num_key_value_heads": 4, "max_position_embeddings": 8192,
+  ]
+
   static func configuration(
     _ reader: ConfigurationReader,
     _ family: ModelFamily
   ) throws(ModelError) -> TransformerConfiguration {
     var shape = try LlamaLike.configuration(
-      reader,
+      reader.with(defaults: sizes),
       family,
       tiesByDefault: true,
       headWidth: 256,
@@ -174,7 +194,7 @@ private enum Gemma {
     let scale = shape.attentionScale ?? 1 / Float(shape.headWidth).squareRoot()
     document["query_pre_attn_scalar"] = scalar(1 / (scale * scale))
     document["attention_bias"] = .bool(shape.hasAttentionBias)
-    for (key, value) in LlamaLike.windowDocument(shape) { document[key] = value }
+    for (key, value) in LlamaLike.windowDocument(shape, unused: 4096) { document[key] = value }
     return document
   }
 

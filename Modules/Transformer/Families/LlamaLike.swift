@@ -100,7 +100,10 @@ enum LlamaLike {
           factor: try scaling.positive("factor"),
           lowFrequencyFactor: try scaling.positive("low_freq_factor"),
           highFrequencyFactor: try scaling.positive("high_freq_factor"),
-          originalLength: try scaling.positive("original_max_position_embeddings")
+          originalLength: try scaling.positive(
+            "original_max_position_embeddings",
+            default: reader.optionalPositive("max_position_embeddings")
+          )
         )
       )
     case "divisors":
@@ -168,8 +171,16 @@ enum LlamaLike {
   }
 
   /// `sliding_window` and `layer_types`.
-  static func windowDocument(_ shape: TransformerConfiguration) -> JSONObject {
-    guard let window = shape.windows.compactMap({ $0 }).first else {
+  ///
+  /// - Parameters:
+  ///   - shape: what is written.
+  ///   - unused: the window that readers of the family demand even where no layer has one.
+  /// - Returns: both keys.
+  static func windowDocument(
+    _ shape: TransformerConfiguration,
+    unused: Int? = nil
+  ) -> JSONObject {
+    guard let window = shape.windows.compactMap({ $0 }).first ?? unused else {
       return ["sliding_window": .null]
     }
     return [
@@ -209,7 +220,7 @@ extension RotaryScaling {
       return self
     }
     let wavelengths = RotaryEmbedding(headWidth: headWidth, base: base).frequencies.map {
-      2 * Float.pi / $0
+      RotaryEmbedding.wavelength($0)
     }
     guard wavelengths.count == divisors.count,
       let ramp = divisors.firstIndex(where: { $0 > 1.001 && $0 < factor * 0.999 })

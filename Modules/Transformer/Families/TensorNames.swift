@@ -39,7 +39,7 @@ struct TensorNames {
       model: ["embedding": "model.embed_tokens", "finalNorm": "model.norm", "head": "lm_head"],
       blockPrefix: "model.layers.",
       block: shared.merging(block) { $1 },
-      prefixes: ["model.", "model.language_model.", "language_model.model."]
+      prefixes: ["model.", "model.language_model.", "language_model.model.", ""]
     )
   }
 

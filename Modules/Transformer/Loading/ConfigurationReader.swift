@@ -16,6 +16,16 @@ struct ConfigurationReader {
     self.init(path: path) { object[$0] }
   }
 
+  /// The same settings, with values for keys that are absent.
+  func with(defaults: JSONObject) -> ConfigurationReader {
+    ConfigurationReader(path: path) { value($0) ?? defaults[$0] }
+  }
+
+  /// The same settings, where a key that is absent may have another name.
+  func with(otherNames: [String: String]) -> ConfigurationReader {
+    ConfigurationReader(path: path) { key in value(key) ?? otherNames[key].flatMap(value) }
+  }
+
   private func present(_ key: String) -> JSONValue? {
     guard let value = value(key), !value.isNull else { return nil }
     return value
@@ -114,16 +124,16 @@ struct ConfigurationReader {
     return ConfigurationReader(path: path) { object[$0] }
   }
 
-  /// Token ids: one integer or a list.
+  /// Token ids: one integer or a list; −1 stands for none.
   func tokens(_ key: String) throws(ModelError) -> [Int32] {
     guard let found = present(key) else { return [] }
     let values = found.arrayValue ?? [found]
     var ids: [Int32] = []
     for value in values {
-      guard let id = value.integerValue.flatMap({ Int32(exactly: $0) }), id >= 0 else {
+      guard let id = value.integerValue.flatMap({ Int32(exactly: $0) }), id >= -1 else {
         throw invalid(key, "is not a token id: \(value)")
       }
-      ids.append(id)
+      if id >= 0 { ids.append(id) }
     }
     return ids
   }

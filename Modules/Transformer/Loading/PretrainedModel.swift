@@ -149,25 +149,30 @@ public struct PretrainedModel {
     self.path = path
     self.format = format
     self.configuration = configuration
-    self.tokenizer = tokenizer
     self.catalog = catalog
     self.quantization = quantization
     self.documents = documents
     self.configurationDocument = configurationDocument
     sampling = generation.sampling
+    let rows = configuration.vocabularyCount
+    if let found = tokenizer, found.vocabularyCount > rows {
+      guard let limited = found.limited(to: rows) else {
+        throw .tokenizerMismatch(
+          path: path,
+          reason: "it has \(found.vocabularyCount) tokens, the embedding only \(rows) rows"
+        )
+      }
+      self.tokenizer = limited
+    } else {
+      self.tokenizer = tokenizer
+    }
     var stops = generation.stopTokens
     for marker in ["<|im_end|>", "<|eot_id|>", "<end_of_turn>"] {
-      if let tokenizer, let id = tokenizer.id(of: marker), tokenizer.isSpecial(id) {
+      if let tokenizer = self.tokenizer, let id = tokenizer.id(of: marker), tokenizer.isSpecial(id)
+      {
         stops.insert(id)
       }
     }
     stopTokens = stops
-    if let tokenizer, tokenizer.vocabularyCount > configuration.vocabularyCount {
-      throw .tokenizerMismatch(
-        path: path,
-        reason: "it has \(tokenizer.vocabularyCount) tokens, the embedding only "
-          + "\(configuration.vocabularyCount) rows"
-      )
-    }
   }
 }

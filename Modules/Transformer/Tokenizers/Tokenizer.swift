@@ -78,6 +78,28 @@ struct TokenizerParts {
 }
 
 extension Tokenizer {
+  /// The tokenizer without the added tokens that a model of `count` ids has no rows for: their
+  /// spellings are plain text then; nil if ordinary tokens lie there.
+  ///
+  /// Released files add tokens that the text model never sees: Gemma 3's `<image_soft_token>` is the
+  /// first id behind the embedding.
+  func limited(to count: Int) -> Tokenizer? {
+    guard let vocabulary = Vocabulary(vocabulary, limitedTo: count) else { return nil }
+    func known(_ id: Int32?) -> Int32? { id.flatMap { $0 < count ? $0 : nil } }
+    return Tokenizer(
+      TokenizerParts(
+        vocabulary: vocabulary,
+        model: model,
+        normalizer: normalizer,
+        preTokenizer: preTokenizer,
+        template: template,
+        decoder: decoder,
+        bosID: known(bosID),
+        eosID: known(eosID)
+      )
+    )
+  }
+
   init(_ parts: TokenizerParts) {
     vocabulary = parts.vocabulary
     model = parts.model

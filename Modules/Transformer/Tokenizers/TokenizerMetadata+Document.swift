@@ -11,13 +11,14 @@ extension TokenizerMetadata {
   public func document() throws(TokenizerError) -> JSONObject {
     let texts = try tokenTexts()
     return switch model {
-    case "gpt2": byteLevelDocument(texts, merges: try mergeTexts())
+    case "gpt2": byteLevelDocument(texts, merges: try mergeTexts(), split: try split())
     case "llama": pieceDocument(texts)
+    case "bert": try wordPieceDocument(texts)
     default:
       throw .unsupported(
         path: "tokenizer.ggml.model",
         name: model,
-        supported: ["gpt2", "llama"]
+        supported: ["gpt2", "llama", "bert"]
       )
     }
   }
@@ -87,9 +88,11 @@ extension TokenizerMetadata {
     }
   }
 
+  private var isLlama3: Bool { pre.flatMap { BytePairSplit(name: $0) } == .llama3 }
+
   /// What opens and ends a text.
   private func postProcessor(_ texts: [String]) -> JSONValue {
-    let addsFirst = addsBOS ?? (model == "llama" || pre == "llama-bpe")
+    let addsFirst = addsBOS ?? (model == "llama" || isLlama3)
     let first = addsFirst ? bosID : nil
     let last = addsEOS ?? false ? eosID : nil
     let specials = [first, last].compactMap { $0 }.filter { texts.indices.contains(Int($0)) }
@@ -131,27 +134,64 @@ extension TokenizerMetadata {
       "type": "BPE", "dropout": nil, "unk_token": unknown.map { .string($0) } ?? nil,
       "continuing_subword_prefix": nil, "end_of_word_suffix": nil,
       "fuse_unk": .bool(hasByteFallback), "byte_fallback": .bool(hasByteFallback),
-      "ignore_merges": .bool(pre == "llama-bpe"), "vocab": .object(vocabulary(texts)),
+      "ignore_merges": .bool(isLlama3), "vocab": .object(vocabulary(texts)),
       "merges": .array(merges),
     ]
   }
 
   // MARK: - gpt2
 
-  private func byteLevelDocument(_ texts: [String], merges: [JSONValue]) -> JSONObject {
-    let pattern: PreTokenPattern =
-      switch pre ?? "gpt-2" {
-      case "smollm": .smollm
-      case "llama-bpe": .llama3
-      case "qwen2": .qwen2
-      default: .gpt2
-      }
-    return document(
+  private func byteLevelDocument(
+    _ texts: [String],
+    merges: [JSONValue],
+    split: BytePairSplit
+  ) -> JSONObject {
+    document(
       texts,
-      normalizer: pre == "qwen2" ? ["type": "NFC"] : nil,
-      preTokenizer: ["type": "Sequence", "pretokenizers": .array(pattern.documentSteps)],
+      normalizer: split == .qwen2 ? ["type": "NFC"] : nil,
+      preTokenizer: ["type": "Sequence", "pretokenizers": .array(split.pattern.documentSteps)],
       decoder: PreTokenPattern.byteLevel(usingPattern: true),
       model: bytePairModel(texts, merges: merges, unknown: nil, hasByteFallback: false)
+    )
+  }
+
+  // MARK: - bert
+
+  /// WordPiece: files mark the first piece of a word by ▁ and leave the others bare, the other way
+  /// round from the vocabularies that they were made from; tokens in brackets stay as they are.
+  private func wordPieceDocument(_ texts: [String]) throws(TokenizerError) -> JSONObject {
+    let mark = "▁"
+    let isCased = texts.contains { text in
+      text.hasPrefix(mark) && text.dropFirst().first.map { ("A"..."Z").contains($0) } == true
+    }
+    let tokens = texts.map { text in
+      if text.hasPrefix(mark) { return String(text.dropFirst()) }
+      return text.hasPrefix("[") && text.hasSuffix("]") ? text : "##" + text
+    }
+    func required(_ name: String) throws(TokenizerError) -> Int32 {
+      guard let id = tokens.firstIndex(of: name) else {
+        throw .missingField(path: "tokenizer.ggml.tokens: \(name)")
+      }
+      return Int32(id)
+    }
+    var framed = self
+    framed.bosID = try required("[CLS]")
+    framed.eosID = try required("[SEP]")
+    framed.addsBOS = addsBOS ?? true
+    framed.addsEOS = addsEOS ?? true
+    _ = try required("[UNK]")
+    return framed.document(
+      tokens,
+      normalizer: [
+        "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+        "strip_accents": nil, "lowercase": .bool(!isCased),
+      ],
+      preTokenizer: ["type": "BertPreTokenizer"],
+      decoder: ["type": "WordPiece", "prefix": "##", "cleanup": true],
+      model: [
+        "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+        "max_input_chars_per_word": 100, "vocab": .object(vocabulary(tokens)),
+      ]
     )
   }
 

@@ -1,3 +1,5 @@
+import Checkpoints
+
 /// The vocabulary of a model file that has no tokenizer.json: what GGUF stores under
 /// `tokenizer.ggml.`.
 public struct TokenizerMetadata: Sendable {
@@ -17,9 +19,10 @@ public struct TokenizerMetadata: Sendable {
     case byte = 6
   }
 
-  /// The kind of vocabulary (`model`): `gpt2` or `llama`.
+  /// The kind of vocabulary (`model`): `gpt2`, `llama` or `bert`.
   public var model: String
-  /// The pre-tokenizer of a `gpt2` vocabulary (`pre`): `smollm`, `gpt-2`, `llama-bpe` or `qwen2`.
+  /// The pre-tokenizer of a `gpt2` vocabulary (`pre`): `smollm`, `gpt-2`, `llama-bpe`, `dbrx`, `qwen2`,
+  /// or another name of those.
   public var pre: String?
   /// The tokens by id, as bytes: those of real files are not always valid UTF-8.
   public var tokens: [[UInt8]]
@@ -45,7 +48,7 @@ public struct TokenizerMetadata: Sendable {
   /// Metadata with the fields that every vocabulary has.
   ///
   /// - Parameters:
-  ///   - model: the kind of vocabulary, `gpt2` or `llama`.
+  ///   - model: the kind of vocabulary, `gpt2`, `llama` or `bert`.
   ///   - tokens: the tokens by id.
   ///   - merges: the merges of a `gpt2` vocabulary.
   public init(model: String, tokens: [[UInt8]], merges: [[UInt8]] = []) {
@@ -64,11 +67,14 @@ extension Tokenizer {
     switch metadata.model {
     case "gpt2": self.init(try MetadataReader(metadata).byteLevelParts())
     case "llama": self.init(try MetadataReader(metadata).scoredParts())
+    case "bert":
+      _ = try MetadataReader(metadata)  // checks the types of tokens
+      try self.init(json: .object(metadata.document()))
     default:
       throw .unsupported(
         path: "tokenizer.ggml.model",
         name: metadata.model.shortened,
-        supported: ["gpt2", "llama"]
+        supported: ["gpt2", "llama", "bert"]
       )
     }
   }
@@ -180,14 +186,13 @@ private struct MetadataReader {
   // MARK: - gpt2
 
   func byteLevelParts() throws(TokenizerError) -> TokenizerParts {
-    let pre = metadata.pre ?? "gpt-2"
-    let steps = try splitSteps(pre)
+    let pre = try metadata.split()
     let vocabulary = try vocabulary(isByteLevel: true)
     let path = "tokenizer.ggml.merges"
     var merges = MergeTable(vocabulary, count: metadata.merges.count, path: path)
     for (rank, line) in metadata.merges.enumerated() { try merges.add(line: line, rank: rank) }
     var options = BytePairModel.Options()
-    options.ignoresMerges = pre == "llama-bpe"
+    options.ignoresMerges = pre == .llama3
     let model = BytePairModel(
       table: vocabulary.table,
       merges: merges.pairs,
@@ -195,26 +200,11 @@ private struct MetadataReader {
       options: options
     )
     var parts = TokenizerParts(vocabulary: vocabulary, model: .bytePair(model))
-    parts.preTokenizer = PreTokenizer(steps: steps, isByteLevel: true)
-    if pre == "qwen2" { parts.normalizer = TextNormalizer(steps: [.form(.composed)]) }
+    parts.preTokenizer = pre.pattern.preTokenizer
+    if pre == .qwen2 { parts.normalizer = TextNormalizer(steps: [.form(.composed)]) }
     parts.decoder = .byteLevel
-    try finish(&parts, addsBOS: pre == "llama-bpe")
+    try finish(&parts, addsBOS: pre == .llama3)
     return parts
-  }
-
-  private func splitSteps(_ pre: String) throws(TokenizerError) -> [PreTokenizer.Step] {
-    switch pre {
-    case "gpt-2", "default": return [.pattern(.gpt2)]
-    case "smollm": return [.digits(individually: true), .pattern(.gpt2)]
-    case "llama-bpe": return [.pattern(.llama3(digits: 3))]
-    case "qwen2": return [.pattern(.llama3(digits: 1))]
-    default:
-      throw .unsupported(
-        path: "tokenizer.ggml.pre",
-        name: pre.shortened,
-        supported: ["gpt-2", "default", "smollm", "llama-bpe", "qwen2"]
-      )
-    }
   }
 
   private func vocabulary(isByteLevel: Bool) throws(TokenizerError) -> Vocabulary {

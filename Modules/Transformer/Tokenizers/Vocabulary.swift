@@ -56,6 +56,22 @@ struct Vocabulary: Sendable {
     count = max(idCount, added.map { Int($0.id) + 1 }.max() ?? 0)
   }
 
+  /// The vocabulary without the added tokens from id `limit` on; nil if other tokens lie there.
+  init?(_ other: Vocabulary, limitedTo limit: Int) {
+    let isAdded = (limit..<max(limit, other.count)).allSatisfy { id in
+      other.addedByID[Int32(id)] != nil || !other.table.contains(Int32(id))
+    }
+    guard isAdded else { return nil }
+    table = other.table
+    isByteLevel = other.isByteLevel
+    added = other.added.filter { $0.id < limit }
+    literalIDs = other.literalIDs.filter { $0 < limit }
+    idsOfLiterals = other.idsOfLiterals.filter { $0.value < limit }
+    addedByID = other.addedByID.filter { $0.key < limit }
+    specialIDs = other.specialIDs.filter { $0 < limit }
+    count = min(limit, other.count)
+  }
+
   private static func checkedCount(
     _ tokens: [(token: [UInt8], id: Int32)],
     _ path: String

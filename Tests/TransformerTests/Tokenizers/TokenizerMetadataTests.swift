@@ -1,4 +1,5 @@
 import Checkpoints
+import TestSupport
 import Testing
 import Transformer
 
@@ -145,7 +146,10 @@ import Transformer
       throws: TokenizerError.unsupported(
         path: "tokenizer.ggml.pre",
         name: "tekken",
-        supported: ["gpt-2", "default", "smollm", "llama-bpe", "qwen2"]
+        supported: [
+          "dbrx", "deepseek-r1-qwen", "default", "gpt-2", "llama-bpe", "llama-v3", "llama3", "olmo",
+          "qwen2", "smollm",
+        ]
       )
     ) { try Tokenizer(metadata: metadata) }
   }
@@ -203,5 +207,48 @@ import Transformer
       tokenizer.decode([260, 261]) == "\u{FFFD}\u{FFFD}" || tokenizer.decode([260, 261]) == "▁"
     )
     #expect(tokenizer.decode(tokenizer.encode("a ▁ b é")).contains("é"))
+  }
+
+  /// Names that stand for a rule of another name.
+  @Test(arguments: [("llama3", "llama-bpe"), ("deepseek-r1-qwen", "qwen2"), ("olmo", "gpt-2")])
+  func otherNamesMeanTheSameRule(_ name: String, _ usual: String) throws {
+    func ids(_ pre: String) throws -> [Int32] {
+      var metadata = TokenizerMetadata(
+        model: "gpt2",
+        tokens: (TinyTokenizers.alphabet + ["Ġa", "12", "123"]).map { Array($0.utf8) },
+        merges: ["Ġ a", "1 2", "12 3"].map { Array($0.utf8) }
+      )
+      metadata.pre = pre
+      metadata.addsBOS = false
+      return try Tokenizer(metadata: metadata).encode("a a 12345 é's")
+    }
+    #expect(try ids(name) == ids(usual))
+  }
+
+  /// The vocabulary of a BERT as llama.cpp's converter writes it: ▁ in front of words, `##` dropped.
+  @Test func wordPiecesGiveTheIDsOfTheirTokenizer() throws {
+    let folder = Fixtures.checkout + "/Tests/Fixtures/transformer/tokenizers/wordpiece-bert/"
+    let file = try JSONValue.read(folder + "tokenizer.json")
+    let vocabulary = try #require(file["model"]?["vocab"]?.objectValue)
+    var tokens = [[UInt8]](repeating: [], count: vocabulary.keys.count)
+    var types = [Int32](repeating: 1, count: tokens.count)
+    for token in vocabulary.keys {
+      let id = try #require(vocabulary[token]?.intValue)
+      let isBracketed = token.hasPrefix("[") && token.hasSuffix("]")
+      if isBracketed && token.count > 2 { types[id] = token == "[UNK]" ? 2 : 3 }
+      let stored = token.hasPrefix("##") ? String(token.dropFirst(2)) : "▁" + token
+      tokens[id] = Array((isBracketed ? token : stored).utf8)
+    }
+    var metadata = TokenizerMetadata(model: "bert", tokens: tokens)
+    metadata.tokenTypes = types
+    let tokenizer = try Tokenizer(metadata: metadata)
+    let cases = try #require(JSONValue.read(folder + "expected.json")["cases"]?.arrayValue)
+    #expect(cases.count > 10)
+    for item in cases {
+      let text = try #require(item["text"]?.stringValue)
+      let wanted = (item["ids_with_special"]?.arrayValue ?? []).compactMap(\.intValue)
+      #expect(tokenizer.encode(text).map { Int($0) } == wanted, "\(text)")
+      #expect(tokenizer.decode(tokenizer.encode(text)) == item["decoded"]?.stringValue)
+    }
   }
 }

@@ -1,0 +1,139 @@
+import Autograd
+import Checkpoints
+import Foundation
+import Tensor
+import TestSupport
+import Testing
+import Transformer
+
+/// Folders and vocabularies with the peculiarities of released files.
+@Suite struct ReleasedFileTests {
+  /// Writes a model folder from a configuration, tensors and a tokenizer, and opens it.
+  func open(
+    _ configuration: JSONObject,
+    tensors: [SafetensorsItem] = [SafetensorsItem("none", Tensor<Float>.zeros([1]))],
+    tokenizer: JSONValue? = nil,
+    generation: JSONObject? = nil,
+    _ body: (PretrainedModel) throws -> Void
+  ) throws {
+    try withTemporaryFolder { folder in
+      func write(_ value: JSONValue, _ name: String) throws {
+        try Data(value.serialized().utf8).write(to: URL(filePath: folder + "/" + name))
+      }
+      try write(.object(configuration), "config.json")
+      if let tokenizer { try write(tokenizer, "tokenizer.json") }
+      if let generation { try write(.object(generation), "generation_config.json") }
+      try SafetensorsFile.write(tensors, to: folder + "/model.safetensors")
+      try body(PretrainedModel(at: URL(filePath: folder)))
+    }
+  }
+
+  let llama: JSONObject = [
+    "model_type": "llama", "vocab_size": 256, "hidden_size": 16, "intermediate_size": 24,
+    "num_hidden_layers": 1, "num_attention_heads": 2, "tie_word_embeddings": true,
+  ]
+
+  /// Gemma 3's `<image_soft_token>` is the first id behind the embedding.
+  @Test func addedTokensWithoutARowBecomePlainText() throws {
+    let tokens = [
+      TinyTokenizers.added(255, "<end>"), TinyTokenizers.added(256, "<image_soft_token>"),
+    ]
+    try open(llama, tokenizer: TinyTokenizers.byteLevel(added: tokens)) { model in
+      let tokenizer = try model.requireTokenizer()
+      #expect(tokenizer.vocabularyCount == 256)
+      #expect(tokenizer.encode("<end>") == [255])
+      let ids = tokenizer.encode("a<image_soft_token>")
+      #expect(ids.count == 19 && ids.allSatisfy { $0 < 255 })
+      #expect(tokenizer.id(of: "<image_soft_token>") == nil)
+    }
+    let merged = TinyTokenizers.byteLevel(merges: [("a", "b")])
+    #expect(throws: ModelError.self) { try open(llama, tokenizer: merged) { _ in } }
+  }
+
+  @Test func emptySettingsOfGenerationAreNone() throws {
+    let generation: JSONObject = [
+      "do_sample": true, "temperature": 0.6, "top_k": 0, "top_p": 0.9, "min_p": 0.0,
+      "repetition_penalty": 1.1, "eos_token_id": [2, -1],
+    ]
+    try open(llama, generation: generation) { model in
+      let wanted = SamplingOptions(temperature: 0.6, topP: 0.9, repetitionPenalty: 1.1)
+      #expect(model.sampling == wanted)
+      #expect(model.stopTokens == [2])
+    }
+    let greedy: JSONObject = ["repetition_penalty": 1.3, "temperature": 0.6]
+    try open(llama, generation: greedy) { model in
+      #expect(model.sampling == SamplingOptions(repetitionPenalty: 1.3))
+    }
+  }
+
+  /// The text part of google/gemma-3-4b-it names five sizes.
+  @Test func whatGemmaLeavesOutIsTheDefaultOfTheFamily() throws {
+    let text: JSONValue = [
+      "hidden_size": 2560, "intermediate_size": 10240, "model_type": "gemma3_text",
+      "num_hidden_layers": 34, "rope_scaling": ["factor": 8.0, "rope_type": "linear"],
+      "sliding_window": 1024,
+    ]
+    try open(["model_type": "gemma3", "text_config": text]) { model in
+      let shape = model.configuration
+      #expect(shape.vocabularyCount == 262_208 && shape.contextLength == 131_072)
+      #expect(shape.headCount == 8 && shape.keyHeadCount == 4 && shape.headWidth == 256)
+      #expect(shape.windows[0] == 1024 && shape.windows[5] == nil)
+      #expect(shape.rotaryScaling == .linear(factor: 8) && shape.rotaryBase == 1_000_000)
+      #expect(shape.tiesEmbedding && shape.normEpsilon == 1e-6)
+    }
+  }
+
+  @Test(
+    arguments: [
+      ("use_bidirectional_attention", true),
+      (
+        "rope_parameters",
+        [
+          "full_attention": ["rope_type": "default"],
+          "sliding_attention": ["rope_type": "linear", "factor": 2.0],
+        ]
+      ),
+    ] as [(String, JSONValue)]
+  )
+  func gemmaThatThinksOtherwiseIsRefused(key: String, value: JSONValue) throws {
+    var document: JSONObject = [
+      "model_type": "gemma3_text", "hidden_size": 32, "intermediate_size": 32,
+      "num_hidden_layers": 2,
+    ]
+    document[key] = value
+    let error = #expect(throws: ModelError.self) { try open(document) { _ in } }
+    #expect(error?.description.contains(key) == true)
+  }
+
+  @Test func gpt2MayNameItsSizesAsOthersDo() throws {
+    let document: JSONObject = [
+      "model_type": "gpt2", "vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 3,
+      "num_attention_heads": 4, "max_position_embeddings": 77,
+    ]
+    try open(document) { model in
+      let shape = model.configuration
+      #expect(shape.hiddenWidth == 16 && shape.blockCount == 3 && shape.headCount == 4)
+      #expect(shape.contextLength == 77)
+    }
+  }
+
+  /// Base models are saved without the prefix of the language model around them.
+  @Test(arguments: ["llama-tied", "qwen3"])
+  func basesWithoutPrefixLoad(name: String) throws {
+    let path = Fixtures.checkout + "/Tests/Fixtures/transformer/models/" + name
+    let document = try #require(try JSONValue.read(path + "/config.json").objectValue)
+    let file = try SafetensorsFile(path: path + "/model.safetensors")
+    let tensors = try file.names.map { name in
+      let plain = name.hasPrefix("model.") ? String(name.dropFirst(6)) : name
+      return SafetensorsItem(plain, try file.tensor(named: name))
+    }
+    let expected = try SafetensorsFile(path: path + "/expected.safetensors")
+    let ids = try expected.tensor(named: "input_ids", as: Int32.self)[0].elements
+    let wanted = try expected.tensor(named: "logits")[0]
+    try open(document, tensors: tensors) { pretrained in
+      let model = try pretrained.makeModel()
+      let found = model(ids, cache: model.makeCache())
+      expectClose(found.elements, wanted.elements, relative: 1e-5, absolute: 5e-5)
+    }
+  }
+}
