@@ -51,6 +51,32 @@ extension InferenceSuite {
         peer: peer
       ) { keep(tokenizer.encode(text)) }
     )
+    try measureTraining(text: text, file: file.path)
+  }
+
+  private func measureTraining(text: String, file: String) throws {
+    for count in [4096, 16384] {
+      let learn = {
+        var trainer = try BytePairTrainer(BytePairOptions(vocabularyCount: count))
+        trainer.add(text)
+        return try trainer.train()
+      }
+      var peer: JSONObject = ["file": .string(file), "count": .integer(Int64(count))]
+      var order = peer
+      (order["do"], order["name"], peer["kind"]) = ("tell", "vocabulary", "vocabulary")
+      if let tokens = try run.peer?.ask(order)["tokens"]?.arrayValue {
+        guard try learn().tokens == tokens.compactMap(\.stringValue) else {
+          throw BenchError.disagreement("the peer learns other tokens than ours, of \(count)")
+        }
+      }
+      try run.measure(
+        BenchCase(
+          name: "learn \(count) tokens, \(text.utf8.count / 1000) kB",
+          metric: .text(Double(text.utf8.count)),
+          peer: peer
+        ) { keep(try? learn()) }
+      )
+    }
   }
 
   /// Both sides must find the same tokens before their times mean anything.

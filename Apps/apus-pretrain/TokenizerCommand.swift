@@ -132,8 +132,8 @@ private struct Summary: Encodable {
     ending = learned.ending
     bytes = learned.byteCount
     pieces = learned.pieceCount
-    longestToken = learned.tokens.dropFirst(learned.options.specialTokens.count)
-      .max { $0.unicodeScalars.count < $1.unicodeScalars.count } ?? ""
+    let ordinary = learned.tokens.dropFirst(learned.options.specialTokens.count)
+    longestToken = ordinary.max { $0.unicodeScalars.count < $1.unicodeScalars.count } ?? ""
     self.files = files
     self.seconds = seconds
   }

@@ -125,8 +125,27 @@ def tokenizing(folder, file):
     return lambda: encoder.encode(text)
 
 
+def vocabulary(file, count):
+    return {"tokenizers": learning(file, count)} if tokenizers else {}
+
+
+def learning(file, count):
+    text = open(file, encoding="utf-8", newline="").read()
+
+    def learn():
+        made = tokenizers.Tokenizer(tokenizers.models.BPE())
+        made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        trainer = tokenizers.trainers.BpeTrainer(
+            vocab_size=count, show_progress=False,
+            initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet())
+        made.train_from_iterator([text], trainer=trainer)
+        return made
+    return learn
+
+
 KINDS = {"gemm": gemm, "linear": linear, "vector": vector, "rows": rows, "small": small,
-         "optimizer": optimizer, "llama": llama, "training": training, "tokenizer": tokenizer}
+         "optimizer": optimizer, "llama": llama, "training": training, "tokenizer": tokenizer,
+         "vocabulary": vocabulary}
 calls = {}
 
 
@@ -167,6 +186,11 @@ def run(variant, repeats, inner, warm):
 def tell(name, **arguments):
     if name == "tokens":
         return {"ids": tokenizing(**arguments)().ids if tokenizers else None}
+    if name == "vocabulary":
+        if not tokenizers:
+            return {"tokens": None}
+        ids = learning(**arguments)().get_vocab()
+        return {"tokens": sorted(ids, key=ids.get)}
     if name == "training_memory":
         import torch_training
         return torch_training.tell_training_memory(**arguments)

@@ -17,15 +17,34 @@ extension TemplateInterpreter {
     _ arguments: Arguments
   ) throws(ChatTemplateError) -> TemplateValue {
     switch name {
-    case "trim", "upper", "lower", "title", "capitalize", "replace":
-      let method = name == "trim" ? "strip" : name
-      guard let result = TemplateText.method(method, of: base.text, arguments) else {
-        throw failure("the arguments of the filter '\(name)' do not fit")
-      }
-      return result
+    case "trim", "upper", "lower", "title", "capitalize", "replace", "string", "safe", "indent",
+      "tojson":
+      return try textFilter(base, name, arguments)
+    case "int", "float", "abs": return try numberFilter(base, name)
     case "length", "count":
       guard let count = base.count else { throw failure("'length' needs a text, list or map") }
       return .integer(count)
+    case "default", "d":
+      let replacesFalse = arguments.value(1, "boolean")?.isTrue ?? false
+      let isMissing = base == .undefined || (replacesFalse && !base.isTrue)
+      return isMissing ? arguments.value(0, "default_value") ?? .string("") : base
+    case "items": return try method("items", of: base, arguments)
+    case "first", "last", "list", "reverse", "join", "unique", "sort":
+      return try listFilter(base, name, arguments)
+    default: return try chosen(base, name, arguments)
+    }
+  }
+
+  /// Filters that give a text.
+  private func textFilter(
+    _ base: TemplateValue,
+    _ name: String,
+    _ arguments: Arguments
+  ) throws(ChatTemplateError) -> TemplateValue {
+    switch name {
+    case "string": return .string(base.text)
+    case "safe": return base
+    case "indent": return indented(base.text, arguments)
     case "tojson":
       var indent: Int?
       if case .integer(let spaces)? = arguments.value(0, "indent") {
@@ -33,6 +52,56 @@ extension TemplateInterpreter {
       }
       guard let json = base.json(indent: indent) else { throw failure("the value is no JSON") }
       return .string(json)
+    default:
+      let method = name == "trim" ? "strip" : name
+      guard let result = TemplateText.method(method, of: base.text, arguments) else {
+        throw failure("the arguments of the filter '\(name)' do not fit")
+      }
+      return result
+    }
+  }
+
+  private func indented(_ text: String, _ arguments: Arguments) -> TemplateValue {
+    var width = 4
+    if case .integer(let spaces)? = arguments.value(0, "width") {
+      width = min(max(spaces, 0), 64)
+    }
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    let space = String(repeating: " ", count: width)
+    return .string(
+      lines.enumerated().map {
+        $0.offset == 0 || $0.element.isEmpty ? $0.element : space + $0.element
+      }
+      .joined(separator: "\n")
+    )
+  }
+
+  /// Filters that give a number.
+  private func numberFilter(
+    _ base: TemplateValue,
+    _ name: String
+  ) throws(ChatTemplateError) -> TemplateValue {
+    switch name {
+    case "int":
+      if case .string(let text) = base { return .integer(Int(text) ?? 0) }
+      return .integer(base.double.flatMap { Int(exactly: $0.rounded(.towardZero)) } ?? 0)
+    case "float":
+      if case .string(let text) = base { return .number(Double(text) ?? 0) }
+      return .number(base.double ?? 0)
+    default:
+      guard let number = base.double else { throw failure("'abs' needs a number") }
+      if case .integer(let number) = base, number != .min { return .integer(abs(number)) }
+      return .number(abs(number))
+    }
+  }
+
+  /// Filters that look at elements.
+  private func listFilter(
+    _ base: TemplateValue,
+    _ name: String,
+    _ arguments: Arguments
+  ) throws(ChatTemplateError) -> TemplateValue {
+    switch name {
     case "first": return try elements(base, name).first ?? .undefined
     case "last": return try elements(base, name).last ?? .undefined
     case "list": return .list(try elements(base, name))
@@ -44,42 +113,12 @@ extension TemplateInterpreter {
         throw failure("a text is too long")
       }
       return .string(try elements(base, name).map(\.text).joined(separator: separator))
-    case "default", "d":
-      let replacesFalse = arguments.value(1, "boolean")?.isTrue ?? false
-      let isMissing = base == .undefined || (replacesFalse && !base.isTrue)
-      return isMissing ? arguments.value(0, "default_value") ?? .string("") : base
-    case "string", "safe": return name == "safe" ? base : .string(base.text)
-    case "int":
-      if case .string(let text) = base { return .integer(Int(text) ?? 0) }
-      return .integer(base.double.flatMap { Int(exactly: $0.rounded(.towardZero)) } ?? 0)
-    case "float":
-      if case .string(let text) = base { return .number(Double(text) ?? 0) }
-      return .number(base.double ?? 0)
-    case "abs":
-      guard let number = base.double else { throw failure("'abs' needs a number") }
-      if case .integer(let number) = base, number != .min { return .integer(abs(number)) }
-      return .number(abs(number))
-    case "items": return try method("items", of: base, arguments)
     case "unique":
       var seen: [TemplateValue] = []
       for value in try elements(base, name) where !seen.contains(value) { seen.append(value) }
       return .list(seen)
-    case "sort":
+    default:
       return .list(try elements(base, name).sorted { $0.text < $1.text })
-    case "indent":
-      var width = 4
-      if case .integer(let spaces)? = arguments.value(0, "width") {
-        width = min(max(spaces, 0), 64)
-      }
-      let lines = base.text.split(separator: "\n", omittingEmptySubsequences: false)
-      let space = String(repeating: " ", count: width)
-      return .string(
-        lines.enumerated().map {
-          $0.offset == 0 || $0.element.isEmpty ? $0.element : space + $0.element
-        }
-        .joined(separator: "\n")
-      )
-    default: return try chosen(base, name, arguments)
     }
   }
 

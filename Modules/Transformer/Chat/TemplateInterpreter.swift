@@ -50,25 +50,12 @@ struct TemplateInterpreter {
         try write(try value(expression).text)
       case .branch(let parts, let otherwise, let line):
         self.line = line
-        var chosen = otherwise
-        for part in parts where try value(part.condition).isTrue {
-          chosen = part.body
-          break
-        }
-        let flow = try execute(chosen)
+        let flow = try execute(try chosen(parts) ?? otherwise)
         if flow != .onward { return flow }
       case .loop(let loop): try run(loop)
       case .set(let name, let attribute, let expression, let line):
         self.line = line
-        let new = try value(expression)
-        guard let attribute else {
-          scopes[scopes.count - 1][name] = new
-          continue
-        }
-        guard case .namespace(let space) = lookUp(name) else {
-          throw failure("'\(name)' is no namespace, so '\(attribute)' cannot be set")
-        }
-        space.values[attribute] = new
+        try assign(try value(expression), to: name, attribute)
       case .capture(let name, let body):
         scopes[scopes.count - 1][name] = .string(try captured(body))
       case .macro(let name, let macro): macros[name] = macro
@@ -77,6 +64,29 @@ struct TemplateInterpreter {
       }
     }
     return .onward
+  }
+
+  /// The body of the first part whose condition is true.
+  private mutating func chosen(
+    _ parts: [(condition: TemplateExpression, body: [TemplateNode])]
+  ) throws(ChatTemplateError) -> [TemplateNode]? {
+    for part in parts where try value(part.condition).isTrue { return part.body }
+    return nil
+  }
+
+  private mutating func assign(
+    _ new: TemplateValue,
+    to name: String,
+    _ attribute: String?
+  ) throws(ChatTemplateError) {
+    guard let attribute else {
+      scopes[scopes.count - 1][name] = new
+      return
+    }
+    guard case .namespace(let space) = lookUp(name) else {
+      throw failure("'\(name)' is no namespace, so '\(attribute)' cannot be set")
+    }
+    space.values[attribute] = new
   }
 
   mutating func captured(_ body: [TemplateNode]) throws(ChatTemplateError) -> String {
@@ -108,20 +118,25 @@ struct TemplateInterpreter {
       try step()
       scopes[scopes.count - 1] = [:]
       try bind(item, to: loop.names)
-      scopes[scopes.count - 1]["loop"] = .map([
-        ("index", .integer(index + 1)), ("index0", .integer(index)),
-        ("revindex", .integer(items.count - index)),
-        ("revindex0", .integer(items.count - index - 1)),
-        ("first", .bool(index == 0)), ("last", .bool(index == items.count - 1)),
-        ("length", .integer(items.count)),
-        ("previtem", index > 0 ? items[index - 1] : .undefined),
-        ("nextitem", index + 1 < items.count ? items[index + 1] : .undefined),
-      ])
+      scopes[scopes.count - 1]["loop"] = Self.place(index, in: items)
       let flow = try execute(loop.body)
       if flow == .onward { isComplete = true }
       if flow == .leave { break }
     }
     if !isComplete { _ = try execute(loop.otherwise) }
+  }
+
+  /// What `loop` is in a round.
+  private static func place(_ index: Int, in items: [TemplateValue]) -> TemplateValue {
+    .map([
+      ("index", .integer(index + 1)), ("index0", .integer(index)),
+      ("revindex", .integer(items.count - index)),
+      ("revindex0", .integer(items.count - index - 1)),
+      ("first", .bool(index == 0)), ("last", .bool(index == items.count - 1)),
+      ("length", .integer(items.count)),
+      ("previtem", index > 0 ? items[index - 1] : .undefined),
+      ("nextitem", index + 1 < items.count ? items[index + 1] : .undefined),
+    ])
   }
 
   private mutating func bind(

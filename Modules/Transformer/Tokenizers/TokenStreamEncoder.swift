@@ -77,6 +77,7 @@ extension Tokenizer {
   /// - Parameters:
   ///   - addSpecialTokens: whether the tokenizer's template is applied.
   ///   - specialTokenText: what special tokens that are spelled out in the text mean.
+  /// - Returns: An encoder that has seen nothing.
   public func makeStreamEncoder(
     addSpecialTokens: Bool = true,
     specialTokenText: SpecialTokenText = .parsed

@@ -1,7 +1,8 @@
 /// How a vocabulary of byte pairs is learned.
 public struct BytePairOptions: Codable, Hashable, Sendable {
-  /// V: the special tokens, the 256 bytes and the merged tokens. Fewer come out where no pair is
-  /// frequent enough.
+  /// V: the special tokens, the 256 bytes and the merged tokens.
+  ///
+  /// Fewer come out where no pair is frequent enough.
   public var vocabularyCount: Int
   /// A pair is merged only if it occurs as often as this.
   public var minimumFrequency = 0
