@@ -75,6 +75,12 @@ public struct CheckpointQuantizer {
     replacing: Bool = false,
     progress: (Progress) -> Bool = { _ in true }
   ) throws -> QuantizationReport {
+    guard configuration.method == .roundToNearest else {
+      throw QuantizationError.invalidScheme(
+        "the method '\(configuration.method.rawValue)' needs calibration inputs, which a checkpoint "
+          + "alone does not have; choose rtn"
+      )
+    }
     let roles = try TensorRoles(plan, configuration, catalog)
     let target = try AtomicFolder(path: folder.path(percentEncoded: false), replacing: replacing)
     for (name, data) in plan.documents { try AtomicFile.write(data, to: target.file(name)) }
