@@ -130,15 +130,7 @@ public struct CheckpointQuantizer {
     let start = ContinuousClock.now
     let weight = try catalog.floats(role.name + ".weight")
     let (matrix, error) = try RoundToNearest(scheme).quantize(weight, layer: role.name)
-    try writer.write(matrix.words, named: role.name + QuantizedWeights.wordsSuffix)
-    let scales = role.name + QuantizedWeights.scalesSuffix
-    switch scheme.scaleType {
-    case .float32: try writer.write(matrix.stepSizes, named: scales)
-    case .float16: try writer.write(Tensor<Float16>(converting: matrix.stepSizes), named: scales)
-    }
-    if let zeros = matrix.zeroPoints {
-      try writer.write(zeros, named: role.name + QuantizedWeights.zerosSuffix)
-    }
+    try matrix.write(to: writer, named: role.name)
     let power = (weight * weight).mean()
     return QuantizationReport.Layer(
       name: role.name,

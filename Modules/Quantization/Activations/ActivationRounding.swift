@@ -21,7 +21,7 @@ public enum ActivationRange: String, Codable, Hashable, Sendable, CaseIterable {
 /// - Source: Lee et al. 2025 (LRQ), per-token asymmetric quantization, and its official code.
 /// - Deviation: the range includes zero unless `ActivationRange.official` is asked for.
 public struct QuantizedActivations: Sendable {
-  /// Bits of a code, 2 to 8.
+  /// Bits of a code, 1 to 8.
   public let bits: Int
   /// The codes.
   public let codes: Tensor<UInt8>

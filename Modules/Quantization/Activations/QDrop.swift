@@ -9,7 +9,7 @@ public import Tensor
 ///
 /// - Shapes: x, x̂ and x̃ alike.
 /// - Source: Wei et al. 2022, "QDrop: Randomly Dropping Quantization for Extremely Low-bit
-///   Post-Training Quantization", equation 9.
+///   Post-Training Quantization", with its probability of one half.
 public enum QDrop {
   /// The mixture of two tensors, say the inputs of a block behind the quantized and behind the
   /// original blocks.

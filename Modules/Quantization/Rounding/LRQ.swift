@@ -16,7 +16,7 @@ public import Tensor
 /// - Shapes: W [N × K], L [N × k], U [k × K], r [N × 1], c [1 × K]; a convolution's W counts as
 ///   [O × (I · kH · kW)].
 /// - Source: Lee et al. 2025, "LRQ: Optimizing Post-Training Quantization for Large Language Models
-///   by Learning Low-Rank Weight-Scaling Matrices", section 2, and the official code (the start).
+///   by Learning Low-Rank Weight-Scaling Matrices", and the official code (exponent, start).
 /// - Deviation: `StepParameterization.relative` by default.
 /// - Complexity: FlexRound's passes, and three products of 2·k·N·K operations.
 public final class LRQ: LearnedRounding {
