@@ -75,12 +75,7 @@ public struct CheckpointQuantizer {
     replacing: Bool = false,
     progress: (Progress) -> Bool = { _ in true }
   ) throws -> QuantizationReport {
-    guard configuration.method == .roundToNearest else {
-      throw QuantizationError.invalidScheme(
-        "the method '\(configuration.method.rawValue)' needs calibration inputs, which a checkpoint "
-          + "alone does not have; choose rtn"
-      )
-    }
+    try checkMethod()
     let roles = try TensorRoles(plan, configuration, catalog)
     let target = try AtomicFolder(path: folder.path(percentEncoded: false), replacing: replacing)
     for (name, data) in plan.documents { try AtomicFile.write(data, to: target.file(name)) }
@@ -119,6 +114,15 @@ public struct CheckpointQuantizer {
       Progress(finished: count, total: count, current: nil, layer: report.layers.last)
     )
     return report
+  }
+
+  private func checkMethod() throws(QuantizationError) {
+    guard configuration.method == .roundToNearest else {
+      throw .invalidScheme(
+        "the method '\(configuration.method.rawValue)' needs calibration inputs, which a checkpoint "
+          + "alone does not have; choose rtn"
+      )
+    }
   }
 
   private func write(

@@ -76,10 +76,8 @@ package struct RoundingRows {
     quotients: Tensor<Float>,
     of kind: ElementGradient
   ) -> Gradients {
-    expect(
-      gradient.shape == quotients.shape,
-      "rounding: gradient \(gradient.shape) of values \(quotients.shape)"
-    )
+    let shape = quotients.shape
+    expect(gradient.shape == shape, "rounding: gradient \(gradient.shape) of values \(shape)")
     let width = layout.columnGroups
     var rowShift = Tensor<Float>.zeros([layout.rowCount])
     var partial = Tensor<Float>.zeros([layout.rowCount, width])

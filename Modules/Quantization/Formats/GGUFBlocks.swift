@@ -104,33 +104,49 @@ public enum GGUFBlocks {
       store(step, bytes, 0)
       store(-step * Float(zero), bytes, 2)
       storeNibbles(codes, bytes, 4)
-    case .q4_K:
-      store(step, bytes, 0)
-      store(step, bytes, 2)
-      // Six-bit scales 1 and minima z of eight sub-blocks, in twelve bytes.
-      for index in 0..<4 {
-        bytes[4 + index] = 1
-        bytes[8 + index] = zero
-        bytes[12 + index] = 1 | zero << 4
-      }
-      for run in 0..<4 {
-        for index in 0..<32 {
-          bytes[16 + run * 32 + index] =
-            codes[run * 64 + index] | codes[run * 64 + 32 + index] << 4
-        }
-      }
-    default:
-      for index in 0..<16 { bytes[index] = 1 | zero << 4 }
-      for half in 0..<2 {
-        for index in 0..<32 {
-          bytes[16 + half * 32 + index] = (0..<4).reduce(UInt8(0)) {
-            $0 | codes[half * 128 + $1 * 32 + index] << UInt8(2 * $1)
-          }
-        }
-      }
-      store(step, bytes, 80)
-      store(step, bytes, 82)
+    case .q4_K: encodeQ4K(codes, step, zero, bytes)
+    default: encodeQ2K(codes, step, zero, bytes)
     }
+  }
+
+  /// Six-bit scales 1 and minima z of eight sub-blocks in twelve bytes, then four runs of 64 codes.
+  private static func encodeQ4K(
+    _ codes: UnsafeBufferPointer<UInt8>,
+    _ step: Float,
+    _ zero: UInt8,
+    _ bytes: UnsafeMutableBufferPointer<UInt8>
+  ) {
+    store(step, bytes, 0)
+    store(step, bytes, 2)
+    for index in 0..<4 {
+      bytes[4 + index] = 1
+      bytes[8 + index] = zero
+      bytes[12 + index] = 1 | zero << 4
+    }
+    for run in 0..<4 {
+      for index in 0..<32 {
+        bytes[16 + run * 32 + index] = codes[run * 64 + index] | codes[run * 64 + 32 + index] << 4
+      }
+    }
+  }
+
+  /// Scale 1 and minimum z of sixteen sub-blocks, two halves of 128 codes, then d and dmin.
+  private static func encodeQ2K(
+    _ codes: UnsafeBufferPointer<UInt8>,
+    _ step: Float,
+    _ zero: UInt8,
+    _ bytes: UnsafeMutableBufferPointer<UInt8>
+  ) {
+    for index in 0..<16 { bytes[index] = 1 | zero << 4 }
+    for half in 0..<2 {
+      for index in 0..<32 {
+        bytes[16 + half * 32 + index] = (0..<4).reduce(UInt8(0)) {
+          $0 | codes[half * 128 + $1 * 32 + index] << UInt8(2 * $1)
+        }
+      }
+    }
+    store(step, bytes, 80)
+    store(step, bytes, 82)
   }
 
   /// A number in half precision, little-endian.

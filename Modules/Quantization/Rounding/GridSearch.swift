@@ -108,37 +108,100 @@ struct GridSearch {
   ) -> GroupGrid? {
     let (mn, mx) = (min(found.minimum, 0), max(found.maximum, 0))
     guard var best = checked(flexRound(mn, mx)) else { return nil }
-    let top = Float(scheme.grid.maximumCode)
     // The official code starts from this score; larger ones never win.
     var bestError = 1e10 * Double(max(group.count, 1))
-    func consider(_ minimum: Float, _ maximum: Float) {
-      let candidate = flexRound(minimum, maximum)
-      let error = GroupRounding.powerError(
-        group,
-        stepSize: candidate.stepSize,
-        zeroPoint: candidate.zeroPoint,
-        bits: scheme.grid.bits,
-        exponent: 2.4,
-        limit: bestError
-      )
-      if error < bestError { (best, bestError) = (candidate, error) }
-    }
-    let (isPositive, isNegative) = (extrema.minimum >= 0, extrema.maximum <= 0)
-    let isOneDimensional = scheme.grid.isSymmetric || isPositive || isNegative
-    let width = isOneDimensional ? max(-mn, mx) : mx - mn
+    let candidates = SearchCandidates(scheme.grid, extrema, mn, mx)
+    // The likely winner of each width first: its error is where all others are given up. The order
+    // of the search, in which the first of equals wins, stays the official one.
+    var limit = bestError
     for index in 1...100 {
-      let reach = width / 100 * Float(index)
-      if scheme.grid.isSymmetric {
-        consider(-reach, reach)
-      } else if isOneDimensional {
-        consider(isPositive ? 0 : -reach, isPositive ? reach : 0)
-      } else {
-        let delta = reach / top
-        for zero in 0...scheme.grid.maximumCode {
-          consider(-Float(zero) * delta, reach - Float(zero) * delta)
-        }
+      limit = min(limit, error(of: flexRound(candidates.likely(index)), group, limit))
+    }
+    for index in 1...100 {
+      candidates.forEach(index) { minimum, maximum in
+        let candidate = flexRound(minimum, maximum)
+        let error = error(of: candidate, group, min(limit, bestError))
+        if error < bestError, error <= limit { (best, bestError) = (candidate, error) }
       }
     }
     return best
+  }
+
+  private func flexRound(_ range: (minimum: Float, maximum: Float)) -> GroupGrid {
+    flexRound(range.minimum, range.maximum)
+  }
+
+  /// Σ |w − ŵ|^2.4, or something above `limit`.
+  private func error(
+    of grid: GroupGrid,
+    _ group: UnsafeBufferPointer<Float>,
+    _ limit: Double
+  ) -> Double {
+    GroupRounding.powerError(
+      group,
+      stepSize: grid.stepSize,
+      zeroPoint: grid.zeroPoint,
+      bits: scheme.grid.bits,
+      exponent: 2.4,
+      limit: limit
+    )
+  }
+}
+
+/// The ranges that FlexRound's and LRQ's official search tries for one group.
+private struct SearchCandidates {
+  private let isSymmetric: Bool
+  /// All weights of the matrix have this sign; nil for both signs.
+  private let onlySign: Float?
+  private let width: Float
+  private let minimum: Float
+  private let top: Int
+
+  init(
+    _ grid: QuantizationGrid,
+    _ extrema: (minimum: Float, maximum: Float),
+    _ minimum: Float,
+    _ maximum: Float
+  ) {
+    isSymmetric = grid.isSymmetric
+    onlySign = extrema.minimum >= 0 ? 1 : extrema.maximum <= 0 ? -1 : nil
+    self.minimum = minimum
+    top = grid.maximumCode
+    let isOneDimensional = isSymmetric || onlySign != nil
+    width = isOneDimensional ? max(-minimum, maximum) : maximum - minimum
+  }
+
+  private func reach(_ index: Int) -> Float { width / 100 * Float(index) }
+
+  private func range(_ index: Int, zero: Int) -> (minimum: Float, maximum: Float) {
+    let reach = reach(index)
+    let delta = reach / Float(top)
+    return (-Float(zero) * delta, reach - Float(zero) * delta)
+  }
+
+  private func oneDimensional(_ index: Int) -> (minimum: Float, maximum: Float)? {
+    let reach = reach(index)
+    if isSymmetric { return (-reach, reach) }
+    return onlySign.map { $0 > 0 ? (0, reach) : (-reach, 0) }
+  }
+
+  /// The range of that width whose zero point fits the smallest weight best.
+  func likely(_ index: Int) -> (minimum: Float, maximum: Float) {
+    if let range = oneDimensional(index) { return range }
+    guard width > 0 else { return (0, 0) }
+    let zero = (-minimum / width * Float(top)).rounded()
+    return range(index, zero: min(max(Int(zero), 0), top))
+  }
+
+  /// Calls `body` with every range of that width, in the official order.
+  func forEach(_ index: Int, _ body: (_ minimum: Float, _ maximum: Float) -> Void) {
+    if let range = oneDimensional(index) {
+      body(range.minimum, range.maximum)
+      return
+    }
+    for zero in 0...top {
+      let range = range(index, zero: zero)
+      body(range.minimum, range.maximum)
+    }
   }
 }

@@ -180,4 +180,54 @@ import Testing
       }
     }
   }
+
+  /// The search gives candidates up early; the plain one, in its order, must find the same.
+  @Test(arguments: [false, true], [2, 3, 4])
+  func searchFindsWhatThePlainSearchFinds(symmetric: Bool, bits: Int) throws {
+    var generator = Philox(seed: 31)
+    let (rows, columns) = (5, 150)
+    let weight = Tensor<Float>.normal([rows, columns], using: &generator)
+    let scheme = try scheme(bits: bits, symmetric: symmetric, range: .flexRoundSearch)
+    let matrix = try RoundToNearest(scheme).quantize(weight).matrix
+    for row in 0..<rows {
+      let values = Array(weight.elements[row * columns..<(row + 1) * columns])
+      let (step, zero) = plainSearch(values, bits: bits, symmetric: symmetric)
+      #expect(matrix.stepSizes.elements[row] == step, "row \(row)")
+      if !symmetric { #expect(matrix.zeroPoints?.elements[row] == UInt8(zero), "row \(row)") }
+    }
+  }
+
+  private func plainSearch(_ x: [Float], bits: Int, symmetric: Bool) -> (Float, Float) {
+    let top = Float((1 << bits) - 1)
+    let (low, high) = (min(x.min() ?? 0, 0), max(x.max() ?? 0, 0))
+    let width = symmetric ? max(-low, high) : high - low
+    var (best, bestError): ((Float, Float), Double) = ((0, 0), .infinity)
+    for index in 1...100 {
+      let reach = width / 100 * Float(index)
+      for zero in 0...(symmetric ? 0 : Int(top)) {
+        let delta = reach / top
+        let mn = min(symmetric ? -reach : -Float(zero) * delta, 0)
+        let mx = max(symmetric ? reach : reach - Float(zero) * delta, 0)
+        let step = max((symmetric ? 2 * mx : mx - mn) / top, 1e-8)
+        let point =
+          symmetric
+          ? (top + 1) / 2 : min(max(-(mn / step).rounded(.toNearestOrEven), 0), top)
+        let error = x.reduce(0.0) { sum, value in
+          let code = min(max((value / step).rounded(.toNearestOrEven) + point, 0), top)
+          let moved = Double(abs(value - step * (code - point)))
+          // |e|^2.4 = e² · (e²)^(1/5), the root by Newton's method.
+          return sum + moved * moved * fifthRoot(moved * moved)
+        }
+        if error < bestError { (best, bestError) = ((step, point), error) }
+      }
+    }
+    return best
+  }
+
+  private func fifthRoot(_ x: Double) -> Double {
+    guard x > 0 else { return 0 }
+    var root = max(x, 1)
+    for _ in 0..<200 { root -= (root - x / (root * root * root * root)) / 5 }
+    return root
+  }
 }
