@@ -100,7 +100,7 @@ let package = Package(
     ),
     .target(
       name: "Quantization",
-      dependencies: ["Autograd", "Tensor", "Checkpoints"],
+      dependencies: ["Autograd", "LinearAlgebra", "Tensor", "Checkpoints"],
       path: "Modules/Quantization",
       swiftSettings: numeric,
       linkerSettings: math

@@ -125,6 +125,7 @@ extension WeightScheme {
     case .tensor: parts.append("per tensor")
     case .outputChannel: parts.append("per channel")
     case .inputGroups(let size): parts.append("groups of \(size)")
+    case .outputGroups(let size): parts.append("groups of \(size) outputs")
     }
     if grid.isSymmetric { parts.append("symmetric") }
     if range != .minMax { parts.append(range.rawValue) }

@@ -30,7 +30,7 @@ struct QuantizationArguments: ParsableArguments {
   @Option(
     name: .shortAndLong,
     parsing: .unconditional,
-    help: ArgumentHelp("Bits per weight, 2 to 8.", valueName: "2-8")
+    help: ArgumentHelp("Bits per weight, 1 to 8.", valueName: "1-8")
   )
   var bits = 4
 
@@ -59,7 +59,7 @@ struct QuantizationArguments: ParsableArguments {
     parsing: .unconditional,
     help: ArgumentHelp(
       "Bits of the embedding and the head; they stay in floating point without it.",
-      valueName: "2-8"
+      valueName: "1-8"
     )
   )
   var embeddingBits: Int?

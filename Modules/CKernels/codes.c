@@ -32,7 +32,8 @@ static inline ptrdiff_t unpack_groups(ptrdiff_t groups, const uint8_t *in, int b
 
 /// Calls with a constant width, which the compiler folds into the masks and shifts.
 #define WITH_BITS(function, groups, from, bits, to) \
-  ((bits) == 2   ? function(groups, from, 2, to)    \
+  ((bits) == 1   ? function(groups, from, 1, to)    \
+   : (bits) == 2 ? function(groups, from, 2, to)    \
    : (bits) == 3 ? function(groups, from, 3, to)    \
    : (bits) == 4 ? function(groups, from, 4, to)    \
    : (bits) == 5 ? function(groups, from, 5, to)    \

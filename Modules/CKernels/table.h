@@ -113,6 +113,14 @@ typedef struct {
     (n, x, scale, zero, bits, codes))                                                              \
   X(double, quantization_error, (ptrdiff_t n, const float *x, float scale, float zero, int bits),  \
     (n, x, scale, zero, bits))                                                                     \
+  X(double, quantization_power_error,                                                              \
+    (ptrdiff_t n, const float *x, float scale, float zero, int bits, float exponent,               \
+     double limit),                                                                                \
+    (n, x, scale, zero, bits, exponent, limit))                                                    \
+  X(void, round_learned, (const ck_rounding *rounding, float *u, float *value),                    \
+    (rounding, u, value))                                                                          \
+  X(double, round_learned_gradient,                                                                \
+    (const ck_rounding *rounding, const ck_rounding_gradient *gradient), (rounding, gradient))     \
   X(void, combine, (int operation, const ck_pair *pair, float *out), (operation, pair, out))       \
   X(void, compare, (int operation, const ck_pair *pair, uint8_t *out), (operation, pair, out))     \
   X(void, apply,                                                                                   \

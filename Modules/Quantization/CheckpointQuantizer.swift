@@ -75,6 +75,7 @@ public struct CheckpointQuantizer {
     replacing: Bool = false,
     progress: (Progress) -> Bool = { _ in true }
   ) throws -> QuantizationReport {
+    try checkMethod()
     let roles = try TensorRoles(plan, configuration, catalog)
     let target = try AtomicFolder(path: folder.path(percentEncoded: false), replacing: replacing)
     for (name, data) in plan.documents { try AtomicFile.write(data, to: target.file(name)) }
@@ -115,6 +116,15 @@ public struct CheckpointQuantizer {
     return report
   }
 
+  private func checkMethod() throws(QuantizationError) {
+    guard configuration.method == .roundToNearest else {
+      throw .invalidScheme(
+        "the method '\(configuration.method.rawValue)' needs calibration inputs, which a checkpoint "
+          + "alone does not have; choose rtn"
+      )
+    }
+  }
+
   private func write(
     _ role: TensorRoles.Role,
     _ scheme: WeightScheme,
@@ -124,15 +134,7 @@ public struct CheckpointQuantizer {
     let start = ContinuousClock.now
     let weight = try catalog.floats(role.name + ".weight")
     let (matrix, error) = try RoundToNearest(scheme).quantize(weight, layer: role.name)
-    try writer.write(matrix.words, named: role.name + QuantizedWeights.wordsSuffix)
-    let scales = role.name + QuantizedWeights.scalesSuffix
-    switch scheme.scaleType {
-    case .float32: try writer.write(matrix.stepSizes, named: scales)
-    case .float16: try writer.write(Tensor<Float16>(converting: matrix.stepSizes), named: scales)
-    }
-    if let zeros = matrix.zeroPoints {
-      try writer.write(zeros, named: role.name + QuantizedWeights.zerosSuffix)
-    }
+    try matrix.write(to: writer, named: role.name)
     let power = (weight * weight).mean()
     return QuantizationReport.Layer(
       name: role.name,

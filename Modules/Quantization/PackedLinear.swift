@@ -9,9 +9,15 @@ public final class PackedLinear: LinearLayer {
   public let weight: QuantizedMatrix
   /// b, or nil.
   public let bias: Tensor<Float>?
+  /// What x passes through first; nil for x as it is.
+  public var inputQuantizer: (any ActivationQuantizer)?
 
   /// A layer over a quantized weight [N × K] and a bias [N].
-  public init(weight: QuantizedMatrix, bias: Tensor<Float>? = nil) {
+  public init(
+    weight: QuantizedMatrix,
+    bias: Tensor<Float>? = nil,
+    inputQuantizer: (any ActivationQuantizer)? = nil
+  ) {
     if let bias {
       expect(
         bias.shape == [weight.shape[0]],
@@ -20,6 +26,7 @@ public final class PackedLinear: LinearLayer {
     }
     self.weight = weight
     self.bias = bias
+    self.inputQuantizer = inputQuantizer
   }
 
   /// K.
@@ -29,7 +36,9 @@ public final class PackedLinear: LinearLayer {
 
   /// x Ŵᵀ + b; x [… × K], result [… × N].
   public func callAsFunction(_ input: Tensor<Float>) -> Tensor<Float> {
-    weight.product(with: input, bias: bias)
+    guard let inputQuantizer else { return weight.product(with: input, bias: bias) }
+    let x = withoutGradients { inputQuantizer(Variable(input)).value }
+    return weight.product(with: x, bias: bias)
   }
 
   /// x Ŵᵀ + b with the gradient of x; x [… × K], result [… × N].
@@ -37,7 +46,8 @@ public final class PackedLinear: LinearLayer {
   /// The codes are not trained. The backward pass expands Ŵ once, N · K floats.
   public func callAsFunction(_ input: Variable) -> Variable {
     let weight = weight
-    return .custom(self(input.value), input: input) { gradient in
+    let x = inputQuantizer.map { $0(input) } ?? input
+    return .custom(weight.product(with: x.value, bias: bias), input: x) { gradient in
       gradient.matmul(weight.dequantized())
     }
   }

@@ -6,6 +6,12 @@ public struct QuantizationConfiguration: Codable, Hashable, Sendable {
   public enum Method: String, Codable, Hashable, Sendable, CaseIterable {
     /// Round to nearest.
     case roundToNearest = "rtn"
+    /// Column by column with error feedback.
+    case gptq
+    /// Rounding learned with a scale per weight.
+    case flexRound = "flexround"
+    /// Rounding learned with low-rank scales.
+    case lrq
   }
 
   /// How codes are chosen.
@@ -95,6 +101,9 @@ extension WeightScheme {
     case .inputGroups(let size):
       document["granularity"] = "group"
       document["group_size"] = .integer(Int64(size))
+    case .outputGroups(let size):
+      document["granularity"] = "output-group"
+      document["group_size"] = .integer(Int64(size))
     }
     return document
   }
@@ -109,14 +118,15 @@ extension WeightScheme {
     switch document["granularity"]?.stringValue {
     case "tensor": granularity = .tensor
     case "channel": granularity = .outputChannel
-    case "group":
+    case "group", "output-group":
       guard let size = document["group_size"]?.intValue else {
         throw .invalidScheme("'group_size' is missing")
       }
-      granularity = .inputGroups(size)
+      granularity =
+        document["granularity"]?.stringValue == "group" ? .inputGroups(size) : .outputGroups(size)
     case let other:
       throw .invalidScheme(
-        "'granularity' is '\(other ?? "missing")', not one of tensor, channel, group"
+        "'granularity' is '\(other ?? "missing")', not one of tensor, channel, group, output-group"
       )
     }
     self = try WeightScheme(

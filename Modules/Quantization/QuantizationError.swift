@@ -4,6 +4,10 @@ public enum QuantizationError: Error, Equatable, CustomStringConvertible {
   case invalidScheme(String)
   /// A weight is NaN or infinite, or so large that its range overflows.
   case notFinite(layer: String, row: Int)
+  /// A method was to round a layer without the calibration inputs that it needs.
+  case missingCalibration(layer: String)
+  /// The calibration inputs of a layer hold NaN or infinite values.
+  case notFiniteInputs(layer: String)
   /// The quantization settings of a model folder cannot be understood.
   case invalidConfiguration(path: String, reason: String)
   /// A packed tensor is missing or does not fit its configuration.
@@ -21,6 +25,11 @@ public enum QuantizationError: Error, Equatable, CustomStringConvertible {
     case .notFinite(let layer, let row):
       "quantize: row \(row) of '\(layer)' holds NaN, infinite or overflowing weights; repair the "
         + "checkpoint (weights above 10⁵ need step sizes in float32)"
+    case .missingCalibration(let layer):
+      "quantize: '\(layer)' has no calibration inputs; the method needs them"
+    case .notFiniteInputs(let layer):
+      "quantize: the calibration inputs of '\(layer)' hold NaN or infinite values; look for the "
+        + "layer before it that overflows"
     case .invalidConfiguration(let path, let reason):
       "quantized model: \(path): \(reason)"
     case .invalidTensor(let name, let path, let reason):

@@ -8,19 +8,19 @@ import Tensor
 ///   exact, and the zero point needs no clamp.
 public struct QuantizationGrid: Codable, Hashable, Sendable {
   /// The widths that can be packed.
-  public static let supportedBits = 2...8
+  public static let supportedBits = 1...8
 
-  /// Bits of a code, 2 to 8.
+  /// Bits of a code, 1 to 8.
   public let bits: Int
   /// Whether the range is the same on both sides of zero; the zero point is then 2^(bits−1).
   public let isSymmetric: Bool
 
   /// A grid of 2^bits codes.
   ///
-  /// - Throws: `QuantizationError.invalidScheme` unless 2 ≤ bits ≤ 8.
+  /// - Throws: `QuantizationError.invalidScheme` unless 1 ≤ bits ≤ 8.
   public init(bits: Int, isSymmetric: Bool = false) throws(QuantizationError) {
     guard Self.supportedBits.contains(bits) else {
-      throw .invalidScheme("\(bits) bits cannot be packed; choose 2 to 8")
+      throw .invalidScheme("\(bits) bits cannot be packed; choose 1 to 8")
     }
     self.bits = bits
     self.isSymmetric = isSymmetric
@@ -61,21 +61,30 @@ public enum Granularity: Codable, Hashable, Sendable {
   case outputChannel
   /// Groups of that many consecutive inputs inside each row; the last one may be shorter.
   case inputGroups(Int)
+  /// Groups of that many consecutive outputs inside each column; the last one may be shorter.
+  case outputGroups(Int)
 
-  /// The columns that share a step size in a matrix of `columnCount` columns.
-  func groupSize(columnCount: Int) -> Int {
-    switch self {
-    case .tensor, .outputChannel: max(columnCount, 1)
-    case .inputGroups(let size): size
-    }
+  /// Which elements of a weight [N × K] form a group.
+  func layout(for shape: Shape) -> GroupLayout {
+    let (rows, columns) = (shape[0], shape[1])
+    let (height, width) =
+      switch self {
+      case .tensor: (rows, columns)
+      case .outputChannel: (1, columns)
+      case .inputGroups(let size): (1, size)
+      case .outputGroups(let size): (size, 1)
+      }
+    return GroupLayout(
+      rowCount: rows,
+      columnCount: columns,
+      rowsPerGroup: height,
+      columnsPerGroup: width
+    )
   }
 
   /// The shape of the step sizes for a weight [N × K].
   func scaleShape(for shape: Shape) -> Shape {
-    switch self {
-    case .tensor: [1, 1]
-    case .outputChannel: [shape[0], 1]
-    case .inputGroups(let size): [shape[0], (shape[1] + size - 1) / size]
-    }
+    // An empty matrix per tensor still has its one step size.
+    self == .tensor ? [1, 1] : layout(for: shape).shape
   }
 }

@@ -9,8 +9,9 @@ public import Tensor
 /// | tensor | element type | shape |
 /// |---|---|---|
 /// | `name.weight_packed` | I32 | [N × ⌈K·bits/32⌉]: little-endian bit streams, one per row |
-/// | `name.weight_scale` | F16 or F32 | [N × groups], or [1 × 1] per tensor |
+/// | `name.weight_scale` | F16 or F32 | [N × groups], [groups × K] or, per tensor, [1 × 1] |
 /// | `name.weight_zero_point` | U8 | as the scale; absent for symmetric grids |
+/// | `name.weight_input_order` | I32 | [K]: the input of each stored column; absent in natural order |
 public struct QuantizedWeights: WeightSource {
   /// How the weights are quantized.
   public let configuration: QuantizationConfiguration
@@ -68,6 +69,7 @@ public struct QuantizedWeights: WeightSource {
   static let wordsSuffix = ".weight_packed"
   static let scalesSuffix = ".weight_scale"
   static let zerosSuffix = ".weight_zero_point"
+  static let orderSuffix = ".weight_input_order"
 
   /// The quantized matrix of a layer.
   ///
@@ -101,8 +103,19 @@ public struct QuantizedWeights: WeightSource {
       columnCount: shape[1],
       words: words,
       stepSizes: scales,
-      zeroPoints: zeros
+      zeroPoints: zeros,
+      inputOrder: try inputOrder(name, count: shape[1])
     )
+  }
+
+  private func inputOrder(_ name: String, count: Int) throws -> Tensor<Int32>? {
+    guard contains(name + Self.orderSuffix) else { return nil }
+    let order = try catalog.tensor(name + Self.orderSuffix, as: Int32.self)
+    try check(name + Self.orderSuffix, order.shape, expected: [count])
+    guard order.elements.sorted() == (0..<Int32(count)).map({ $0 }) else {
+      throw invalid(name + Self.orderSuffix, "does not name every input once")
+    }
+    return order
   }
 
   private func check(_ name: String, _ found: Shape, expected: Shape) throws {

@@ -72,31 +72,12 @@ struct TensorRoles {
           )
         ]
       case .quantized(let scheme):
-        let shape = role.source.shape
-        let scaleShape = scheme.granularity.scaleShape(for: shape)
-        let width = PackedRows.wordCount(codes: shape[1], bits: scheme.grid.bits)
-        var parts = [
-          SafetensorsDeclaration(
-            name: role.name + QuantizedWeights.wordsSuffix,
-            type: SafetensorsType(.int32),
-            shape: [shape[0], width]
-          ),
-          SafetensorsDeclaration(
-            name: role.name + QuantizedWeights.scalesSuffix,
-            type: SafetensorsType(scheme.scaleType == .float16 ? .float16 : .float32),
-            shape: scaleShape
-          ),
-        ]
-        if !scheme.grid.isSymmetric {
-          parts.append(
-            SafetensorsDeclaration(
-              name: role.name + QuantizedWeights.zerosSuffix,
-              type: SafetensorsType(.uint8),
-              shape: scaleShape
-            )
-          )
-        }
-        return parts
+        return QuantizedMatrix.declarations(
+          of: role.source.shape,
+          scheme: scheme,
+          hasInputOrder: false,
+          named: role.name
+        )
       }
     }
   }

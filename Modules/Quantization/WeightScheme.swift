@@ -1,10 +1,21 @@
 /// How the range of a group of weights is chosen.
+///
+/// `L` is the largest code, 2^bits − 1.
 public enum RangeEstimation: String, Codable, Hashable, Sendable, CaseIterable {
-  /// From the smallest to the largest weight.
+  /// From the smallest to the largest weight, zero included (GPTQ's quantizer).
   case minMax = "minmax"
   /// The fraction p = 1 − i/100, i = 0 … 79, of the min-max range that leaves the smallest squared
   /// error; the first of equals. (GPTQ's shrink search with the norm 2 that PEQA minimises.)
   case meanSquaredError = "mse"
+  /// As the official AdaDim and AWQ quantizers do: the range need not hold zero, and is at least
+  /// 10⁻⁵ wide; the zero point is clamped to the codes. Saturates where a group has one sign.
+  case adaDim = "adadim"
+  /// As FlexRound's and LRQ's official code does: min-max with zero, step sizes of at least 10⁻⁸.
+  case flexRound = "flexround"
+  /// The candidate range with the smallest Σ |w − ŵ|^2.4 that FlexRound's and LRQ's official code
+  /// tries: fractions i/100 of the width, i = 1 … 100, at every zero point; one-sided weights and
+  /// symmetric grids keep zero at its place.
+  case flexRoundSearch = "flexround-search"
 }
 
 /// How step sizes are stored.
@@ -56,8 +67,10 @@ public struct WeightScheme: Codable, Hashable, Sendable {
     range: RangeEstimation = .minMax,
     scaleType: ScaleType = .float16
   ) throws(QuantizationError) {
-    if case .inputGroups(let size) = granularity, size < 1 {
+    switch granularity {
+    case .inputGroups(let size) where size < 1, .outputGroups(let size) where size < 1:
       throw .invalidScheme("a group of \(size) weights is empty; choose at least 1")
+    case .tensor, .outputChannel, .inputGroups, .outputGroups: break
     }
     self.grid = grid
     self.granularity = granularity

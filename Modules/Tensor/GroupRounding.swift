@@ -25,6 +25,28 @@ package enum GroupRounding {
     return ck_quantization_error(weights.count, from, stepSize, zeroPoint, Int32(bits))
   }
 
+  /// Σ |x − s·(code − z)|^exponent, z a whole number of the grid; any larger value than `limit` once
+  /// the sum has passed it.
+  package static func powerError(
+    _ weights: UnsafeBufferPointer<Float>,
+    stepSize: Float,
+    zeroPoint: Float,
+    bits: Int,
+    exponent: Float,
+    limit: Double
+  ) -> Double {
+    guard let from = weights.baseAddress else { return 0 }
+    return ck_quantization_power_error(
+      weights.count,
+      from,
+      stepSize,
+      zeroPoint,
+      Int32(bits),
+      exponent,
+      limit
+    )
+  }
+
   /// The smallest and the largest weight; NaN if any weight is NaN or infinite.
   package static func extrema(
     _ weights: UnsafeBufferPointer<Float>

@@ -13,7 +13,7 @@ import Transformer
   static let schemes: [(bits: Int, symmetric: Bool, granularity: Granularity)] = [
     (2, false, .inputGroups(8)), (3, true, .outputChannel), (4, false, .inputGroups(5)),
     (5, false, .outputChannel), (6, true, .tensor), (7, false, .tensor),
-    (8, true, .inputGroups(16)),
+    (8, true, .inputGroups(16)), (1, false, .outputChannel), (4, false, .outputGroups(8)),
   ]
 
   func open(_ name: String) throws -> PretrainedModel {

@@ -115,6 +115,11 @@ def training(name, **arguments):
     return {"torch": torch_training.case(name, **arguments)}
 
 
+def rounding(name, **arguments):
+    import torch_rounding
+    return {"torch": torch_rounding.case(name, **arguments)}
+
+
 def tokenizer(folder, file):
     return {"tokenizers": tokenizing(folder, file)} if tokenizers else {}
 
@@ -144,8 +149,8 @@ def learning(file, count):
 
 
 KINDS = {"gemm": gemm, "linear": linear, "vector": vector, "rows": rows, "small": small,
-         "optimizer": optimizer, "llama": llama, "training": training, "tokenizer": tokenizer,
-         "vocabulary": vocabulary}
+         "optimizer": optimizer, "llama": llama, "training": training, "rounding": rounding,
+         "tokenizer": tokenizer, "vocabulary": vocabulary}
 calls = {}
 
 

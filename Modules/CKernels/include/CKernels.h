@@ -63,7 +63,7 @@ typedef struct {
   const void *data;
   ptrdiff_t row_stride;  // elements; for CK_PACKED 32-bit words
   // CK_PACKED only:
-  int bits;              // 2 … 8
+  int bits;              // 1 … 8
   ptrdiff_t group_size;  // columns that share a scale; the last group of a row may be short
   const float *scale;    // [row_count or 1] × [groups]
   const float *zero;     // as scale, or NULL when all are 2^(bits−1)
@@ -520,6 +520,37 @@ void ck_float32_to_bfloat16(ptrdiff_t n, const float *x, uint16_t *out);
 void ck_quantize(ptrdiff_t n, const float *x, float scale, float zero, int bits, uint8_t *codes);
 /// Sum over the n values of (x − scale·(code − zero))², without writing codes.
 double ck_quantization_error(ptrdiff_t n, const float *x, float scale, float zero, int bits);
+/// Sum of |x − scale·(code − zero)|^exponent, 0 ≤ zero < 2^bits; a value above `limit`, not the whole
+/// sum, once the sum has passed it.
+double ck_quantization_power_error(ptrdiff_t n, const float *x, float scale, float zero, int bits,
+                                   float exponent, double limit);
+
+/// A row of weights whose rounding is learned:
+///   u = x / (base · exp(first + full + row + column))
+///   value = step · clamp(round_half_even(u), low, high)
+typedef struct {
+  ptrdiff_t n, group;          // columns, and how many share what follows last
+  const float *x;              // [n]
+  const float *full, *column;  // [n] each, or NULL for zeros
+  float row;
+  const float *base, *first, *step, *low, *high;  // one per group; low ≤ 0 ≤ high
+} ck_rounding;
+
+/// Writes the values [n], and u [n] unless it is NULL.
+void ck_round_learned(const ck_rounding *rounding, float *u, float *value);
+
+/// What comes back from the gradient of the values when round is taken for the identity; the bounds
+/// count as inside.
+typedef struct {
+  const float *gradient, *u;  // [n]
+  float *shift;  // [n], of the exponent: −gradient · step · u inside, else 0; or NULL
+  float *input;  // [n], of u · step: the gradient inside, else 0; or NULL
+  float *step;   // one per group: Σ gradient · (clamped integer − u inside); or NULL
+} ck_rounding_gradient;
+
+/// Fills what is not NULL and returns Σ shift. Of `rounding`, x and the exponents are not read.
+double ck_round_learned_gradient(const ck_rounding *rounding,
+                                 const ck_rounding_gradient *gradient);
 /// Packs n codes (values below 2^bits) into a row of CK_PACKED words, zero padded.
 void ck_pack(ptrdiff_t n, const uint8_t *codes, int bits, uint32_t *words);
 void ck_unpack(ptrdiff_t n, const uint32_t *words, int bits, uint8_t *codes);

@@ -25,6 +25,7 @@
 #include "pack.h"
 #include "attend.h"
 #include "softmax.h"
+#include "learned_rounding.h"
 #include "norms.h"
 #include "cross_entropy.h"
 #include "losses.h"

@@ -145,14 +145,14 @@ INLINE void expand_row_bits(const ck_rows *rows, int bits, ptrdiff_t row, ptrdif
                          float *out) {                                                          \
     expand_row_bits(rows, B, row, column, count, out);                                          \
   }
-BITS(2) BITS(3) BITS(4) BITS(5) BITS(6) BITS(7) BITS(8)
+BITS(1) BITS(2) BITS(3) BITS(4) BITS(5) BITS(6) BITS(7) BITS(8)
 #undef BITS
 
 static void expand_packed(const ck_rows *rows, ptrdiff_t row, ptrdiff_t column, ptrdiff_t count,
                           float *out) {
   static void (*const functions[])(const ck_rows *, ptrdiff_t, ptrdiff_t, ptrdiff_t, float *) = {
-      expand_2, expand_3, expand_4, expand_5, expand_6, expand_7, expand_8};
-  functions[rows->bits - 2](rows, row, column, count, out);
+      expand_1, expand_2, expand_3, expand_4, expand_5, expand_6, expand_7, expand_8};
+  functions[rows->bits - 1](rows, row, column, count, out);
 }
 
 static void kernel_expand_row(const ck_rows *rows, ptrdiff_t row, ptrdiff_t column, ptrdiff_t count,

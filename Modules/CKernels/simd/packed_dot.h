@@ -216,15 +216,15 @@ INLINE float dot_packed_row(const ck_rows *rows, int bits, ptrdiff_t row, const 
       y[i] = dot_packed_row(rows, B, first + i, x, &layout);                         \
     }                                                                                \
   }
-BITS(2) BITS(3) BITS(4) BITS(5) BITS(6) BITS(7) BITS(8)
+BITS(1) BITS(2) BITS(3) BITS(4) BITS(5) BITS(6) BITS(7) BITS(8)
 #undef BITS
 
 /// y[i] = rows[first + i] · x, with x arranged.
 static void arranged_dots(const ck_rows *rows, ptrdiff_t first, ptrdiff_t count, const float *x,
                           float *y) {
   static void (*const functions[])(const ck_rows *, ptrdiff_t, ptrdiff_t, const float *,
-                                   float *) = {packed_dots_2, packed_dots_3, packed_dots_4,
-                                               packed_dots_5, packed_dots_6, packed_dots_7,
-                                               packed_dots_8};
-  functions[rows->bits - 2](rows, first, count, x, y);
+                                   float *) = {packed_dots_1, packed_dots_2, packed_dots_3,
+                                               packed_dots_4, packed_dots_5, packed_dots_6,
+                                               packed_dots_7, packed_dots_8};
+  functions[rows->bits - 1](rows, first, count, x, y);
 }

@@ -63,3 +63,26 @@ static double kernel_quantization_error(ptrdiff_t n, const float *x, float scale
   }
   return total;
 }
+
+/// |error|^exponent, by way of the logarithm of its square.
+INLINE vf error_power(vf squared, float half) { return exp_vector(half * log_vector(squared)); }
+
+/// Pieces of 64: a candidate that cannot win is given up early.
+static double kernel_quantization_power_error(ptrdiff_t n, const float *x, float scale, float zero,
+                                              int bits, float exponent, double limit) {
+  float top = (float)((1 << bits) - 1), half = 0.5f * exponent;
+  double total = 0;
+  for (ptrdiff_t start = 0; start < n && total <= limit; start += 64) {
+    ptrdiff_t end = n - start < 64 ? n : start + 64, i = start;
+    vf sum = 0;
+    for (; i + LANES <= end; i += LANES) {
+      sum += error_power(squared_error(load(x + i), scale, zero, top), half);
+    }
+    if (i < end) {
+      // Lanes beyond the end hold 0, which lies on every grid that a search tries.
+      sum += error_power(squared_error(load_part(x + i, end - i), scale, zero, top), half);
+    }
+    total += (double)sum_lanes(sum);
+  }
+  return total;
+}

@@ -8,7 +8,7 @@ import Testing
     return UInt8(max(0, min(rounded, Float((1 << bits) - 1))))
   }
 
-  @Test(arguments: 2...8)
+  @Test(arguments: 1...8)
   func codesAreExact(bits: Int) {
     var samples = KernelSamples(seed: 22)
     for n in kernelSizes + [5000] {
@@ -38,7 +38,7 @@ import Testing
     }
   }
 
-  @Test(arguments: 2...8)
+  @Test(arguments: 1...8)
   func errorIsThatOfTheCodes(bits: Int) {
     var samples = KernelSamples(seed: 23)
     for n in kernelSizes + [1024, 1025, 5000] {
@@ -54,7 +54,7 @@ import Testing
     }
   }
 
-  @Test(arguments: 2...8)
+  @Test(arguments: 1...8)
   func packingFollowsTheLayoutAndReturns(bits: Int) {
     var samples = KernelSamples(seed: 24)
     for n in kernelSizes {

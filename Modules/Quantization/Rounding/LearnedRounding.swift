@@ -1,0 +1,151 @@
+public import Autograd
+public import Tensor
+
+/// A weight whose rounding is trained: what FlexRound and LRQ have in common.
+///
+///     Ŵ = s₁ ⊙ clamp(round(W / S), lo, hi)
+///
+/// The parameters change S and s₁; W, the zero points and the bounds are fixed. The gradient takes
+/// round for the identity and is zero where the integer was clamped; integers on a bound count as
+/// inside.
+public protocol LearnedRounding: Module {
+  /// W, [N × K] or [O × I × kH × kW].
+  var weight: Tensor<Float> { get }
+  /// What the weight is rounded to.
+  var scheme: WeightScheme { get }
+
+  /// How s₁ is written as a parameter.
+  var parameterization: StepParameterization { get }
+  /// s₁ at the start, that of round-to-nearest: one per group.
+  var startingStepSizes: Tensor<Float> { get }
+
+  /// Ŵ in the shape of W, on the tape where a parameter is trained.
+  func callAsFunction() -> Variable
+
+  /// The codes of now, with the step sizes rounded to how they are stored.
+  ///
+  /// - Shapes: [N × K], or [O × (I · kH · kW)] for a convolution.
+  func quantized() -> QuantizedMatrix
+}
+
+/// How a learned step size is written as a parameter.
+public enum StepParameterization: String, Codable, Hashable, Sendable, CaseIterable {
+  /// d₁ = log s₁, as in the official code.
+  case logarithm
+  /// d₁ = log(s₁ / s₁⁰) with the start s₁⁰: the same training, and a start that is
+  /// round-to-nearest to the bit, because exp(0) is 1 and exp(log s) is not s.
+  case relative
+}
+
+/// The step sizes, zero points and bounds of a learned rounding.
+struct LearnedGrids: Sendable {
+  let grids: WeightGrids
+  let parameterization: StepParameterization
+  /// s₁⁰, or 1 where d₁ is the whole logarithm.
+  let base: Tensor<Float>
+  let lows: Tensor<Float>
+  let highs: Tensor<Float>
+  /// W as a matrix.
+  let matrix: Tensor<Float>
+
+  /// The start: the grids of round-to-nearest.
+  init(
+    _ weight: Tensor<Float>,
+    scheme: WeightScheme,
+    parameterization: StepParameterization,
+    layer: String
+  ) throws(QuantizationError) {
+    expect(
+      weight.rank == 2 || weight.rank == 4,
+      "learned rounding: a weight of 2 or 4 axes is needed, found \(weight.shape)"
+    )
+    expect(weight.count > 0, "learned rounding: an empty weight \(weight.shape)")
+    matrix = weight.reshaped(to: [weight.shape[0], weight.count / weight.shape[0]])
+    grids = try WeightGrids(matrix, scheme: scheme, layer: layer)
+    self.parameterization = parameterization
+    base =
+      switch parameterization {
+      case .logarithm: .ones(grids.stepSizes.shape)
+      case .relative: grids.stepSizes
+      }
+    lows = grids.zeroPoints * -1
+    highs = lows + Float(scheme.grid.maximumCode)
+  }
+
+  /// d₁ at the start.
+  var start: Tensor<Float> {
+    switch parameterization {
+    case .logarithm: grids.stepSizes.log()
+    case .relative: .zeros(grids.stepSizes.shape)
+    }
+  }
+
+  /// The rounding at d₁, without exponents of elements.
+  func rounding(at step: Tensor<Float>) -> RoundingRows {
+    RoundingRows(
+      layout: grids.layout,
+      base: base,
+      first: step,
+      steps: base * step.exp(),
+      lows: lows,
+      highs: highs
+    )
+  }
+
+  /// The matrix whose integers are the rounded quotients.
+  func quantized(_ rounding: RoundingRows) -> QuantizedMatrix {
+    let scaleType = grids.scheme.scaleType
+    var result = grids
+    result.stepSizes = .ones(grids.stepSizes.shape)
+    let codes = result.codes(of: rounding.rounded(matrix).quotients).codes
+    result.stepSizes = Tensor(
+      rounding.steps.elements.map { scaleType.stored($0) },
+      shape: rounding.steps.shape
+    )
+    return result.matrix(codes: codes)
+  }
+}
+
+/// A rounding that is learned, and its settings.
+public enum LearnedRoundingMethod: Codable, Hashable, Sendable {
+  /// A scale for every weight.
+  case flexRound(FlexRound.Configuration = FlexRound.Configuration())
+  /// Scales of low rank; FlexRound where the rank rule says so.
+  case lrq(LRQ.Configuration = LRQ.Configuration())
+
+  /// The start of the method for a weight [N × K] or [O × I × kH × kW].
+  ///
+  /// - Parameters:
+  ///   - weight: W, finite.
+  ///   - scheme: what it is rounded to.
+  ///   - layer: its name, for errors.
+  ///   - generator: the source of LRQ's start.
+  /// - Returns: the rounding, which starts at round-to-nearest.
+  /// - Throws: `QuantizationError.notFinite`.
+  public func callAsFunction(
+    _ weight: Tensor<Float>,
+    scheme: WeightScheme,
+    layer: String = "weight",
+    using generator: inout Philox
+  ) throws(QuantizationError) -> any LearnedRounding {
+    switch self {
+    case .flexRound(let configuration):
+      return try FlexRound(weight, scheme: scheme, configuration: configuration, layer: layer)
+    case .lrq(let configuration):
+      let rows = weight.shape[0]
+      let shape: Shape = [rows, weight.count / max(rows, 1)]
+      guard let rank = configuration.rank.resolved(for: shape) else {
+        let full = FlexRound.Configuration(parameterization: configuration.parameterization)
+        return try FlexRound(weight, scheme: scheme, configuration: full, layer: layer)
+      }
+      return try LRQ(
+        weight,
+        rank: rank,
+        scheme: scheme,
+        configuration: configuration,
+        layer: layer,
+        using: &generator
+      )
+    }
+  }
+}
