@@ -22,7 +22,8 @@ struct TemplateDate: Sendable {
       from: date
     )
     dayOfYear = calendar.ordinality(of: .day, in: .year, for: date) ?? 1
-    microsecond = (parts.nanosecond ?? 0) / 1000
+    // Seconds in a Double are off by some nanoseconds.
+    microsecond = min(((parts.nanosecond ?? 0) + 500) / 1000, 999_999)
   }
 
   /// The date by a format of C's `strftime`; the throw names what is not supported.

@@ -80,7 +80,9 @@ extension TemplateInterpreter {
     let last = bounds.count > 1 ? bounds[1] : bounds[0]
     let by = bounds.count > 2 ? bounds[2] : 1
     let (length, isTooLarge) = last.subtractingReportingOverflow(first)
-    guard by != 0, !isTooLarge, length.magnitude / by.magnitude < 100_000 else {
+    guard by != 0, !isTooLarge else { throw failure("the range is too long") }
+    guard length != 0, (length < 0) == (by < 0) else { return .list([], .range) }
+    guard (length.magnitude - 1) / by.magnitude < 100_000 else {
       throw failure("the range is too long")
     }
     return .list(Swift.stride(from: first, to: last, by: by).map { .integer($0) }, .range)
@@ -96,7 +98,10 @@ extension TemplateInterpreter {
     case nil: break
     case .map(let map): pairs = map.pairs
     case .some(let value):
-      for pair in value.elements ?? [.undefined] {
+      guard !value.isUndefined, let elements = value.elements else {
+        throw failure("a map needs a list of pairs")
+      }
+      for pair in elements {
         guard let parts = pair.elements, parts.count == 2 else {
           throw failure("a map needs a list of pairs")
         }
@@ -183,6 +188,9 @@ extension TemplateInterpreter {
         return .string(result)
       }
       if let result = TemplateText.method(name, of: text, arguments) { return result }
+      guard !TemplateText.isMethod(name) else {
+        throw failure("the arguments of the method '\(name)' do not fit, or its result is too long")
+      }
     case .map(let map):
       if let result = try method(name, of: map, arguments) { return result }
     case .list(let list):

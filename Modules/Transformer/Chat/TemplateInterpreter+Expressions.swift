@@ -58,11 +58,7 @@ extension TemplateInterpreter {
     var map: [(key: TemplateValue, value: TemplateValue)] = []
     for (key, part) in pairs {
       let key = try value(key)
-      switch key {
-      case .map, .namespace: throw failure("a map is no key")
-      case .list(let list) where list.kind != .tuple: throw failure("a list is no key")
-      default: break
-      }
+      guard key.isKey else { throw failure("a list or map is no key") }
       try step(map.count / 16)
       TemplateMap.set(key, to: try value(part), in: &map)
     }

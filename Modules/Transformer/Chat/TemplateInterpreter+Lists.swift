@@ -16,6 +16,9 @@ extension TemplateInterpreter {
       return .string(String(scalars: text.unicodeScalars.reversed()))
     case ("dictsort", .map(let map)): return try sorted(map, arguments)
     case ("dictsort", _): throw failure("'dictsort' needs a map")
+    case ("map", _), ("select", _), ("reject", _), ("selectattr", _), ("rejectattr", _):
+      // Jinja asks whether there is anything before it asks what it is.
+      guard base.isTrue else { return .generator([]) }
     default: break
     }
     guard let elements = base.elements else { throw failure("'\(name)' needs a text, list or map") }
@@ -255,6 +258,7 @@ extension TemplateInterpreter {
     var seen: [TemplateValue] = []
     var result: [TemplateValue] = []
     for (key, element) in zip(keys, elements) {
+      guard key.isKey else { throw failure("'unique' needs elements that could be keys") }
       if try contains(.list(seen), key) { continue }
       seen.append(key)
       result.append(element)

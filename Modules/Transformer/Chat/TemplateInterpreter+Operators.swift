@@ -196,7 +196,11 @@ extension TemplateInterpreter {
       guard left >= 0 || right == right.rounded(), left != 0 || right >= 0 else {
         throw failure("'**' does not fit its values")
       }
-      return pow(left, right)
+      let result = pow(left, right)
+      guard result.isFinite || !left.isFinite || !right.isFinite else {
+        throw failure("a number is too large")
+      }
+      return result
     default:
       guard right != 0 else { throw failure("division by 0") }
       if symbol == "/" { return left / right }

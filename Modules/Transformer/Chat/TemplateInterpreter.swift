@@ -45,7 +45,7 @@ struct TemplateInterpreter {
   }
 
   /// Counts looking at `weight` bytes.
-  mutating func charge(_ weight: Int) throws(ChatTemplateError) { try step(weight / 256) }
+  mutating func charge(_ weight: Int) throws(ChatTemplateError) { try step(weight / 64) }
 
   mutating func deeper<Result>(
     _ body: (inout Self) throws(ChatTemplateError) -> Result

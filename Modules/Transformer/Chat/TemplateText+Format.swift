@@ -10,6 +10,8 @@ struct TemplateFormat {
   var precision: Int?
   var groups = false
   var kind: Character = "s"
+  /// Whether no kind was asked for, so that fractions may stay.
+  var isPlain = false
 
   /// The value as text; nil if the kind does not fit.
   func text(of value: TemplateValue) -> String? {
@@ -17,6 +19,9 @@ struct TemplateFormat {
     var text: String
     var isNumber = true
     switch kind {
+    case "d" where isPlain:
+      guard let number = value.double else { return nil }
+      text = value.integer.map { "\($0)" } ?? TemplateText.text(of: number)
     case "s", "r":
       isNumber = false
       guard let plain = kind == "s" ? value.text : Self.representation(of: value) else {
@@ -217,7 +222,12 @@ extension TemplateText {
       format.precision = precision
     }
     let isText = value.string != nil
-    format.kind = rest.popFirst().map { Character($0) } ?? (isText ? "s" : "d")
+    guard let kind = rest.popFirst() else {
+      if isText { return format }
+      (format.kind, format.isPlain) = ("d", true)
+      return value.double == nil || format.precision != nil ? nil : format
+    }
+    format.kind = Character(kind)
     // Numbers are not cut as texts are, nor the other way round.
     guard rest.isEmpty, (format.kind == "s") == isText else { return nil }
     if format.kind == "d", value.integer == nil || format.precision != nil { return nil }

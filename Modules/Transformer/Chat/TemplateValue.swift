@@ -99,6 +99,16 @@ enum TemplateValue {
 
   var string: String? { if case .string(let text) = self { text } else { nil } }
 
+  /// Whether the value may be a key of a map: nothing that can change.
+  var isKey: Bool {
+    switch self {
+    case .map, .namespace: false
+    case .list(let list):
+      list.kind == .range || list.kind == .tuple && list.items.allSatisfy(\.isKey)
+    default: true
+    }
+  }
+
   /// How deep lists and maps lie inside each other.
   var depth: Int {
     switch self {
