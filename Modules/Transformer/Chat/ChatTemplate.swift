@@ -34,8 +34,8 @@ public struct ChatTemplateError: Error, Equatable, CustomStringConvertible {
 ///     let prompt = try template.render([ChatMessage(role: "user", content: "Hello!")])
 ///
 /// Templates are Jinja programs. The subset that chat templates use is interpreted: no files, no
-/// modules, no attributes of the host, and bounds on steps, depth and output, so that a template out
-/// of a stranger's file can do no harm. What the subset lacks is refused by name when the template
+/// modules, no attributes of the host, and bounds on steps, depth and output, so that a template
+/// out of a stranger's file can do no harm. What the subset lacks is refused by name when the template
 /// is read.
 public struct ChatTemplate: Sendable {
   /// The template's text.

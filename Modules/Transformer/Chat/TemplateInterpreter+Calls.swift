@@ -71,7 +71,7 @@ extension TemplateInterpreter {
     }
   }
 
-  private func range(_ arguments: Arguments) throws(ChatTemplateError) -> TemplateValue {
+  private mutating func range(_ arguments: Arguments) throws(ChatTemplateError) -> TemplateValue {
     let bounds = arguments.values.compactMap(\.integer)
     guard bounds.count == arguments.values.count, (1...3).contains(bounds.count),
       arguments.named.isEmpty
@@ -85,6 +85,7 @@ extension TemplateInterpreter {
     guard (length.magnitude - 1) / by.magnitude < 100_000 else {
       throw failure("the range is too long")
     }
+    try step(Int((length.magnitude - 1) / by.magnitude) / 16)
     return .list(Swift.stride(from: first, to: last, by: by).map { .integer($0) }, .range)
   }
 
@@ -98,14 +99,13 @@ extension TemplateInterpreter {
     case nil: break
     case .map(let map): pairs = map.pairs
     case .some(let value):
-      guard !value.isUndefined, let elements = value.elements else {
-        throw failure("a map needs a list of pairs")
-      }
-      for pair in elements {
-        guard let parts = pair.elements, parts.count == 2 else {
-          throw failure("a map needs a list of pairs")
-        }
+      guard !value.isUndefined else { throw failure("a map needs a list of pairs") }
+      for pair in try elements(of: value, for: "dict") {
+        let parts = try elements(of: pair, for: "dict")
+        guard parts.count == 2 else { throw failure("a map needs a list of pairs") }
         try step(1 + pairs.count / 16)
+        try charge(min(parts[0].weight, 1 << 40) * (pairs.count + 1))
+        guard parts[0].isKey else { throw failure("a list or map is no key") }
         TemplateMap.set(parts[0], to: parts[1], in: &pairs)
       }
     }
@@ -199,6 +199,7 @@ extension TemplateInterpreter {
       if name == "count" { return .integer(list.items.count { $0 == value }) }
       if name == "index", let place = list.items.firstIndex(of: value) { return .integer(place) }
     case .loop(let loop):
+      try charge(arguments.values.reduce(0) { TemplateMap.sum($0, $1.weight) })
       if let result = method(name, of: loop, arguments) { return result }
     case .undefined: throw failure("'\(name)' is asked of a value that is not defined")
     default: break
@@ -214,7 +215,8 @@ extension TemplateInterpreter {
     try step(map.pairs.count / 16)
     if name == "get" {
       guard let key = arguments.values.first, arguments.values.count <= 2 else { return nil }
-      return map[key] ?? (arguments.values.count > 1 ? arguments.values[1] : .none)
+      return try value(of: key, in: map)
+        ?? (arguments.values.count > 1 ? arguments.values[1] : .none)
     }
     guard arguments.values.isEmpty, arguments.named.isEmpty else { return nil }
     switch name {

@@ -58,6 +58,7 @@ extension TemplateInterpreter {
     var map: [(key: TemplateValue, value: TemplateValue)] = []
     for (key, part) in pairs {
       let key = try value(key)
+      try charge(min(key.weight, 1 << 40) * (map.count + 1))
       guard key.isKey else { throw failure("a list or map is no key") }
       try step(map.count / 16)
       TemplateMap.set(key, to: try value(part), in: &map)
@@ -71,9 +72,7 @@ extension TemplateInterpreter {
     var result = Arguments(values: try values(arguments.values))
     for (name, expression) in arguments.named { result.named.append((name, try value(expression))) }
     if let list = arguments.list {
-      guard let values = try value(list).elements else { throw failure("'*' needs a list") }
-      try step(values.count)
-      result.values += values
+      result.values += try elements(of: try value(list), for: "*")
     }
     if let map = arguments.map {
       guard case .map(let map) = try value(map) else { throw failure("'**' needs a map") }
@@ -137,14 +136,23 @@ extension TemplateInterpreter {
     }
   }
 
+  /// The value of a key; both may be large.
+  mutating func value(
+    of key: TemplateValue,
+    in map: TemplateMap
+  ) throws(ChatTemplateError) -> TemplateValue? {
+    try step(map.pairs.count / 64)
+    try charge(min(key.weight, map.weight))
+    return map[key]
+  }
+
   mutating func element(
     _ place: TemplateValue,
     of base: TemplateValue
   ) throws(ChatTemplateError) -> TemplateValue {
     switch base {
     case .map(let map):
-      try step(map.pairs.count / 64)
-      if let value = map[place] { return value }
+      if let value = try value(of: place, in: map) { return value }
       return try place.string.map { name throws(ChatTemplateError) in
         try attribute(name, of: base)
       } ?? .undefined

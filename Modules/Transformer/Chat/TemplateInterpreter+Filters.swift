@@ -27,6 +27,7 @@ extension TemplateInterpreter {
         throw failure("the filter '\(name)' takes the arguments: \(names.joined(separator: ", "))")
       }
     }
+    try charge(arguments.values.reduce(0) { TemplateMap.sum($0, $1.weight) })
     switch name {
     case "trim", "upper", "lower", "title", "capitalize", "replace", "indent", "string", "safe":
       return try textFiltered(base, name, arguments)

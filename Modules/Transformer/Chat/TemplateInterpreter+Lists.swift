@@ -21,8 +21,14 @@ extension TemplateInterpreter {
       guard base.isTrue else { return .generator([]) }
     default: break
     }
-    guard let elements = base.elements else { throw failure("'\(name)' needs a text, list or map") }
-    try step(elements.count / 16)
+    return try listFiltered(try elements(of: base, for: name), name, arguments)
+  }
+
+  private mutating func listFiltered(
+    _ elements: [TemplateValue],
+    _ name: String,
+    _ arguments: Arguments
+  ) throws(ChatTemplateError) -> TemplateValue {
     switch name {
     case "first": return elements.first ?? .undefined
     case "last": return elements.last ?? .undefined
@@ -258,6 +264,7 @@ extension TemplateInterpreter {
     var seen: [TemplateValue] = []
     var result: [TemplateValue] = []
     for (key, element) in zip(keys, elements) {
+      try charge(key.weight)
       guard key.isKey else { throw failure("'unique' needs elements that could be keys") }
       if try contains(.list(seen), key) { continue }
       seen.append(key)

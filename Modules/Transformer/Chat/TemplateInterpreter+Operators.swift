@@ -97,14 +97,11 @@ extension TemplateInterpreter {
       try charge(text.utf8.count)
       return TemplateText.contains(text, part)
     case .map(let map):
-      try step(map.pairs.count / 64)
-      return map[part] != nil
+      return try value(of: part, in: map) != nil
     default:
-      guard let elements = whole.elements else {
-        throw failure("'in' needs a text, a list or a map")
-      }
       let weight = min(part.weight, 1 << 40)
-      try charge(TemplateMap.sum(min(whole.weight, elements.count * weight), elements.count))
+      let elements = try elements(of: whole, for: "in")
+      try charge(min(whole.weight, elements.count * weight))
       return elements.contains(part)
     }
   }

@@ -46,7 +46,9 @@ extension TemplateInterpreter {
     case ("odd", _): return try isDivisible(base, by: .integer(2), rest: 1)
     case ("even", _): return try isDivisible(base, by: .integer(2), rest: 0)
     case ("divisibleby", _): return try isDivisible(base, by: argument, rest: 0)
-    case ("sameas", _): return try isIdentical(base, argument)
+    case ("sameas", _):
+      try charge(min(base.weight, argument.weight))
+      return try isIdentical(base, argument)
     default: return false
     }
   }

@@ -47,6 +47,19 @@ struct TemplateInterpreter {
   /// Counts looking at `weight` bytes.
   mutating func charge(_ weight: Int) throws(ChatTemplateError) { try step(weight / 64) }
 
+  /// The elements of a value that `asker` walks.
+  mutating func elements(
+    of value: TemplateValue,
+    for asker: String
+  ) throws(ChatTemplateError) -> [TemplateValue] {
+    try step((value.string?.utf8.count ?? 0) / 16)
+    guard let elements = value.elements else {
+      throw failure("'\(asker)' needs a text, list or map")
+    }
+    try step(elements.count / 16)
+    return elements
+  }
+
   mutating func deeper<Result>(
     _ body: (inout Self) throws(ChatTemplateError) -> Result
   ) throws(ChatTemplateError) -> Result {
@@ -121,9 +134,7 @@ struct TemplateInterpreter {
 
   private mutating func run(_ loop: TemplateLoop) throws(ChatTemplateError) -> Flow {
     line = loop.line
-    guard var items = try value(loop.sequence).elements else {
-      throw failure("the value of 'for' has no elements")
-    }
+    var items = try elements(of: try value(loop.sequence), for: "for")
     scopes.append([:])
     defer { scopes.removeLast() }
     if let condition = loop.condition {
@@ -167,7 +178,8 @@ struct TemplateInterpreter {
       try step(space.values.count / 16)
       TemplateMap.set(.string(attribute), to: value, in: &space.values)
     case .parts(let targets):
-      guard let parts = value.elements, parts.count == targets.count else {
+      let parts = try elements(of: value, for: "set")
+      guard parts.count == targets.count else {
         throw failure("a value does not consist of \(targets.count) parts")
       }
       for (target, part) in zip(targets, parts) { try bind(part, to: target) }

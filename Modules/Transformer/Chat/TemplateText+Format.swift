@@ -16,38 +16,8 @@ struct TemplateFormat {
   /// The value as text; nil if the kind does not fit.
   func text(of value: TemplateValue) -> String? {
     guard width <= 1 << 16, (precision ?? 0) <= 100 else { return nil }
-    var text: String
-    var isNumber = true
-    switch kind {
-    case "d" where isPlain:
-      guard let number = value.double else { return nil }
-      text = value.integer.map { "\($0)" } ?? TemplateText.text(of: number)
-    case "s", "r":
-      isNumber = false
-      guard let plain = kind == "s" ? value.text : Self.representation(of: value) else {
-        return nil
-      }
-      text = precision.map { String(plain.unicodeScalars.prefix($0)) } ?? plain
-    case "d", "i":
-      if let number = value.integer {
-        text = "\(number)"
-      } else {
-        guard let number = value.double, let whole = Int(exactly: number.rounded(.towardZero))
-        else { return nil }
-        text = "\(whole)"
-      }
-    case "x", "X", "o", "b":
-      guard let number = value.integer else { return nil }
-      text = String(
-        number,
-        radix: kind == "o" ? 8 : kind == "b" ? 2 : 16,
-        uppercase: kind == "X"
-      )
-    case "f":
-      guard let number = value.double, number.isFinite else { return nil }
-      text = String(format: "%.\(precision ?? 6)f", number)
-    default: return nil
-    }
+    let isNumber = kind != "s" && kind != "r"
+    guard var text = isNumber ? digits(of: value) : words(of: value) else { return nil }
     if groups { text = Self.grouped(text) }
     if isNumber, let sign, !text.hasPrefix("-") { text = String(sign) + text }
     return TemplateText.padded(
@@ -56,6 +26,28 @@ struct TemplateFormat {
       with: fill,
       at: alignment ?? (isNumber ? ">" : "<")
     )
+  }
+
+  private func words(of value: TemplateValue) -> String? {
+    guard let text = kind == "s" ? value.text : Self.representation(of: value) else { return nil }
+    return precision.map { String(text.unicodeScalars.prefix($0)) } ?? text
+  }
+
+  private func digits(of value: TemplateValue) -> String? {
+    switch kind {
+    case "d", "i":
+      if let number = value.integer { return "\(number)" }
+      guard let number = value.double else { return nil }
+      if isPlain { return TemplateText.text(of: number) }
+      return Int(exactly: number.rounded(.towardZero)).map { "\($0)" }
+    case "x", "X", "o", "b":
+      let radix = kind == "o" ? 8 : kind == "b" ? 2 : 16
+      return value.integer.map { String($0, radix: radix, uppercase: kind == "X") }
+    case "f":
+      guard let number = value.double, number.isFinite else { return nil }
+      return String(format: "%.\(precision ?? 6)f", number)
+    default: return nil
+    }
   }
 
   private static func representation(of value: TemplateValue) -> String? {

@@ -87,17 +87,24 @@ extension TemplateText {
       guard let part = arguments.text(0), arguments.values.count == 1 else { return nil }
       let place = place(of: part, in: text, last: name.hasPrefix("r"))
       return name.hasSuffix("find") || place != nil ? .integer(place ?? -1) : nil
-    case "zfill", "ljust", "rjust":
-      guard let width = arguments.values.first?.integer, width <= maximumLength else { return nil }
-      let fill = name == "zfill" ? "0" : arguments.value(1, "") == nil ? " " : arguments.text(1)
-      guard let mark = fill?.unicodeScalars.first, fill?.unicodeScalars.count == 1 else {
-        return nil
-      }
-      return .string(
-        padded(text, to: width, with: mark, at: name == "ljust" ? "<" : name == "zfill" ? "=" : ">")
-      )
-    default: return nil
+    default: return padded(name, text, arguments)
     }
+  }
+
+  /// `zfill`, `ljust` and `rjust`.
+  private static func padded(
+    _ name: String,
+    _ text: String,
+    _ arguments: TemplateInterpreter.Arguments
+  ) -> TemplateValue? {
+    guard let width = arguments.values.first?.integer, width <= maximumLength else { return nil }
+    let fill = name == "zfill" ? "0" : arguments.value(1, "") == nil ? " " : arguments.text(1)
+    guard let mark = fill?.unicodeScalars.first, fill?.unicodeScalars.count == 1 else {
+      return nil
+    }
+    return .string(
+      padded(text, to: width, with: mark, at: name == "ljust" ? "<" : name == "zfill" ? "=" : ">")
+    )
   }
 
   private static func split(

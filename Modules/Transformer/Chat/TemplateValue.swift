@@ -60,7 +60,7 @@ enum TemplateValue {
 
   var isUndefined: Bool { if case .undefined = self { true } else { false } }
 
-  /// The elements that a loop walks, of which a generator then has none left; nil for what has none.
+  /// The elements that a loop walks, for a generator those that are left; nil for what has none.
   var elements: [TemplateValue]? {
     switch self {
     case .list(let list): list.items
