@@ -1,5 +1,5 @@
 public import Checkpoints
-import Foundation
+public import Foundation
 
 /// A turn of a conversation.
 public struct ChatMessage: Codable, Hashable, Sendable {
@@ -34,8 +34,8 @@ public struct ChatTemplateError: Error, Equatable, CustomStringConvertible {
 ///     let prompt = try template.render([ChatMessage(role: "user", content: "Hello!")])
 ///
 /// Templates are Jinja programs. The subset that chat templates use is interpreted: no files, no
-/// modules, no attributes of the host, and bounds on steps, depth and output, so that a template out
-/// of a stranger's file can do no harm. What the subset lacks is refused by name when the template
+/// modules, no attributes of the host, and bounds on steps, depth and output, so that a template
+/// out of a stranger's file can do no harm. What the subset lacks is refused by name when the template
 /// is read.
 public struct ChatTemplate: Sendable {
   /// The template's text.
@@ -60,20 +60,76 @@ public struct ChatTemplate: Sendable {
   ///   - messages: the turns.
   ///   - addsGenerationPrompt: whether the text ends where the assistant begins to speak.
   ///   - variables: what else the template may ask for: `bos_token`, `enable_thinking`, `tools`.
+  ///   - date: what `strftime_now` writes.
+  ///   - timeZone: where the date is read.
   /// - Returns: the text, special tokens spelled out: encode it without adding any.
   /// - Throws: `ChatTemplateError`, also where the template raises one: roles in the wrong order.
   public func render(
     _ messages: [ChatMessage],
     addsGenerationPrompt: Bool = true,
-    variables: [String: JSONValue] = [:]
+    variables: [String: JSONValue] = [:],
+    date: Date = Date(),
+    timeZone: TimeZone = .current
+  ) throws(ChatTemplateError) -> String {
+    try render(
+      messages.map { ["role": .string($0.role), "content": .string($0.content)] as JSONValue },
+      addsGenerationPrompt: addsGenerationPrompt,
+      variables: variables,
+      date: date,
+      timeZone: timeZone
+    )
+  }
+
+  /// The text of a conversation whose turns hold more than a role and a text: calls of tools and
+  /// their results, thoughts, or contents in parts.
+  ///
+  /// As in the transformers library, thoughts are known by each of the names `reasoning_content`
+  /// and `thinking`, whichever of these or `reasoning` a turn has them under.
+  ///
+  /// - Parameters:
+  ///   - messages: the turns, which are objects.
+  ///   - addsGenerationPrompt: whether the text ends where the assistant begins to speak.
+  ///   - variables: what else the template may ask for; `tools` and `documents` are null if they
+  ///     are not given.
+  ///   - date: what `strftime_now` writes.
+  ///   - timeZone: where the date is read.
+  /// - Returns: the text, special tokens spelled out: encode it without adding any.
+  /// - Throws: `ChatTemplateError`, also where the template raises one: roles in the wrong order.
+  public func render(
+    _ messages: [JSONValue],
+    addsGenerationPrompt: Bool = true,
+    variables: [String: JSONValue] = [:],
+    date: Date = Date(),
+    timeZone: TimeZone = .current
   ) throws(ChatTemplateError) -> String {
     var names = variables.mapValues { TemplateValue($0) }
-    names["messages"] = .list(
-      messages.map { .map([("role", .string($0.role)), ("content", .string($0.content))]) }
-    )
+    for name in ["tools", "documents"] where names[name] == nil { names[name] = TemplateValue.none }
+    var turns: [TemplateValue] = []
+    for message in messages {
+      guard let message = message.objectValue else {
+        throw ChatTemplateError(line: nil, reason: "a message is \(message.kind), not an object")
+      }
+      turns.append(TemplateValue(.object(Self.namingThoughts(message))))
+    }
+    names["messages"] = .list(turns)
     names["add_generation_prompt"] = .bool(addsGenerationPrompt)
-    var interpreter = TemplateInterpreter(names)
+    var interpreter = TemplateInterpreter(
+      names,
+      date: TemplateDate(date, timeZone: timeZone)
+    )
     return try interpreter.run(body)
+  }
+
+  /// The message with its thoughts under each name that templates ask for.
+  private static func namingThoughts(_ message: JSONObject) -> JSONObject {
+    let thoughts = ["reasoning_content", "thinking", "reasoning"].lazy
+      .compactMap { message[$0] }
+      .first { !$0.isNull }
+    guard let thoughts else { return message }
+    var named = JSONObject([("thinking", thoughts)])
+    for (key, value) in message { named[key] = value }
+    named["reasoning_content"] = thoughts
+    return named
   }
 }
 

@@ -1,196 +1,153 @@
 extension TemplateInterpreter {
-  static let filters: Set<String> = [
-    "trim", "length", "count", "upper", "lower", "title", "capitalize", "tojson", "first", "last",
-    "join", "default", "d", "list", "string", "int", "float", "replace", "safe", "items", "reverse",
-    "map", "selectattr", "rejectattr", "unique", "sort", "abs", "indent",
+  /// The filters and the names of their arguments; nil where the number is open.
+  static let filters: [String: [String]?] = [
+    "trim": ["chars"], "upper": [], "lower": [], "title": [], "capitalize": [],
+    "replace": ["old", "new", "count"], "indent": ["width", "first", "blank"], "length": [],
+    "count": [], "tojson": ["ensure_ascii", "indent", "separators", "sort_keys"], "first": [],
+    "last": [], "list": [], "reverse": [], "join": ["d", "attribute"],
+    "default": ["default_value", "boolean"], "d": ["default_value", "boolean"], "string": [],
+    "safe": [], "format": nil, "int": ["default", "base"], "float": ["default"], "abs": [],
+    "round": ["precision", "method"], "items": [], "unique": ["case_sensitive", "attribute"],
+    "sort": ["reverse", "case_sensitive", "attribute"],
+    "dictsort": ["case_sensitive", "by", "reverse"], "min": ["case_sensitive", "attribute"],
+    "max": ["case_sensitive", "attribute"], "sum": ["attribute", "start"],
+    "batch": ["linecount", "fill_with"], "map": nil, "select": nil, "reject": nil,
+    "selectattr": nil, "rejectattr": nil,
   ]
-  static let tests: Set<String> = [
-    "defined", "undefined", "none", "string", "mapping", "iterable", "sequence", "number",
-    "integer", "float", "boolean", "true", "false", "equalto", "eq", "ne", "in", "odd", "even",
-    "divisibleby",
-  ]
-  static let testsWithArgument: Set<String> = ["equalto", "eq", "ne", "in", "divisibleby"]
 
-  func filtered(
+  mutating func filtered(
     _ base: TemplateValue,
     _ name: String,
     _ arguments: Arguments
   ) throws(ChatTemplateError) -> TemplateValue {
+    if case .some(.some(let names)) = Self.filters[name] {
+      guard arguments.values.count <= names.count,
+        arguments.named.allSatisfy({ names.contains($0.0) })
+      else {
+        throw failure("the filter '\(name)' takes the arguments: \(names.joined(separator: ", "))")
+      }
+    }
+    try charge(arguments.values.reduce(0) { TemplateMap.sum($0, $1.weight) })
     switch name {
-    case "trim", "upper", "lower", "title", "capitalize", "replace", "string", "safe", "indent",
-      "tojson":
-      return try textFilter(base, name, arguments)
-    case "int", "float", "abs": return try numberFilter(base, name)
+    case "trim", "upper", "lower", "title", "capitalize", "replace", "indent", "string", "safe":
+      return try textFiltered(base, name, arguments)
+    case "format":
+      let values = TemplateValue.list(arguments.values, .tuple)
+      guard let text = TemplateText.formatted(try text(of: base), values), arguments.named.isEmpty
+      else { throw misfit(name) }
+      return .string(text)
     case "length", "count":
       guard let count = base.count else { throw failure("'length' needs a text, list or map") }
       return .integer(count)
+    case "tojson": return try json(base, arguments)
     case "default", "d":
       let replacesFalse = arguments.value(1, "boolean")?.isTrue ?? false
-      let isMissing = base == .undefined || (replacesFalse && !base.isTrue)
+      let isMissing = base.isUndefined || (replacesFalse && !base.isTrue)
       return isMissing ? arguments.value(0, "default_value") ?? .string("") : base
-    case "items": return try method("items", of: base, arguments)
-    case "first", "last", "list", "reverse", "join", "unique", "sort":
-      return try listFilter(base, name, arguments)
-    default: return try chosen(base, name, arguments)
+    case "int", "float", "abs", "round": return try numberFiltered(base, name, arguments)
+    default: return try listFiltered(base, name, arguments)
     }
   }
 
-  /// Filters that give a text.
-  private func textFilter(
+  private func misfit(_ name: String) -> ChatTemplateError {
+    failure("the arguments of the filter '\(name)' do not fit")
+  }
+
+  // MARK: - Texts
+
+  private mutating func textFiltered(
     _ base: TemplateValue,
     _ name: String,
     _ arguments: Arguments
   ) throws(ChatTemplateError) -> TemplateValue {
+    if name == "indent" { return try indented(base, arguments) }
+    let text = try text(of: base)
+    try charge(text.utf8.count)
     switch name {
-    case "string": return .string(base.text)
-    case "safe": return base
-    case "indent": return indented(base.text, arguments)
-    case "tojson":
-      var indent: Int?
-      if case .integer(let spaces)? = arguments.value(0, "indent") {
-        indent = min(max(spaces, 0), 16)
+    case "upper": return .string(TemplateText.uppercased(text))
+    case "lower": return .string(TemplateText.lowercased(text))
+    case "title": return .string(TemplateText.titledByJinja(text))
+    case "capitalize": return .string(TemplateText.capitalized(text))
+    case "trim":
+      let marks = arguments.value(0, "chars") ?? .none
+      if case .none = marks { return .string(TemplateText.stripped(text)) }
+      guard let marks = marks.string else { throw misfit(name) }
+      return .string(TemplateText.stripped(text, of: marks))
+    case "replace":
+      guard let old = arguments.value(0, "old"), let new = arguments.value(1, "new") else {
+        throw misfit(name)
       }
-      guard let json = base.json(indent: indent) else { throw failure("the value is no JSON") }
-      return .string(json)
-    default:
-      let method = name == "trim" ? "strip" : name
-      guard let result = TemplateText.method(method, of: base.text, arguments) else {
-        throw failure("the arguments of the filter '\(name)' do not fit")
+      var limit: Int? = .max
+      switch arguments.value(2, "count") {
+      case nil, .some(.none): break
+      case .some(let count): limit = TemplateText.limit(count)
       }
-      return result
+      guard let limit,
+        let result = TemplateText.replaced(
+          text,
+          try self.text(of: old),
+          by: try self.text(of: new),
+          limit: limit
+        )
+      else { throw misfit(name) }
+      return .string(result)
+    default: return .string(text)
     }
   }
 
-  private func indented(_ text: String, _ arguments: Arguments) -> TemplateValue {
-    var width = 4
-    if case .integer(let spaces)? = arguments.value(0, "width") {
-      width = min(max(spaces, 0), 64)
-    }
-    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-    let space = String(repeating: " ", count: width)
-    return .string(
-      lines.enumerated().map {
-        $0.offset == 0 || $0.element.isEmpty ? $0.element : space + $0.element
-      }
-      .joined(separator: "\n")
-    )
-  }
-
-  /// Filters that give a number.
-  private func numberFilter(
+  private mutating func indented(
     _ base: TemplateValue,
-    _ name: String
-  ) throws(ChatTemplateError) -> TemplateValue {
-    switch name {
-    case "int":
-      if case .string(let text) = base { return .integer(Int(text) ?? 0) }
-      return .integer(base.double.flatMap { Int(exactly: $0.rounded(.towardZero)) } ?? 0)
-    case "float":
-      if case .string(let text) = base { return .number(Double(text) ?? 0) }
-      return .number(base.double ?? 0)
-    default:
-      guard let number = base.double else { throw failure("'abs' needs a number") }
-      if case .integer(let number) = base, number != .min { return .integer(abs(number)) }
-      return .number(abs(number))
-    }
-  }
-
-  /// Filters that look at elements.
-  private func listFilter(
-    _ base: TemplateValue,
-    _ name: String,
     _ arguments: Arguments
   ) throws(ChatTemplateError) -> TemplateValue {
-    switch name {
-    case "first": return try elements(base, name).first ?? .undefined
-    case "last": return try elements(base, name).last ?? .undefined
-    case "list": return .list(try elements(base, name))
-    case "reverse": return .list(try elements(base, name).reversed())
-    case "join":
-      let separator = arguments.value(0, "d")?.text ?? ""
-      guard try elements(base, name).count * separator.utf8.count <= TemplateText.maximumLength
-      else {
-        throw failure("a text is too long")
-      }
-      return .string(try elements(base, name).map(\.text).joined(separator: separator))
-    case "unique":
-      var seen: [TemplateValue] = []
-      for value in try elements(base, name) where !seen.contains(value) { seen.append(value) }
-      return .list(seen)
-    default:
-      return .list(try elements(base, name).sorted { $0.text < $1.text })
+    let width = arguments.value(0, "width") ?? .integer(4)
+    let count = width.integer ?? 0
+    guard let text = base.string, width.string != nil || width.integer != nil, count <= 1 << 10
+    else { throw misfit("indent") }
+    try charge(text.utf8.count)
+    let space = width.string ?? String(repeating: " ", count: max(count, 0))
+    let indentsBlank = arguments.value(2, "blank")?.isTrue ?? false
+    var lines = TemplateText.lines(text + "\n")
+    for index in lines.indices.dropFirst() where indentsBlank || !lines[index].isEmpty {
+      lines[index] = space + lines[index]
     }
+    if arguments.value(1, "first")?.isTrue ?? false { lines[0] = space + lines[0] }
+    guard lines.count * space.utf8.count <= TemplateText.maximumLength,
+      let result = TemplateText.joined(lines, by: "\n")
+    else { throw failure("a text is too long") }
+    return .string(result)
   }
 
-  /// `map`, `selectattr` and `rejectattr`.
-  private func chosen(
+  private mutating func json(
     _ base: TemplateValue,
-    _ name: String,
     _ arguments: Arguments
   ) throws(ChatTemplateError) -> TemplateValue {
-    var result: [TemplateValue] = []
-    for item in try elements(base, name) {
-      if name == "map" {
-        if let key = arguments.named["attribute"] {
-          result.append(try element(key, of: item))
-        } else if let filter = arguments.text(0), Self.filters.contains(filter) {
-          let rest = Arguments(values: Array(arguments.values.dropFirst()), named: arguments.named)
-          result.append(try filtered(item, filter, rest))
-        } else {
-          throw failure("'map' needs an attribute or a filter")
-        }
-        continue
-      }
-      guard let key = arguments.values.first else { throw failure("'\(name)' needs an attribute") }
-      let value = try element(key, of: item)
-      var isChosen = value.isTrue
-      if let test = arguments.text(1) {
-        guard Self.tests.contains(test) || test == "==" else {
-          throw failure("the test '\(test)' is not supported")
-        }
-        let rest = Arguments(values: Array(arguments.values.dropFirst(2)))
-        isChosen = try tested(value, test == "==" ? "eq" : test, rest)
-      }
-      if isChosen == (name == "selectattr") { result.append(item) }
+    var style = TemplateJSONStyle()
+    style.isASCII = arguments.value(0, "ensure_ascii")?.isTrue ?? false
+    style.sortsKeys = arguments.value(3, "sort_keys")?.isTrue ?? false
+    switch arguments.value(1, "indent") {
+    case nil, .some(.none): break
+    case .some(let value):
+      let count = value.integer ?? 0
+      guard value.integer != nil || value.string != nil, count <= 64 else { throw misfit("tojson") }
+      style.indent = value.string ?? String(repeating: " ", count: max(count, 0))
+      style.itemSeparator = ","
     }
-    return .list(result)
-  }
-
-  private func elements(
-    _ base: TemplateValue,
-    _ name: String
-  ) throws(ChatTemplateError) -> [TemplateValue] {
-    guard let elements = base.elements else { throw failure("'\(name)' needs a text, list or map") }
-    return elements
-  }
-
-  func tested(
-    _ base: TemplateValue,
-    _ name: String,
-    _ arguments: Arguments
-  ) throws(ChatTemplateError) -> Bool {
-    switch (name, base) {
-    case ("defined", _): return base != .undefined
-    case ("undefined", _): return base == .undefined
-    case ("none", .none), ("string", .string), ("mapping", .map), ("boolean", .bool),
-      ("integer", .integer), ("float", .number), ("number", .integer), ("number", .number):
-      return true
-    case ("iterable", .string), ("iterable", .list), ("iterable", .map), ("iterable", .undefined),
-      ("sequence", .string), ("sequence", .list), ("sequence", .map), ("sequence", .undefined):
-      return true
-    case ("true", .bool(let flag)): return flag
-    case ("false", .bool(let flag)): return !flag
-    case ("odd", .integer(let number)): return number % 2 != 0
-    case ("even", .integer(let number)): return number % 2 == 0
-    case ("divisibleby", .integer(let number)):
-      guard case .integer(let divisor)? = arguments.values.first, divisor != 0, divisor != -1 else {
-        throw failure("'divisibleby' needs a number")
-      }
-      return number % divisor == 0
-    case ("eq", _), ("equalto", _): return base == arguments.values.first ?? .undefined
-    case ("ne", _): return base != arguments.values.first ?? .undefined
-    case ("in", _): return try contains(arguments.values.first ?? .undefined, base)
-    default: return false
+    switch arguments.value(2, "separators") {
+    case nil, .some(.none): break
+    case .some(let value):
+      let texts = value.elements?.compactMap(\.string) ?? []
+      guard texts.count == 2, value.count == 2 else { throw misfit("tojson") }
+      (style.itemSeparator, style.keySeparator) = (texts[0], texts[1])
     }
+    guard
+      [style.indent ?? "", style.itemSeparator, style.keySeparator].allSatisfy({
+        $0.utf8.count <= 64
+      })
+    else { throw misfit("tojson") }
+    try charge(base.weight)
+    guard let json = base.json(style), json.utf8.count <= TemplateText.maximumLength else {
+      throw failure("the value is no JSON")
+    }
+    return .string(json)
   }
 }

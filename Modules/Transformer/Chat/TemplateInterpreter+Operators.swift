@@ -1,3 +1,5 @@
+import Foundation
+
 extension TemplateInterpreter {
   mutating func binary(
     _ symbol: String,
@@ -11,87 +13,198 @@ extension TemplateInterpreter {
     default: break
     }
     let second = try value(right)
-    switch symbol {
-    case "==": return .bool(first == second)
-    case "!=": return .bool(first != second)
-    case "<", ">", "<=", ">=": return .bool(try compared(symbol, first, second))
-    case "in": return .bool(try contains(second, first))
-    case "~": return .string(try joined(first.text, second.text))
-    default: return try arithmetic(symbol, first, second)
-    }
+    guard symbol == "~" else { return try arithmetic(symbol, first, second) }
+    return .string(try joined(try text(of: first), try text(of: second)))
   }
 
-  /// Two texts as one, unless that is longer than any output.
-  private func joined(_ left: String, _ right: String) throws(ChatTemplateError) -> String {
-    guard left.utf8.count + right.utf8.count <= TemplateText.maximumLength else {
-      throw failure("a text is too long")
+  /// Comparisons in a row, each with the value before it.
+  mutating func comparison(
+    _ first: TemplateExpression,
+    _ others: [(String, TemplateExpression)]
+  ) throws(ChatTemplateError) -> TemplateValue {
+    var left = try value(first)
+    for (symbol, expression) in others {
+      let right = try value(expression)
+      guard try holds(symbol, left, right) else { return .bool(false) }
+      left = right
     }
-    return left + right
+    return .bool(true)
   }
 
-  private func compared(
+  mutating func holds(
     _ symbol: String,
     _ left: TemplateValue,
     _ right: TemplateValue
   ) throws(ChatTemplateError) -> Bool {
-    func decide<Value: Comparable>(_ left: Value, _ right: Value) -> Bool {
-      switch symbol {
-      case "<": left < right
-      case ">": left > right
-      case "<=": left <= right
-      default: left >= right
-      }
+    switch symbol {
+    case "==", "!=":
+      try charge(min(left.weight, right.weight))
+      return (left == right) == (symbol == "==")
+    case "in": return try contains(right, left)
+    case "not in": return try !contains(right, left)
+    case "<": return try precedes(left, right)
+    case ">": return try precedes(right, left)
+    case "<=": return try precedes(left, right, orEqual: true)
+    default: return try precedes(right, left, orEqual: true)
     }
-    if let left = left.double, let right = right.double { return decide(left, right) }
-    guard case .string(let first) = left, case .string(let second) = right else {
-      throw failure("'\(symbol)' needs two numbers or two texts")
-    }
-    return decide(first, second)
   }
 
-  func contains(
+  /// Two texts as one, unless that is longer than any output.
+  private mutating func joined(
+    _ left: String,
+    _ right: String
+  ) throws(ChatTemplateError) -> String {
+    guard left.utf8.count + right.utf8.count <= TemplateText.maximumLength else {
+      throw failure("a text is too long")
+    }
+    try charge(left.utf8.count + right.utf8.count)
+    return left + right
+  }
+
+  /// Whether a value comes before another: numbers, texts and lists have an order.
+  mutating func precedes(
+    _ left: TemplateValue,
+    _ right: TemplateValue,
+    orEqual: Bool = false
+  ) throws(ChatTemplateError) -> Bool {
+    if let left = left.integer, let right = right.integer {
+      return orEqual ? left <= right : left < right
+    }
+    if let left = left.double, let right = right.double {
+      return orEqual ? left <= right : left < right
+    }
+    try charge(min(left.weight, right.weight))
+    if let left = left.string, let right = right.string {
+      return orEqual ? !TemplateText.precedes(right, left) : TemplateText.precedes(left, right)
+    }
+    guard case .list(let first) = left, case .list(let second) = right,
+      first.kind == second.kind, first.kind == .list || first.kind == .tuple
+    else { throw failure("values of these kinds have no order") }
+    for (left, right) in zip(first.items, second.items) where left != right {
+      return try precedes(left, right, orEqual: orEqual)
+    }
+    let (left, right) = (first.items.count, second.items.count)
+    return orEqual ? left <= right : left < right
+  }
+
+  mutating func contains(
     _ whole: TemplateValue,
     _ part: TemplateValue
   ) throws(ChatTemplateError) -> Bool {
     switch whole {
     case .string(let text):
       guard case .string(let part) = part else { throw failure("'in' a text needs a text") }
-      return part.isEmpty || text.contains(part)
-    case .list(let values): return values.contains(part)
-    case .map(let pairs): return pairs.contains { .string($0.0) == part }
-    case .undefined: return false
-    default: throw failure("'in' needs a text, a list or a map")
+      try charge(text.utf8.count)
+      return TemplateText.contains(text, part)
+    case .map(let map):
+      return try value(of: part, in: map) != nil
+    default:
+      let weight = min(part.weight, 1 << 40)
+      let elements = try elements(of: whole, for: "in")
+      try charge(min(whole.weight, elements.count * weight))
+      return elements.contains(part)
     }
   }
 
-  private func arithmetic(
+  mutating func signed(
+    _ value: TemplateValue,
+    _ isNegative: Bool
+  ) throws(ChatTemplateError) -> TemplateValue {
+    if let number = value.integer, number != .min {
+      return .integer(isNegative ? -number : number)
+    }
+    guard let number = value.double else { throw failure("only numbers have a sign") }
+    return .number(isNegative ? -number : number)
+  }
+}
+
+// MARK: - Arithmetic
+
+extension TemplateInterpreter {
+  mutating func arithmetic(
     _ symbol: String,
     _ left: TemplateValue,
     _ right: TemplateValue
   ) throws(ChatTemplateError) -> TemplateValue {
     switch (symbol, left, right) {
     case ("+", .string(let left), .string(let right)): return .string(try joined(left, right))
-    case ("+", .list(let left), .list(let right)):
-      guard left.count + right.count <= Self.maximumSteps else {
+    case ("%", .string(let pattern), _):
+      try charge(TemplateMap.sum(pattern.utf8.count, right.weight))
+      guard let text = TemplateText.formatted(pattern, right) else {
+        throw failure("the values behind '%' do not fit the text before it")
+      }
+      return .string(text)
+    case ("+", .list(let left), .list(let right))
+    where left.kind == right.kind && (left.kind == .list || left.kind == .tuple):
+      guard left.items.count + right.items.count <= Self.maximumSteps else {
         throw failure("a list is too long")
       }
-      return .list(left + right)
-    case (_, .integer(let left), .integer(let right)):
-      return try arithmetic(symbol, left, right)
+      try step((left.items.count + right.items.count) / 16)
+      return .list(left.items + right.items, left.kind)
     default: break
     }
-    guard let first = left.double, let second = right.double else {
-      throw failure("'\(symbol)' does not fit '\(left.text)' and '\(right.text)'")
+    if symbol == "*" {
+      if let count = right.integer, let result = try repeated(left, count) { return result }
+      if let count = left.integer, let result = try repeated(right, count) { return result }
     }
+    if let left = left.integer, let right = right.integer {
+      return try arithmetic(symbol, left, right)
+    }
+    guard let first = left.double, let second = right.double else {
+      throw failure("'\(symbol)' does not fit its values")
+    }
+    return .number(try arithmetic(symbol, first, second))
+  }
+
+  /// A text or list several times; nil for anything else.
+  private mutating func repeated(
+    _ value: TemplateValue,
+    _ count: Int
+  ) throws(ChatTemplateError) -> TemplateValue? {
+    let count = max(count, 0)
+    switch value {
+    case .string(let text):
+      let (length, isTooLarge) = text.utf8.count.multipliedReportingOverflow(by: count)
+      guard !isTooLarge, length <= TemplateText.maximumLength else {
+        throw failure("a text is too long")
+      }
+      try charge(length)
+      return .string(text.isEmpty ? "" : String(repeating: text, count: count))
+    case .list(let list) where list.kind == .list || list.kind == .tuple:
+      let (length, isTooLarge) = list.items.count.multipliedReportingOverflow(by: count)
+      guard !isTooLarge, length <= Self.maximumSteps else { throw failure("a list is too long") }
+      try step(length / 16)
+      let items = list.items.isEmpty ? [] : repeatElement(list.items, count: count).flatMap { $0 }
+      return .list(items, list.kind)
+    default: return nil
+    }
+  }
+
+  private func arithmetic(
+    _ symbol: String,
+    _ left: Double,
+    _ right: Double
+  ) throws(ChatTemplateError) -> Double {
     switch symbol {
-    case "+": return .number(first + second)
-    case "-": return .number(first - second)
-    case "*": return .number(first * second)
+    case "+": return left + right
+    case "-": return left - right
+    case "*": return left * right
+    case "**":
+      guard left >= 0 || right == right.rounded(), left != 0 || right >= 0 else {
+        throw failure("'**' does not fit its values")
+      }
+      let result = pow(left, right)
+      guard result.isFinite || !left.isFinite || !right.isFinite else {
+        throw failure("a number is too large")
+      }
+      return result
     default:
-      guard second != 0 else { throw failure("division by 0") }
-      if symbol == "/" { return .number(first / second) }
-      let quotient = (first / second).rounded(.down)
-      return .number(symbol == "//" ? quotient : first - quotient * second)
+      guard right != 0 else { throw failure("division by 0") }
+      if symbol == "/" { return left / right }
+      // Python rounds down.
+      var rest = left.truncatingRemainder(dividingBy: right)
+      if rest != 0, (rest < 0) != (right < 0) { rest += right }
+      return symbol == "%" ? rest : ((left - rest) / right).rounded()
     }
   }
 
@@ -105,6 +218,9 @@ extension TemplateInterpreter {
     case "+": (result, isTooLarge) = left.addingReportingOverflow(right)
     case "-": (result, isTooLarge) = left.subtractingReportingOverflow(right)
     case "*": (result, isTooLarge) = left.multipliedReportingOverflow(by: right)
+    case "**":
+      guard right >= 0 else { return .number(try arithmetic(symbol, Double(left), Double(right))) }
+      return .integer(try power(left, right))
     default:
       guard right != 0 else { throw failure("division by 0") }
       if symbol == "/" { return .number(Double(left) / Double(right)) }
@@ -116,5 +232,17 @@ extension TemplateInterpreter {
     }
     guard !isTooLarge else { throw failure("a number is too large") }
     return .integer(result)
+  }
+
+  private func power(_ base: Int, _ exponent: Int) throws(ChatTemplateError) -> Int {
+    if (-1...1).contains(base) { return exponent == 0 ? 1 : exponent % 2 == 0 ? base * base : base }
+    guard exponent < 64 else { throw failure("a number is too large") }
+    var result = 1
+    for _ in 0..<exponent {
+      let (product, isTooLarge) = result.multipliedReportingOverflow(by: base)
+      guard !isTooLarge else { throw failure("a number is too large") }
+      result = product
+    }
+    return result
   }
 }

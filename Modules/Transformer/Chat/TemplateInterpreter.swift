@@ -1,5 +1,3 @@
-import Foundation
-
 /// Runs a chat template, within bounds on steps, depth and output.
 struct TemplateInterpreter {
   private enum Flow {
@@ -9,19 +7,30 @@ struct TemplateInterpreter {
   }
 
   var scopes: [[String: TemplateValue]]
-  var macros: [String: TemplateMacro] = [:]
+  /// What `strftime_now` writes.
+  let date: TemplateDate
+  /// How many calls of macros lie inside each other.
+  var depth = 0
+  /// All that were made, to be emptied at the end: they may hold each other.
+  var namespaces: [TemplateNamespace] = []
   private var output = ""
   private var steps = 0
-  var depth = 0
+  private var level = 0
   private var line = 1
 
   static let maximumSteps = 1_000_000
   private static let maximumOutput = TemplateText.maximumLength
   static let maximumDepth = 64
+  /// How deep statements and expressions, those of macros included, may lie inside each other.
+  private static let maximumLevel = 1000
 
-  init(_ variables: [String: TemplateValue]) { scopes = [variables] }
+  init(_ variables: [String: TemplateValue], date: TemplateDate) {
+    scopes = [variables]
+    self.date = date
+  }
 
   mutating func run(_ body: [TemplateNode]) throws(ChatTemplateError) -> String {
+    defer { for space in namespaces { space.values = [] } }
     _ = try execute(body)
     return output
   }
@@ -30,9 +39,34 @@ struct TemplateInterpreter {
     ChatTemplateError(line: line, reason: reason)
   }
 
-  mutating func step() throws(ChatTemplateError) {
-    steps += 1
+  mutating func step(_ count: Int = 1) throws(ChatTemplateError) {
+    steps += min(count, Self.maximumSteps + 1)
     guard steps <= Self.maximumSteps else { throw failure("it runs for too long") }
+  }
+
+  /// Counts looking at `weight` bytes.
+  mutating func charge(_ weight: Int) throws(ChatTemplateError) { try step(weight / 64) }
+
+  /// The elements of a value that `asker` walks.
+  mutating func elements(
+    of value: TemplateValue,
+    for asker: String
+  ) throws(ChatTemplateError) -> [TemplateValue] {
+    try step((value.string?.utf8.count ?? 0) / 16)
+    guard let elements = value.elements else {
+      throw failure("'\(asker)' needs a text, list or map")
+    }
+    try step(elements.count / 16)
+    return elements
+  }
+
+  mutating func deeper<Result>(
+    _ body: (inout Self) throws(ChatTemplateError) -> Result
+  ) throws(ChatTemplateError) -> Result {
+    level += 1
+    defer { level -= 1 }
+    guard level <= Self.maximumLevel else { throw failure("it nests too deeply") }
+    return try body(&self)
   }
 
   private mutating func write(_ text: String) throws(ChatTemplateError) {
@@ -41,122 +75,121 @@ struct TemplateInterpreter {
   }
 
   private mutating func execute(_ nodes: [TemplateNode]) throws(ChatTemplateError) -> Flow {
-    for node in nodes {
-      try step()
-      switch node {
-      case .text(let text): try write(text)
-      case .print(let expression, let line):
-        self.line = line
-        try write(try value(expression).text)
-      case .branch(let parts, let otherwise, let line):
-        self.line = line
-        let flow = try execute(try chosen(parts) ?? otherwise)
+    try deeper { (interpreter) throws(ChatTemplateError) in
+      for node in nodes {
+        let flow = try interpreter.execute(node)
         if flow != .onward { return flow }
-      case .loop(let loop): try run(loop)
-      case .set(let name, let attribute, let expression, let line):
-        self.line = line
-        try assign(try value(expression), to: name, attribute)
-      case .capture(let name, let body):
-        scopes[scopes.count - 1][name] = .string(try captured(body))
-      case .macro(let name, let macro): macros[name] = macro
-      case .leave: return .leave
-      case .skip: return .skip
       }
+      return .onward
+    }
+  }
+
+  private mutating func execute(_ node: TemplateNode) throws(ChatTemplateError) -> Flow {
+    try step()
+    switch node {
+    case .text(let text): try write(text)
+    case .print(let expression, let line):
+      self.line = line
+      try write(try text(of: try value(expression)))
+    case .branch(let parts, let otherwise, let line):
+      self.line = line
+      for part in parts where try value(part.condition).isTrue {
+        return try execute(part.body)
+      }
+      return try execute(otherwise)
+    case .loop(let loop): return try run(loop)
+    case .set(let target, let expression, let line):
+      self.line = line
+      try bind(try value(expression), to: target)
+    case .scope(let values, let body, let line):
+      self.line = line
+      var bound: [(TemplateTarget, TemplateValue)] = []
+      for (target, expression) in values { bound.append((target, try value(expression))) }
+      scopes.append([:])
+      defer { scopes.removeLast() }
+      for (target, value) in bound { try bind(value, to: target) }
+      return try execute(body)
+    case .macro(let macro):
+      scopes[scopes.count - 1][macro.name] = .function(
+        .macro(macro, scopeCount: scopes.count)
+      )
+    case .leave: return .leave
+    case .skip: return .skip
     }
     return .onward
   }
 
-  /// The body of the first part whose condition is true.
-  private mutating func chosen(
-    _ parts: [(condition: TemplateExpression, body: [TemplateNode])]
-  ) throws(ChatTemplateError) -> [TemplateNode]? {
-    for part in parts where try value(part.condition).isTrue { return part.body }
-    return nil
-  }
-
-  private mutating func assign(
-    _ new: TemplateValue,
-    to name: String,
-    _ attribute: String?
-  ) throws(ChatTemplateError) {
-    guard let attribute else {
-      scopes[scopes.count - 1][name] = new
-      return
-    }
-    guard case .namespace(let space) = lookUp(name) else {
-      throw failure("'\(name)' is no namespace, so '\(attribute)' cannot be set")
-    }
-    space.values[attribute] = new
-  }
-
+  /// The text that a body writes, with names of its own.
   mutating func captured(_ body: [TemplateNode]) throws(ChatTemplateError) -> String {
     let before = output
     output = ""
-    defer { output = before }
+    scopes.append([:])
+    defer {
+      output = before
+      scopes.removeLast()
+    }
     _ = try execute(body)
     return output
   }
 
-  private mutating func run(_ loop: TemplateLoop) throws(ChatTemplateError) {
+  private mutating func run(_ loop: TemplateLoop) throws(ChatTemplateError) -> Flow {
     line = loop.line
-    guard var items = try value(loop.sequence).elements else {
-      throw failure("the value of 'for' has no elements")
-    }
+    var items = try elements(of: try value(loop.sequence), for: "for")
     scopes.append([:])
     defer { scopes.removeLast() }
     if let condition = loop.condition {
       var kept: [TemplateValue] = []
       for item in items {
-        try bind(item, to: loop.names)
+        try bind(item, to: loop.target)
         if try value(condition).isTrue { kept.append(item) }
       }
       items = kept
     }
+    let state = TemplateLoopState(items)
     // Jinja's `else` also runs where every round was cut short by `continue` or `break`.
     var isComplete = false
     for (index, item) in items.enumerated() {
       try step()
-      scopes[scopes.count - 1] = [:]
-      try bind(item, to: loop.names)
-      scopes[scopes.count - 1]["loop"] = Self.place(index, in: items)
+      state.index = index
+      scopes[scopes.count - 1] = ["loop": .loop(state)]
+      try bind(item, to: loop.target)
       let flow = try execute(loop.body)
       if flow == .onward { isComplete = true }
       if flow == .leave { break }
     }
-    if !isComplete { _ = try execute(loop.otherwise) }
-  }
-
-  /// What `loop` is in a round.
-  private static func place(_ index: Int, in items: [TemplateValue]) -> TemplateValue {
-    .map([
-      ("index", .integer(index + 1)), ("index0", .integer(index)),
-      ("revindex", .integer(items.count - index)),
-      ("revindex0", .integer(items.count - index - 1)),
-      ("first", .bool(index == 0)), ("last", .bool(index == items.count - 1)),
-      ("length", .integer(items.count)),
-      ("previtem", index > 0 ? items[index - 1] : .undefined),
-      ("nextitem", index + 1 < items.count ? items[index + 1] : .undefined),
-    ])
+    if isComplete { return .onward }
+    scopes[scopes.count - 1] = [:]
+    return try execute(loop.otherwise)
   }
 
   private mutating func bind(
-    _ item: TemplateValue,
-    to names: [String]
+    _ value: TemplateValue,
+    to target: TemplateTarget
   ) throws(ChatTemplateError) {
-    guard names.count > 1 else {
-      scopes[scopes.count - 1][names[0]] = item
-      return
+    switch target {
+    case .name(let name): scopes[scopes.count - 1][name] = value
+    case .attribute(let name, let attribute):
+      guard case .namespace(let space) = lookUp(name) else {
+        throw failure("'\(name)' is no namespace, so '\(attribute)' cannot be set")
+      }
+      guard !attribute.hasPrefix("_") else {
+        throw failure("a namespace takes no '\(attribute)'")
+      }
+      try step(space.values.count / 16)
+      TemplateMap.set(.string(attribute), to: value, in: &space.values)
+    case .parts(let targets):
+      let parts = try elements(of: value, for: "set")
+      guard parts.count == targets.count else {
+        throw failure("a value does not consist of \(targets.count) parts")
+      }
+      for (target, part) in zip(targets, parts) { try bind(part, to: target) }
     }
-    guard case .list(let parts) = item, parts.count == names.count else {
-      throw failure("an element of 'for' does not consist of \(names.count) parts")
-    }
-    for (name, part) in zip(names, parts) { scopes[scopes.count - 1][name] = part }
   }
 
   func lookUp(_ name: String) -> TemplateValue {
     for scope in scopes.reversed() {
       if let value = scope[name] { return value }
     }
-    return .undefined
+    return Self.functions.contains(name) ? .function(.builtIn(name)) : .undefined
   }
 }

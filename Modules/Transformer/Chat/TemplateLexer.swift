@@ -20,13 +20,18 @@ struct TemplateToken: Equatable {
 }
 
 /// Cuts a chat template into tokens, with the white space that the transformers library leaves:
-/// blocks take the line feed behind them and the spaces before them in their line.
+/// blocks take the line feed behind them and the white space before them in their line.
+///
+/// The unit is the Unicode scalar, as in Python: a quote stays a quote before a combining mark.
 struct TemplateLexer {
-  private let source: [Character]
-  private var index = 0
-  private var line = 1
-  private var tokens: [TemplateToken] = []
-  private var text = ""
+  let source: [Unicode.Scalar]
+  var index = 0
+  var line = 1
+  var tokens: [TemplateToken] = []
+  /// The brackets that a tag has opened, as the ones that close them: inside, `}}` ends no tag.
+  var brackets: [Unicode.Scalar] = []
+  /// Whether the text begins in a new line: behind a tag that took the line feed.
+  private var beginsLine = true
 
   static func tokens(of source: String) throws(ChatTemplateError) -> [TemplateToken] {
     var lexer = TemplateLexer(source)
@@ -35,184 +40,186 @@ struct TemplateLexer {
   }
 
   private init(_ source: String) {
-    let unified = source.replacing("\r\n", with: "\n")
+    var unified: [Unicode.Scalar] = []
+    var previous: Unicode.Scalar?
+    for scalar in source.unicodeScalars {
+      if scalar != "\n" || previous != "\r" { unified.append(scalar == "\r" ? "\n" : scalar) }
+      previous = scalar
+    }
     // One line feed at the very end does not count.
-    self.source = Array(unified.hasSuffix("\n") ? String(unified.dropLast()) : unified)
+    if unified.last == "\n" { unified.removeLast() }
+    self.source = unified
   }
 
   private mutating func scan() throws(ChatTemplateError) {
     while index < source.count {
-      if starts("{%") {
-        try tag(begin: .blockBegin, end: .blockEnd, close: "%}")
-      } else if starts("{{") {
-        try tag(begin: .printBegin, end: .printEnd, close: "}}")
-      } else if starts("{#") {
-        try comment()
-      } else {
-        text.append(take())
+      let first = index
+      while index < source.count, !(source[index] == "{" && isTagMark(at: index + 1)) { take() }
+      guard index < source.count else { return append(text: source[first...]) }
+      switch source[index + 1] {
+      case "#": try comment(after: source[first..<index])
+      case "%":
+        if let count = lengthOfRawBegin {
+          try raw(after: source[first..<index], begin: count)
+        } else {
+          try tag(after: source[first..<index], isBlock: true)
+        }
+      default: try tag(after: source[first..<index], isBlock: false)
       }
     }
-    flush()
   }
 
-  private func starts(_ mark: String, at offset: Int = 0) -> Bool {
-    let mark = Array(mark)
-    let start = index + offset
-    return start + mark.count <= source.count && Array(source[start..<start + mark.count]) == mark
+  private func isTagMark(at place: Int) -> Bool {
+    place < source.count && (source[place] == "%" || source[place] == "{" || source[place] == "#")
+  }
+
+  func starts(_ mark: String, at place: Int? = nil) -> Bool {
+    var place = place ?? index
+    for scalar in mark.unicodeScalars {
+      guard place < source.count, source[place] == scalar else { return false }
+      place += 1
+    }
+    return true
   }
 
   @discardableResult
-  private mutating func take() -> Character {
-    let character = source[index]
-    if character == "\n" { line += 1 }
+  mutating func take() -> Unicode.Scalar {
+    let scalar = source[index]
+    if scalar == "\n" { line += 1 }
     index += 1
-    return character
+    return scalar
   }
 
-  private mutating func skip(_ count: Int) { for _ in 0..<count { take() } }
+  mutating func skip(_ count: Int) { for _ in 0..<count { take() } }
 
-  private mutating func flush() {
-    if !text.isEmpty { tokens.append(TemplateToken(kind: .text(text), line: line)) }
-    text = ""
+  mutating func skipSpace() {
+    while index < source.count, TemplateText.isSpace(source[index]) { take() }
   }
 
-  /// The white space before a tag: all of it, that of its line, or none.
-  private mutating func trimBefore(isBlock: Bool) {
-    if starts("-", at: 2) {
-      while let last = text.last, last.isWhitespace { text.removeLast() }
-    } else if isBlock && !starts("+", at: 2) {
-      let spaces = text.reversed().prefix { $0 == " " || $0 == "\t" }.count
-      let isLineStart =
-        spaces == text.count
-        ? tokens.isEmpty || (text.isEmpty ? false : followsLineFeed)
-        : text.dropLast(spaces).last == "\n"
-      if isLineStart { text.removeLast(spaces) }
+  private mutating func append(text: ArraySlice<Unicode.Scalar>) {
+    guard !text.isEmpty else { return }
+    tokens.append(TemplateToken(kind: .text(String(scalars: text)), line: line))
+  }
+
+  /// The text before a tag, without the white space that the tag takes, and the tag's sign.
+  private mutating func append(_ text: ArraySlice<Unicode.Scalar>, before isBlock: Bool) {
+    var text = text
+    let sign = index + 2 < source.count ? source[index + 2] : " "
+    if sign == "-" {
+      while let last = text.last, TemplateText.isSpace(last) { text.removeLast() }
+    } else if sign != "+", isBlock {
+      let lineFeed = text.lastIndex(of: "\n")
+      let start = lineFeed.map { $0 + 1 } ?? text.startIndex
+      if lineFeed != nil || beginsLine, text[start...].allSatisfy(TemplateText.isSpace) {
+        text = text[..<start]
+      }
     }
-    flush()
+    append(text: text)
   }
 
-  /// Whether the text since the last tag begins in a new line: its line feed was taken by the tag.
-  private var followsLineFeed: Bool {
-    let start = index - text.count
-    return start == 0 || source[start - 1] == "\n"
+  /// Takes `mark` with the sign before it and the white space behind it; false if it is not there.
+  private mutating func end(_ mark: String, takesLineFeed: Bool) -> Bool {
+    if starts("-" + mark) {
+      skip(3)
+      skipSpace()
+    } else if starts(mark) || (takesLineFeed && starts("+" + mark)) {
+      let keeps = source[index] == "+" || !takesLineFeed
+      skip(source[index] == "+" ? 3 : 2)
+      if !keeps, starts("\n") { take() }
+    } else {
+      return false
+    }
+    beginsLine = source[index - 1] == "\n"
+    return true
   }
 
-  /// The white space behind a tag, of which a block takes one line feed.
-  private mutating func trimAfter(strips: Bool, isBlock: Bool) {
-    if strips {
-      while index < source.count, source[index].isWhitespace { take() }
-    } else if isBlock, starts("\n") {
+  private mutating func takeSign() {
+    if starts("-") || starts("+") { take() }
+  }
+
+  private mutating func comment(
+    after text: ArraySlice<Unicode.Scalar>
+  ) throws(ChatTemplateError) {
+    let first = line
+    append(text, before: true)
+    skip(2)
+    takeSign()
+    while index < source.count {
+      if end("#}", takesLineFeed: true) { return }
       take()
     }
-  }
-
-  private mutating func comment() throws(ChatTemplateError) {
-    let first = line
-    trimBefore(isBlock: true)
-    skip(2)
-    while index < source.count, !starts("#}") { take() }
-    guard index < source.count else {
-      throw ChatTemplateError(line: first, reason: "a comment has no end")
-    }
-    let strips = source[index - 1] == "-"
-    skip(2)
-    trimAfter(strips: strips, isBlock: true)
+    throw ChatTemplateError(line: first, reason: "a comment has no end")
   }
 
   private mutating func tag(
-    begin: TemplateToken.Kind,
-    end: TemplateToken.Kind,
-    close: String
+    after text: ArraySlice<Unicode.Scalar>,
+    isBlock: Bool
   ) throws(ChatTemplateError) {
-    let (first, isBlock) = (line, begin == .blockBegin)
-    trimBefore(isBlock: isBlock)
-    tokens.append(TemplateToken(kind: begin, line: line))
+    let first = line
+    append(text, before: isBlock)
+    tokens.append(TemplateToken(kind: isBlock ? .blockBegin : .printBegin, line: line))
     skip(2)
-    if index < source.count, source[index] == "-" || source[index] == "+" { take() }
+    takeSign()
     while true {
-      while index < source.count, source[index].isWhitespace { take() }
+      skipSpace()
       guard index < source.count else {
         throw ChatTemplateError(line: first, reason: "a tag has no end")
       }
-      let strips = starts("-" + close)
-      if strips || starts(close) || (isBlock && starts("+" + close)) {
-        skip(starts(close) ? 2 : 3)
-        tokens.append(TemplateToken(kind: end, line: line))
-        trimAfter(strips: strips, isBlock: isBlock)
-        return
+      if brackets.isEmpty {
+        let last = line
+        if end(isBlock ? "%}" : "}}", takesLineFeed: isBlock) {
+          tokens.append(TemplateToken(kind: isBlock ? .blockEnd : .printEnd, line: last))
+          return
+        }
       }
       try element()
     }
   }
+}
 
-  private mutating func element() throws(ChatTemplateError) {
-    let first = line
-    let character = source[index]
-    let kind: TemplateToken.Kind
-    if character == "'" || character == "\"" {
-      kind = .string(try string())
-    } else if character.isASCII && character.isNumber {
-      kind = try number()
-    } else if character == "_" || character.isLetter {
-      var name = ""
-      while index < source.count,
-        source[index] == "_" || source[index].isLetter || source[index].isNumber
-      {
-        name.append(take())
-      }
-      kind = .name(name)
-    } else {
-      let symbols = ["**", "//", "==", "!=", "<=", ">="] + "+-*/%~<>=()[]{}.,:|".map { String($0) }
-      guard let symbol = symbols.first(where: { starts($0) }) else {
-        throw ChatTemplateError(line: first, reason: "the character '\(character)' has no meaning")
-      }
-      skip(symbol.count)
-      kind = .symbol(symbol)
-    }
-    tokens.append(TemplateToken(kind: kind, line: first))
+// MARK: - Raw text
+
+extension TemplateLexer {
+  /// The place behind spaces, `word` and spaces again, from behind a tag's mark and sign.
+  private func place(behind word: String, from start: Int) -> Int? {
+    var place = start + 2
+    if place < source.count, source[place] == "-" || source[place] == "+" { place += 1 }
+    while place < source.count, TemplateText.isSpace(source[place]) { place += 1 }
+    guard starts(word, at: place) else { return nil }
+    place += word.unicodeScalars.count
+    while place < source.count, TemplateText.isSpace(source[place]) { place += 1 }
+    return place
   }
 
-  private mutating func string() throws(ChatTemplateError) -> String {
-    let (first, quote) = (line, take())
-    var value = ""
-    while index < source.count, source[index] != quote {
-      guard source[index] == "\\", index + 1 < source.count else {
-        value.append(take())
-        continue
+  /// How long the tag `{% raw %}` is up to its end mark, if that is what stands here.
+  private var lengthOfRawBegin: Int? {
+    guard let place = place(behind: "raw", from: index),
+      starts("%}", at: place) || starts("-%}", at: place)
+    else { return nil }
+    return place - index
+  }
+
+  private mutating func raw(
+    after text: ArraySlice<Unicode.Scalar>,
+    begin: Int
+  ) throws(ChatTemplateError) {
+    let first = line
+    append(text, before: true)
+    skip(begin)
+    _ = end("%}", takesLineFeed: false)
+    let start = index
+    guard start < source.count else { return }
+    while index < source.count {
+      if starts("{%"), let place = place(behind: "endraw", from: index),
+        ["%}", "-%}", "+%}"].contains(where: { starts($0, at: place) })
+      {
+        append(source[start..<index], before: true)
+        skip(place - index)
+        _ = end("%}", takesLineFeed: true)
+        return
       }
       take()
-      switch take() {
-      case "n": value.append("\n")
-      case "t": value.append("\t")
-      case "r": value.append("\r")
-      case "\n": break
-      case let other where other == "\\" || other == "'" || other == "\"": value.append(other)
-      case let other: value += "\\\(other)"
-      }
     }
-    guard index < source.count else {
-      throw ChatTemplateError(line: first, reason: "a text has no closing quote")
-    }
-    take()
-    return value
-  }
-
-  private mutating func number() throws(ChatTemplateError) -> TemplateToken.Kind {
-    var digits = ""
-    while index < source.count, source[index].isASCII, source[index].isNumber {
-      digits.append(take())
-    }
-    if starts("."), index + 1 < source.count, source[index + 1].isASCII, source[index + 1].isNumber
-    {
-      digits.append(take())
-      while index < source.count, source[index].isASCII, source[index].isNumber {
-        digits.append(take())
-      }
-      if let value = Double(digits) { return .number(value) }
-    }
-    guard let value = Int(digits) else {
-      throw ChatTemplateError(line: line, reason: "the number \(digits) is too large")
-    }
-    return .integer(value)
+    throw ChatTemplateError(line: first, reason: "'endraw' is missing")
   }
 }

@@ -8,16 +8,26 @@ indirect enum TemplateNode: Sendable {
     line: Int
   )
   case loop(TemplateLoop)
-  case set(name: String, attribute: String?, TemplateExpression, line: Int)
-  case capture(name: String, [TemplateNode])
-  case macro(name: String, TemplateMacro)
+  case set(TemplateTarget, TemplateExpression, line: Int)
+  /// A body with names of its own: `with`.
+  case scope([(TemplateTarget, TemplateExpression)], body: [TemplateNode], line: Int)
+  case macro(TemplateMacro)
   case leave
   case skip
 }
 
+/// What a value is assigned to.
+indirect enum TemplateTarget: Sendable {
+  case name(String)
+  /// A name of a namespace.
+  case attribute(String, String)
+  /// The parts of a tuple.
+  case parts([TemplateTarget])
+}
+
 /// A `for`.
 struct TemplateLoop: Sendable {
-  var names: [String]
+  var target: TemplateTarget
   var sequence: TemplateExpression
   var condition: TemplateExpression?
   var body: [TemplateNode]
@@ -25,10 +35,13 @@ struct TemplateLoop: Sendable {
   var line: Int
 }
 
-/// A `macro`.
+/// A `macro`, or the body of a `call`.
 struct TemplateMacro: Sendable {
+  var name: String
   var parameters: [(name: String, fallback: TemplateExpression?)]
   var body: [TemplateNode]
+  /// Which of `varargs`, `kwargs` and `caller` the body asks for.
+  var extras: Set<String>
 }
 
 /// An expression of a chat template.
@@ -41,6 +54,7 @@ indirect enum TemplateExpression: Sendable {
   case string(String)
   case name(String)
   case list([TemplateExpression])
+  case tuple([TemplateExpression])
   case map([(TemplateExpression, TemplateExpression)])
   case attribute(TemplateExpression, String)
   case element(TemplateExpression, TemplateExpression)
@@ -49,13 +63,23 @@ indirect enum TemplateExpression: Sendable {
   case filter(TemplateExpression, String, TemplateArguments)
   case test(TemplateExpression, String, TemplateArguments)
   case not(TemplateExpression)
-  case negated(TemplateExpression)
+  /// A number behind a sign.
+  case signed(TemplateExpression, isNegative: Bool)
   case binary(String, TemplateExpression, TemplateExpression)
+  /// Comparisons in a row, all of which must hold: `1 < x <= 3`.
+  case comparison(TemplateExpression, [(String, TemplateExpression)])
   case choice(TemplateExpression, condition: TemplateExpression, otherwise: TemplateExpression)
+  /// The text that statements write.
+  case body([TemplateNode])
+  case macro(TemplateMacro)
 }
 
 /// The arguments of a call.
 struct TemplateArguments: Sendable {
   var values: [TemplateExpression] = []
   var named: [(String, TemplateExpression)] = []
+  /// What stands behind `*`: further values.
+  var list: TemplateExpression?
+  /// What stands behind `**`: further names.
+  var map: TemplateExpression?
 }

@@ -1,5 +1,4 @@
 import Checkpoints
-import Foundation
 
 /// A value of a chat template.
 enum TemplateValue {
@@ -9,26 +8,39 @@ enum TemplateValue {
   case integer(Int)
   case number(Double)
   case string(String)
-  case list([TemplateValue])
-  case map([(String, TemplateValue)])
+  case list(TemplateList)
+  case map(TemplateMap)
+  case generator(TemplateGenerator)
   case namespace(TemplateNamespace)
+  case loop(TemplateLoopState)
+  case function(TemplateFunction)
 
   init(_ value: JSONValue) {
-    if value.isNull {
-      self = .none
-    } else if let flag = value.boolValue {
-      self = .bool(flag)
-    } else if let number = value.intValue {
-      self = .integer(number)
-    } else if let number = value.doubleValue {
-      self = .number(number)
-    } else if let text = value.stringValue {
-      self = .string(text)
-    } else if let values = value.arrayValue {
-      self = .list(values.map { TemplateValue($0) })
-    } else {
-      self = .map((value.objectValue ?? [:]).map { ($0.key, TemplateValue($0.value)) })
+    switch value {
+    case .null: self = .none
+    case .bool(let flag): self = .bool(flag)
+    case .integer(let number): self = .integer(Int(number))
+    case .number(let number): self = .number(number)
+    case .string(let text): self = .string(text)
+    case .array(let values): self = .list(values.map { TemplateValue($0) })
+    case .object(let object):
+      self = .map(object.map { (.string($0.key), TemplateValue($0.value)) })
     }
+  }
+
+  static func list(
+    _ items: [TemplateValue],
+    _ kind: TemplateList.Kind = .list
+  ) -> TemplateValue {
+    .list(TemplateList(items, kind))
+  }
+
+  static func map(_ pairs: [(key: TemplateValue, value: TemplateValue)]) -> TemplateValue {
+    .map(TemplateMap(pairs))
+  }
+
+  static func generator(_ items: [TemplateValue]) -> TemplateValue {
+    .generator(TemplateGenerator(items))
   }
 
   /// Whether a condition takes the value for true.
@@ -39,73 +51,22 @@ enum TemplateValue {
     case .integer(let number): number != 0
     case .number(let number): number != 0
     case .string(let text): !text.isEmpty
-    case .list(let values): !values.isEmpty
-    case .map(let pairs): !pairs.isEmpty
-    case .namespace: true
+    case .list(let list): !list.items.isEmpty
+    case .map(let map): !map.pairs.isEmpty
+    case .loop(let loop): !loop.items.isEmpty
+    case .generator, .namespace, .function: true
     }
   }
 
-  /// What `{{ … }}` writes.
-  var text: String {
-    switch self {
-    case .undefined: ""
-    case .string(let text): text
-    default: representation
-    }
-  }
+  var isUndefined: Bool { if case .undefined = self { true } else { false } }
 
-  /// The value as Python prints it inside a list.
-  private var representation: String {
-    switch self {
-    case .undefined: "Undefined"
-    case .none: "None"
-    case .bool(let flag): flag ? "True" : "False"
-    case .integer(let number): "\(number)"
-    case .number(let number): "\(number)"
-    case .string(let text):
-      text.contains("'") && !text.contains("\"")
-        ? "\"\(text)\"" : "'" + text.replacing("\\", with: "\\\\").replacing("'", with: "\\'") + "'"
-    case .list(let values): "[" + values.map(\.representation).joined(separator: ", ") + "]"
-    case .map(let pairs):
-      "{" + pairs.map { "'\($0.0)': " + $0.1.representation }.joined(separator: ", ") + "}"
-    case .namespace: "<Namespace>"
-    }
-  }
-
-  /// The value as JSON in Python's spacing; nil for what JSON cannot hold.
-  func json(indent: Int?, depth: Int = 0) -> String? {
-    func joined(_ parts: [String], _ open: String, _ close: String) -> String {
-      guard let indent, !parts.isEmpty else { return open + parts.joined(separator: ", ") + close }
-      let inner = String(repeating: " ", count: indent * (depth + 1))
-      let outer = String(repeating: " ", count: indent * depth)
-      return open + "\n" + parts.map { inner + $0 }.joined(separator: ",\n") + "\n" + outer + close
-    }
-    switch self {
-    case .undefined, .namespace: return nil
-    case .none: return "null"
-    case .bool(let flag): return flag ? "true" : "false"
-    case .integer(let number): return "\(number)"
-    case .number(let number): return "\(number)"
-    case .string(let text): return JSONValue.string(text).serialized()
-    case .list(let values):
-      let parts = values.compactMap { $0.json(indent: indent, depth: depth + 1) }
-      return parts.count == values.count ? joined(parts, "[", "]") : nil
-    case .map(let pairs):
-      let parts = pairs.compactMap { key, value in
-        value.json(indent: indent, depth: depth + 1).map {
-          JSONValue.string(key).serialized() + ": " + $0
-        }
-      }
-      return parts.count == pairs.count ? joined(parts, "{", "}") : nil
-    }
-  }
-
-  /// The elements that a loop walks; nil for what has none.
+  /// The elements that a loop walks, for a generator those that are left; nil for what has none.
   var elements: [TemplateValue]? {
     switch self {
-    case .list(let values): values
-    case .map(let pairs): pairs.map { .string($0.0) }
+    case .list(let list): list.items
+    case .map(let map): map.pairs.map(\.key)
     case .string(let text): text.unicodeScalars.map { .string(String($0)) }
+    case .generator(let generator): generator.take()
     case .undefined: []
     default: nil
     }
@@ -114,43 +75,203 @@ enum TemplateValue {
   /// The number of elements or characters; nil for what has none.
   var count: Int? {
     switch self {
-    case .list(let values): values.count
-    case .map(let pairs): pairs.count
+    case .list(let list): list.items.count
+    case .map(let map): map.pairs.count
     case .string(let text): text.unicodeScalars.count
+    case .loop(let loop): loop.items.count
     case .undefined: 0
     default: nil
     }
   }
 
   var double: Double? {
+    if case .number(let number) = self { number } else { integer.map { Double($0) } }
+  }
+
+  /// The integer; a truth value counts as 1 or 0.
+  var integer: Int? {
     switch self {
-    case .integer(let number): Double(number)
-    case .number(let number): number
+    case .integer(let number): number
     case .bool(let flag): flag ? 1 : 0
+    default: nil
+    }
+  }
+
+  var string: String? { if case .string(let text) = self { text } else { nil } }
+
+  /// Whether the value may be a key of a map: nothing that can change.
+  var isKey: Bool {
+    switch self {
+    case .map, .namespace: false
+    case .list(let list):
+      list.kind == .range || list.kind == .tuple && list.items.allSatisfy(\.isKey)
+    default: true
+    }
+  }
+
+  /// How deep lists and maps lie inside each other.
+  var depth: Int {
+    switch self {
+    case .list(let list): list.depth
+    case .map(let map): map.depth
+    case .generator(let generator): generator.depth
+    default: 0
+    }
+  }
+
+  /// About how many bytes there are to look at.
+  var weight: Int {
+    switch self {
+    case .string(let text): text.utf8.count
+    case .list(let list): list.weight
+    case .map(let map): map.weight
+    default: 8
+    }
+  }
+}
+
+/// A list, or what else is a row of values.
+struct TemplateList {
+  enum Kind {
+    case list
+    case tuple
+    /// What the methods of maps give.
+    case keys
+    case values
+    case items
+    case range
+  }
+
+  let items: [TemplateValue]
+  let kind: Kind
+  let depth: Int
+  let weight: Int
+
+  init(_ items: [TemplateValue], _ kind: Kind = .list) {
+    self.items = items
+    self.kind = kind
+    depth = 1 + (items.lazy.map(\.depth).max() ?? 0)
+    weight = items.reduce(16) { TemplateMap.sum($0, $1.weight + 16) }
+  }
+}
+
+/// Keys and values in the order in which they were written.
+struct TemplateMap {
+  let pairs: [(key: TemplateValue, value: TemplateValue)]
+  let depth: Int
+  let weight: Int
+
+  init(_ pairs: [(key: TemplateValue, value: TemplateValue)]) {
+    self.pairs = pairs
+    depth = 1 + (pairs.lazy.map { max($0.key.depth, $0.value.depth) }.max() ?? 0)
+    weight = pairs.reduce(16) { Self.sum($0, Self.sum($1.key.weight, $1.value.weight) + 32) }
+  }
+
+  /// A sum that stays below a bound: shared parts count as often as they are met.
+  static func sum(_ left: Int, _ right: Int) -> Int { min(left + right, 1 << 60) }
+
+  subscript(name: String) -> TemplateValue? { self[.string(name)] }
+
+  subscript(key: TemplateValue) -> TemplateValue? { pairs.first { $0.key == key }?.value }
+
+  /// The map with a value under a key, in its old place if there was one.
+  static func set(
+    _ key: TemplateValue,
+    to value: TemplateValue,
+    in pairs: inout [(key: TemplateValue, value: TemplateValue)]
+  ) {
+    if let place = pairs.firstIndex(where: { $0.key == key }) {
+      pairs[place].value = value
+    } else {
+      pairs.append((key, value))
+    }
+  }
+}
+
+/// A row of values that can be walked once: what `map` and `select` give.
+final class TemplateGenerator {
+  private var items: [TemplateValue]
+  let depth: Int
+
+  init(_ items: [TemplateValue]) {
+    self.items = items
+    depth = 1 + (items.lazy.map(\.depth).max() ?? 0)
+  }
+
+  /// The values that are left.
+  func take() -> [TemplateValue] {
+    defer { items = [] }
+    return items
+  }
+
+  /// The next value.
+  func next() -> TemplateValue? { items.isEmpty ? nil : items.removeFirst() }
+}
+
+/// What `namespace(…)` makes: names that blocks inside may set.
+final class TemplateNamespace {
+  var values: [(key: TemplateValue, value: TemplateValue)]
+
+  init(_ values: [(key: TemplateValue, value: TemplateValue)]) { self.values = values }
+}
+
+/// What a loop knows of itself.
+final class TemplateLoopState {
+  let items: [TemplateValue]
+  var index = 0
+  /// What `changed` was asked about last.
+  var asked: [TemplateValue]?
+
+  init(_ items: [TemplateValue]) { self.items = items }
+
+  subscript(name: String) -> TemplateValue? {
+    switch name {
+    case "index": .integer(index + 1)
+    case "index0": .integer(index)
+    case "revindex": .integer(items.count - index)
+    case "revindex0": .integer(items.count - index - 1)
+    case "first": .bool(index == 0)
+    case "last": .bool(index == items.count - 1)
+    case "length": .integer(items.count)
+    // Only recursive loops count how deep they are.
+    case "depth": .integer(1)
+    case "depth0": .integer(0)
+    case "previtem": index > 0 ? items[index - 1] : .undefined
+    case "nextitem": index + 1 < items.count ? items[index + 1] : .undefined
+    case "cycle", "changed": .function(.method)
     default: nil
     }
   }
 }
 
+/// What can be called.
+enum TemplateFunction {
+  /// A function that every template has.
+  case builtIn(String)
+  /// A method that was named, but not called.
+  case method
+  /// A macro, and how many scopes it sees.
+  case macro(TemplateMacro, scopeCount: Int)
+  /// The body of a `call`, and the scopes that it sees.
+  case caller(TemplateMacro, scopes: [[String: TemplateValue]])
+}
+
 extension TemplateValue: Equatable {
   static func == (left: TemplateValue, right: TemplateValue) -> Bool {
+    if let left = left.integer, let right = right.integer { return left == right }
     if let left = left.double, let right = right.double { return left == right }
     switch (left, right) {
     case (.undefined, .undefined), (.none, .none): return true
-    case (.string(let left), .string(let right)): return left == right
-    case (.list(let left), .list(let right)): return left == right
+    case (.string(let left), .string(let right)): return TemplateText.isSame(left, right)
+    case (.list(let left), .list(let right)):
+      return left.kind == right.kind && left.items == right.items
     case (.map(let left), .map(let right)):
-      return left.count == right.count
-        && left.allSatisfy { pair in right.contains { $0.0 == pair.0 && $0.1 == pair.1 } }
+      return left.pairs.count == right.pairs.count
+        && left.pairs.allSatisfy { right[$0.key] == $0.value }
     case (.namespace(let left), .namespace(let right)): return left === right
+    case (.generator(let left), .generator(let right)): return left === right
+    case (.loop(let left), .loop(let right)): return left === right
     default: return false
     }
   }
-}
-
-/// What `namespace(…)` makes: names that blocks inside may set.
-final class TemplateNamespace {
-  var values: [String: TemplateValue]
-
-  init(_ values: [String: TemplateValue]) { self.values = values }
 }
