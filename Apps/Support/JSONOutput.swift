@@ -1,8 +1,13 @@
 import Foundation
 
-/// One JSON document for machines: keys sorted, indented, a number that is none as null.
+/// One JSON document for machines: keys sorted, indented, a number that is none by its name.
 public func jsonText(_ value: some Encodable) throws -> String {
   let encoder = JSONEncoder()
+  encoder.nonConformingFloatEncodingStrategy = .convertToString(
+    positiveInfinity: "Infinity",
+    negativeInfinity: "-Infinity",
+    nan: "NaN"
+  )
   encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
   return String(decoding: try encoder.encode(value), as: UTF8.self)
 }

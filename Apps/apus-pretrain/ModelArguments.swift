@@ -34,6 +34,12 @@ struct ModelArguments: ParsableArguments {
     guard width > 0, blocks > 0, heads > 0, feedForward > 0, width % heads == 0 else {
       throw ValidationError("--width must be a multiple of --heads, and all sizes above 0")
     }
+    guard width <= 1 << 20, feedForward <= 1 << 20, blocks <= 1024, context ?? 1 <= 1 << 30 else {
+      throw ValidationError(
+        "--width and --feed-forward end at 1,048,576, --blocks at 1,024, --context at 2³⁰"
+      )
+    }
+    if let context, context < 1 { throw ValidationError("--context must be above 0") }
     guard (width / heads) % 2 == 0 else {
       throw ValidationError("--width / --heads is \(width / heads): rotary heads are even")
     }
@@ -62,3 +68,11 @@ struct ModelArguments: ParsableArguments {
 
 extension NormKind: ExpressibleByArgument {}
 extension NormPlacement: ExpressibleByArgument {}
+
+extension TransformerConfiguration {
+  /// Takes the family of released models that has this shape, if there is one: other tools know it.
+  mutating func useReleasedFamily() {
+    guard placement == .pre, !normalizesEmbedding, norm == .rms else { return }
+    family = queryKeyNorm == .perHead ? .qwen3 : .llama
+  }
+}

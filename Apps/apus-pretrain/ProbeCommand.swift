@@ -25,8 +25,8 @@ struct ProbeCommand: ParsableCommand {
   var tokens: String?
   @Option(help: ArgumentHelp("A text, in UTF-8.", valueName: "file"))
   var text: String?
-  @Option(help: "The tokens of a window.")
-  var length = 128
+  @Option(help: "The tokens of a window; 128, or the model's context, by default.")
+  var length: Int?
   @Option(help: "The windows, evenly over the text.")
   var windows = 4
   @Flag(help: "Also compute gradients by depth, which takes the weights as floats in memory.")
@@ -37,13 +37,14 @@ struct ProbeCommand: ParsableCommand {
     guard (tokens == nil) != (text == nil) else {
       throw ValidationError("give either --tokens or --text")
     }
-    guard length > 0, windows > 0 else {
-      throw ValidationError("--length and --windows must be above 0")
+    guard length ?? 1 > 0, 1...65_536 ~= windows else {
+      throw ValidationError("--length must be above 0, --windows between 1 and 65,536")
     }
   }
 
   func run() throws {
     let pretrained = try PretrainedModel(at: URL(filePath: model))
+    let length = length ?? min(128, pretrained.configuration.contextLength)
     let file: TokenFile
     if let tokens {
       file = try TokenFile(path: tokens)

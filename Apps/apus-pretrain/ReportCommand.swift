@@ -29,7 +29,11 @@ struct ReportCommand: ParsableCommand {
     guard !results.isEmpty else {
       throw CommandFailure("\(self.study) has no finished cell; run 'study' first")
     }
-    let page = StudyReport(plan: study.plan, results: results).page()
+    let page = StudyReport(
+      plan: study.plan,
+      results: results,
+      unigramEntropy: try study.unigramEntropy()
+    ).page()
     try AtomicFile.write(page.html(), to: output)
     if let numbers {
       try AtomicFile.write(try jsonText(StudySummary(results)) + "\n", to: numbers)
@@ -42,6 +46,8 @@ struct ReportCommand: ParsableCommand {
 struct StudyReport {
   let plan: PlacementStudy.Plan
   let results: [PlacementStudy.CellResult]
+  /// Where a model ends that has learned the frequencies of tokens alone.
+  let unigramEntropy: Double?
   private var summary: StudySummary { StudySummary(results) }
 
   func page() -> ReportPage {
@@ -58,8 +64,9 @@ struct StudyReport {
     )
     page.add(heading: "Divergence")
     page.add(
-      paragraph: "A run has failed where its loss or a gradient was not finite, or its "
-        + "validation loss ended above that of a unigram model of the bytes, 2.9 nats."
+      paragraph: "A run has failed where its loss or a gradient was not finite, or its validation "
+        + "loss ended within 5 % of the entropy of single tokens"
+        + (unigramEntropy.map { ", \($0.fixed(3)) nats." } ?? ".")
     )
     page.add(table: ["variant"] + summary.learningRates.map { "\($0)" }, rows: failures(summary))
     page.add(heading: "At initialization")
@@ -168,7 +175,8 @@ struct StudyReport {
       [variant]
         + summary.learningRates.map { rate in
           let cells = summary.group(variant, rate)
-          let failed = cells.filter { $0.ending == .diverged || $0.validationLoss ?? 0 > 2.9 }
+          let limit = unigramEntropy.map { 0.95 * $0 } ?? .infinity
+          let failed = cells.filter { $0.ending == .diverged || $0.validationLoss ?? 0 > limit }
           return cells.isEmpty ? "–" : "\(failed.count) of \(cells.count)"
         }
     }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoints
 import Foundation
 import Support
 import Transformer
@@ -26,8 +27,8 @@ struct TokenArguments: ParsableArguments {
   }
 
   func load() throws -> (training: [TokenFile], validation: TokenFile) {
-    var files = try tokens.map { try TokenFile(path: $0) }
-    let all = try files + (validation.map { [try TokenFile(path: $0)] } ?? [])
+    var files = try tokens.map(Self.open)
+    let all = try files + (validation.map { [try Self.open($0)] } ?? [])
     if let odd = all.first(where: { $0.tokenizer != all[0].tokenizer }) {
       throw CommandFailure(
         "\(odd.path) and \(all[0].path) were made by different tokenizers; tokenize both with one"
@@ -37,5 +38,15 @@ struct TokenArguments: ParsableArguments {
     let (training, held) = files[0].split(holdingBack: holdOut)
     files[0] = training
     return (files, held)
+  }
+
+  private static func open(_ path: String) throws -> TokenFile {
+    do { return try TokenFile(path: path) } catch let error as CheckpointError {
+      guard FileManager.default.fileExists(atPath: path) else { throw error }
+      throw CommandFailure(
+        "\(path) is no file of packed tokens; make one out of a text with 'apus-pretrain tokenize' "
+          + "(\(error))"
+      )
+    }
   }
 }

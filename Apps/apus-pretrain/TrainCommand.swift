@@ -12,8 +12,10 @@ struct TrainCommand: ParsableCommand {
     commandName: "train",
     abstract: "Train a model from scratch.",
     discussion: """
-      The folder holds the log, the probes, the checkpoints and, at the end, the model as a \
-      Hugging Face folder. Run the same command again to go on after an interruption.
+      The folder holds the log, the probes, the checkpoints and, at the end, the model in the \
+      layout of Hugging Face: pre without an embedding norm is a LLaMA (with --qk-norm a Qwen 3), \
+      which the transformers library loads; other shapes are of the type apus, which it does not \
+      know. Run the same command again to go on after an interruption.
 
       EXAMPLES
         apus-pretrain train book.tokens --output run --placement peri --embedding-norm
@@ -64,6 +66,8 @@ struct TrainCommand: ParsableCommand {
     shape.placement = placement
     shape.normalizesEmbedding = embeddingNorm
     shape.hasFinalNorm = placement != .post
+    shape.useReleasedFamily()
+    try checkOutput(shape)
     let documents = try tokenizer.map { try self.documents($0, for: tokens[0]) }
     let run = try Pretraining(at: output, shape, options, training: tokens, validation: held)
     run.shouldStop = { Cancellation.isRequested }
@@ -86,6 +90,32 @@ struct TrainCommand: ParsableCommand {
     try StandardStream.output.writeLine(
       display.json ? jsonText(report) : summary(report)
     )
+    if report.ending == .diverged {
+      throw CommandFailure(
+        "the training diverged after step \(report.step), no model was written; choose a lower "
+          + "--learning-rate, a longer --warm-up or another placement"
+      )
+    }
+  }
+
+  /// Refuses what would end badly only after the training.
+  private func checkOutput(_ shape: TransformerConfiguration) throws(CommandFailure) {
+    let files = FileManager.default
+    if files.fileExists(atPath: output + "/model"), !files.fileExists(atPath: output + "/run.json")
+    {
+      throw CommandFailure(
+        "\(output)/model exists and is not of a run; choose another --output or move it away"
+      )
+    }
+    // Weights, gradients and two moments.
+    let bytes = Double(shape.parameterCount) * 16
+    let memory = Double(ProcessInfo.processInfo.physicalMemory)
+    guard bytes < memory else {
+      throw CommandFailure(
+        "a model of \(shape.parameterCount.grouped) parameters needs \((bytes / 1e9).fixed(1)) GB "
+          + "to train, this machine has \((memory / 1e9).fixed(1)); choose a smaller --width"
+      )
+    }
   }
 
   private func documents(_ path: String, for tokens: TokenFile) throws -> [String: Data] {

@@ -59,10 +59,14 @@ struct TrainingArguments: ParsableArguments {
     guard counts.allSatisfy({ $0 > 0 }) else {
       throw ValidationError("steps, sizes, intervals and threads must be above 0")
     }
-    guard warmUp >= 0, warmUp < steps, decay >= 0, clip >= 0, deviation ?? 1 > 0 else {
-      throw ValidationError(
-        "--warm-up must be below --steps, --decay and --clip not below 0, --deviation above 0"
-      )
+    guard (counts + [warmUp]).allSatisfy({ $0 <= 1 << 40 }) else {
+      throw ValidationError("steps, sizes and intervals end at 2⁴⁰")
+    }
+    guard warmUp >= 0, warmUp < steps else {
+      throw ValidationError("--warm-up \(warmUp) does not lie between 0 and --steps \(steps)")
+    }
+    guard decay >= 0, clip >= 0, deviation ?? 1 > 0, decay.isFinite, clip.isFinite else {
+      throw ValidationError("--decay and --clip must not be below 0, --deviation above 0")
     }
   }
 

@@ -80,7 +80,8 @@ public final class ChatSession {
       prompts: [prompt],
       caches: [cache],
       options: options,
-      stopTexts: stopTexts
+      stopTexts: stopTexts,
+      firstStream: messages.count / 2  // each reply draws anew
     )
     // Whatever ends this, the cache holds a beginning of these tokens.
     defer { cached = Array((prompt + batch.texts[0].tokens).prefix(cache.count)) }

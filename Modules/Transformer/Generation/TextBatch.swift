@@ -31,15 +31,23 @@ public struct TextBatch: Sequence, IteratorProtocol {
   ///   - caches: as `TokenBatch` takes them.
   ///   - options: how much is written, and how.
   ///   - stopTexts: what ends a text, and is not part of it.
+  ///   - firstStream: the random stream of the first text.
   public init(
     _ model: DecoderModel,
     tokenizer: Tokenizer,
     prompts: [[Int32]],
     caches: [KeyValueCache]? = nil,
     options: GenerationOptions,
-    stopTexts: [String] = []
+    stopTexts: [String] = [],
+    firstStream: Int = 0
   ) {
-    tokens = TokenBatch(model, prompts: prompts, caches: caches, options: options)
+    tokens = TokenBatch(
+      model,
+      prompts: prompts,
+      caches: caches,
+      options: options,
+      firstStream: firstStream
+    )
     texts = prompts.map { _ in GeneratedText() }
     decoders = prompts.map { _ in tokenizer.makeStreamDecoder() }
     stops = prompts.map { _ in StopTexts(stopTexts) }

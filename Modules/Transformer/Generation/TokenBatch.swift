@@ -31,11 +31,13 @@ public struct TokenBatch: Sequence, IteratorProtocol {
   ///   - caches: for each prompt the keys and values of a beginning of it, which are not computed
   ///     again; nil for none.
   ///   - options: how much is written, and how.
+  ///   - firstStream: the random stream of the first text.
   public init(
     _ model: DecoderModel,
     prompts: [[Int32]],
     caches: [KeyValueCache]? = nil,
-    options: GenerationOptions
+    options: GenerationOptions,
+    firstStream: Int = 0
   ) {
     self.model = model
     self.options = options
@@ -53,7 +55,7 @@ public struct TokenBatch: Sequence, IteratorProtocol {
       )
       return Row(
         cache: cache,
-        sampler: Sampler(options.sampling, prompt: prompt, stream: index),
+        sampler: Sampler(options.sampling, prompt: prompt, stream: firstStream + index),
         pending: prompt[cache.count...]
       )
     }

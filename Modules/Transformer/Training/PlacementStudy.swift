@@ -40,7 +40,7 @@ public struct PlacementStudy {
     /// The seeds.
     public var seeds: [UInt64]
 
-    /// A plan.
+    /// A plan; what is named twice counts once.
     public init(
       configuration: TransformerConfiguration,
       options: PretrainingOptions,
@@ -50,9 +50,14 @@ public struct PlacementStudy {
     ) {
       self.configuration = configuration
       self.options = options
-      self.variants = variants
-      self.learningRates = learningRates
-      self.seeds = seeds
+      self.variants = Self.unique(variants)
+      self.learningRates = Self.unique(learningRates)
+      self.seeds = Self.unique(seeds)
+    }
+
+    private static func unique<Value: Hashable>(_ values: [Value]) -> [Value] {
+      var seen: Set<Value> = []
+      return values.filter { seen.insert($0).inserted }
     }
 
     /// All cells: the first seed of everything comes first.
@@ -107,9 +112,7 @@ public struct PlacementStudy {
         )
       }
     } else {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-      try AtomicFile.write(encoder.encode(plan), to: planPath)
+      try AtomicFile.write(TrainingJSON.data(plan, isPretty: true), to: planPath)
     }
   }
 
@@ -119,11 +122,10 @@ public struct PlacementStudy {
   public init(at path: String) throws {
     self.path = path
     let file = path + "/study.json"
-    do {
-      plan = try JSONDecoder().decode(Plan.self, from: Data(contentsOf: URL(filePath: file)))
-    } catch {
-      throw PretrainingError("\(file) is no plan of a study: \(error)")
+    guard FileManager.default.fileExists(atPath: file) else {
+      throw PretrainingError("\(path) holds no study: there is no \(file)")
     }
+    plan = try TrainingJSON.read(file, as: Plan.self)
   }
 
   /// The results of the cells that are done, in the order of the plan.
@@ -133,13 +135,8 @@ public struct PlacementStudy {
     try plan.cells.compactMap { cell in
       let file = resultPath(cell)
       guard FileManager.default.fileExists(atPath: file) else { return nil }
-      do {
-        let data = try Data(contentsOf: URL(filePath: file))
-        let report = try JSONDecoder().decode(PretrainingReport.self, from: data)
-        return CellResult(cell: cell, report: report)
-      } catch {
-        throw PretrainingError("\(file) is no result of a run: \(error)")
-      }
+      let report = try TrainingJSON.read(file, as: PretrainingReport.self)
+      return CellResult(cell: cell, report: report)
     }
   }
 
@@ -158,6 +155,11 @@ public struct PlacementStudy {
     shouldStop: @escaping () -> Bool = { false },
     progress: @escaping (_ cell: Cell, _ index: Int, TrainingProgress) -> Void = { _, _, _ in }
   ) throws -> Bool {
+    let texts = Texts(
+      digests: TextDigests(training, validation),
+      unigramEntropy: validation.unigramEntropy
+    )
+    try TrainingJSON.claim(texts, at: textsPath, what: "study")
     for (index, cell) in plan.cells.enumerated() {
       if shouldStop() { return false }
       let folder = path + "/" + cell.name
@@ -175,17 +177,27 @@ public struct PlacementStudy {
       run.shouldStop = shouldStop
       let report = try run.train { progress(cell, index, $0) }
       guard report.ending != .stopped else { return false }
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = .sortedKeys
-      encoder.nonConformingFloatEncodingStrategy = .convertToString(
-        positiveInfinity: "Infinity",
-        negativeInfinity: "-Infinity",
-        nan: "NaN"
-      )
-      try AtomicFile.write(encoder.encode(report), to: resultPath(cell))
+      try AtomicFile.write(TrainingJSON.data(report), to: resultPath(cell))
       try? FileManager.default.removeItem(atPath: folder + "/checkpoints")
     }
     return try results().count == plan.cells.count
+  }
+
+  /// The texts of a study: what all cells are trained and judged on.
+  private struct Texts: Codable {
+    var digests: TextDigests
+    var unigramEntropy: Double
+  }
+
+  private var textsPath: String { path + "/texts.json" }
+
+  /// The entropy of the validation tokens, one by one, in nats: a model that has learned nothing but
+  /// their frequencies ends there; nil before the first run.
+  ///
+  /// - Throws: `PretrainingError` if the file that says so is damaged.
+  public func unigramEntropy() throws -> Double? {
+    guard FileManager.default.fileExists(atPath: textsPath) else { return nil }
+    return try TrainingJSON.read(textsPath, as: Texts.self).unigramEntropy
   }
 
   private func resultPath(_ cell: Cell) -> String { path + "/" + cell.name + "/result.json" }

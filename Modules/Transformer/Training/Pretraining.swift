@@ -111,6 +111,7 @@ public final class Pretraining {
   public let model: DecoderModel
   private let training: TokenWindows
   private let validation: TokenWindows
+  private let settings: RunSettings
   /// Asked before each step whether to stop.
   public var shouldStop: () -> Bool = { false }
 
@@ -132,6 +133,7 @@ public final class Pretraining {
   ) throws {
     self.path = path
     self.options = options
+    settings = RunSettings(configuration, options, TextDigests(training, validation))
     for file in training + [validation]
     where file.vocabularyCount > configuration.vocabularyCount {
       throw PretrainingError(
@@ -167,6 +169,13 @@ public final class Pretraining {
     )
     model = try DecoderModel(configuration, weights: weights)
     let frozen = options.frozen
+    let names = model.namedParameters().map(\.name)
+    if let pattern = frozen.first(where: { pattern in !names.contains { $0.contains(pattern) } }) {
+      throw PretrainingError("no parameter has '\(pattern)' in its name, so nothing can be frozen")
+    }
+    guard names.contains(where: { name in !frozen.contains { name.contains($0) } }) else {
+      throw PretrainingError("all parameters are frozen, so nothing is left to train")
+    }
     model.freeze { name in frozen.contains { name.contains($0) } }
   }
 
@@ -174,10 +183,12 @@ public final class Pretraining {
   ///
   /// - Parameter progress: gets the progress after each step.
   /// - Returns: what came of it; a divergence is a result, not an error.
-  /// - Throws: `TrainingError`, `RunLogError`.
+  /// - Throws: `PretrainingError` if the folder belongs to a run with other settings, texts or steps;
+  ///   `TrainingError`, `RunLogError`.
   public func train(
     progress: ((TrainingProgress) -> Void)? = nil
   ) throws -> PretrainingReport {
+    try settings.claim(path)
     let optimizer = AdamW(
       .decayingMatrices(of: model),
       learningRate: options.learningRate,

@@ -1,5 +1,6 @@
 public import Autograd
 public import Checkpoints
+import Foundation
 public import Tensor
 
 /// A file of packed tokens: the ids of a text, one after the other, mapped into memory.
@@ -74,6 +75,28 @@ public struct TokenFile: Sendable {
     switch storage {
     case .bytes(let tokens): tokens.count
     case .words(let tokens): tokens.count
+    }
+  }
+
+  /// A checksum of the tokens; tokens in another width have another one.
+  var digest: String {
+    func hash(_ bytes: UnsafeRawBufferPointer) -> String {
+      "\(count)-" + String(XXHash64.hash(bytes), radix: 16)
+    }
+    return switch storage {
+    case .bytes(let tokens): tokens.withUnsafeElements { hash(UnsafeRawBufferPointer($0)) }
+    case .words(let tokens): tokens.withUnsafeElements { hash(UnsafeRawBufferPointer($0)) }
+    }
+  }
+
+  /// The entropy of single tokens in nats: the loss of a model that knows how often each token comes,
+  /// and nothing else.
+  var unigramEntropy: Double {
+    var counts = [Int32: Int]()
+    for token in self[0..<count] { counts[token, default: 0] += 1 }
+    return counts.values.reduce(0) { sum, occurrences in
+      let share = Double(occurrences) / Double(count)
+      return sum - share * log(share)
     }
   }
 

@@ -1,0 +1,108 @@
+import Checkpoints
+import Foundation
+
+/// What decides the bits of a run, in its folder as `run.json`: a run goes on only with the same.
+struct RunSettings: Codable {
+  var configuration: TransformerConfiguration
+  var options: PretrainingOptions
+  /// The digests of the tokens.
+  var texts: TextDigests
+
+  init(
+    _ configuration: TransformerConfiguration,
+    _ options: PretrainingOptions,
+    _ texts: TextDigests
+  ) {
+    self.configuration = configuration
+    self.options = options
+    self.texts = texts
+    // What is only watched does not matter.
+    self.options.evaluationInterval = nil
+    self.options.probeInterval = nil
+    self.options.checkpointInterval = nil
+    self.options.logInterval = 1
+  }
+
+  /// Writes the settings into a run's folder, or compares them with those that are there.
+  ///
+  /// - Throws: `PretrainingError` that names the first setting that differs.
+  func claim(_ folder: String) throws {
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    try TrainingJSON.claim(self, at: folder + "/run.json", what: "run")
+  }
+}
+
+/// Which texts are trained on: digests of their tokens.
+struct TextDigests: Codable, Hashable {
+  var training: [String]
+  var validation: String
+
+  init(_ training: [TokenFile], _ validation: TokenFile) {
+    self.training = training.map(\.digest)
+    self.validation = validation.digest
+  }
+}
+
+/// The JSON of runs and studies; numbers that are none keep their names.
+enum TrainingJSON {
+  private static let names = ("Infinity", "-Infinity", "NaN")
+
+  static func data(_ value: some Encodable, isPretty: Bool = false) throws -> Data {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = isPretty ? [.prettyPrinted, .sortedKeys] : .sortedKeys
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+      positiveInfinity: names.0,
+      negativeInfinity: names.1,
+      nan: names.2
+    )
+    return try encoder.encode(value)
+  }
+
+  /// Reads a file that `data` has made.
+  ///
+  /// - Throws: `PretrainingError` with the path.
+  static func read<Value: Decodable>(_ path: String, as type: Value.Type) throws -> Value {
+    let decoder = JSONDecoder()
+    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+      positiveInfinity: names.0,
+      negativeInfinity: names.1,
+      nan: names.2
+    )
+    do {
+      return try decoder.decode(Value.self, from: Data(contentsOf: URL(filePath: path)))
+    } catch is DecodingError {
+      throw PretrainingError("\(path) is damaged or of another version; remove it to start over")
+    } catch {
+      throw PretrainingError("\(path) cannot be read: \(error.localizedDescription)")
+    }
+  }
+
+  /// Writes a file, or checks that the one that is there says the same.
+  ///
+  /// - Throws: `PretrainingError` that names the first difference.
+  static func claim(_ value: some Encodable, at path: String, what: String) throws {
+    let wanted = try data(value, isPretty: true)
+    guard FileManager.default.fileExists(atPath: path) else {
+      return try AtomicFile.write(wanted, to: path)
+    }
+    let found = try JSONValue.read(path)
+    let new = try JSONValue.parse(String(decoding: wanted, as: UTF8.self))
+    guard let key = difference(found, new, "") else { return }
+    throw PretrainingError(
+      "\(path) belongs to a \(what) with other settings (\(key)); repeat its command to go on, or "
+        + "choose a new folder"
+    )
+  }
+
+  /// The first setting that differs, with both values.
+  private static func difference(_ old: JSONValue, _ new: JSONValue, _ path: String) -> String? {
+    if let old = old.objectValue, let new = new.objectValue {
+      for key in Set(old.keys).union(new.keys).sorted() {
+        let place = path.isEmpty ? key : path + "." + key
+        if let found = difference(old[key] ?? .null, new[key] ?? .null, place) { return found }
+      }
+      return nil
+    }
+    return old == new ? nil : "\(path): \(old.serialized()) there, \(new.serialized()) now"
+  }
+}
