@@ -79,7 +79,7 @@ extension TemplateInterpreter {
     }
     guard case .list(let first) = left, case .list(let second) = right,
       first.kind == second.kind, first.kind == .list || first.kind == .tuple
-    else { throw failure("values of these kinds have no order") }
+    else { throw failure("\(left.kind) and \(right.kind) have no order") }
     for (left, right) in zip(first.items, second.items) where left != right {
       return try precedes(left, right, orEqual: orEqual)
     }
@@ -151,7 +151,7 @@ extension TemplateInterpreter {
       return try arithmetic(symbol, left, right)
     }
     guard let first = left.double, let second = right.double else {
-      throw failure("'\(symbol)' does not fit its values")
+      throw failure("'\(symbol)' does not fit \(left.kind) and \(right.kind)")
     }
     return .number(try arithmetic(symbol, first, second))
   }
