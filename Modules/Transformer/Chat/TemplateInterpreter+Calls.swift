@@ -204,7 +204,7 @@ extension TemplateInterpreter {
     case .undefined: throw failure("'\(name)' is asked of a value that is not defined")
     default: break
     }
-    throw failure("the method '\(name)' is not supported here")
+    throw failure("the method '\(name)' of \(base.kind) is not supported")
   }
 
   private mutating func method(

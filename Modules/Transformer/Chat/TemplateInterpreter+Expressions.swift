@@ -3,9 +3,9 @@ extension TemplateInterpreter {
     _ expression: TemplateExpression
   ) throws(ChatTemplateError) -> TemplateValue {
     try step()
-    let value = try deeper { (interpreter) throws(ChatTemplateError) in
-      try interpreter.evaluated(expression)
-    }
+    try enter()
+    defer { level -= 1 }
+    let value = try evaluated(expression)
     guard value.depth <= Self.maximumDepth else { throw failure("a value nests too deeply") }
     return value
   }
@@ -14,33 +14,63 @@ extension TemplateInterpreter {
     _ expression: TemplateExpression
   ) throws(ChatTemplateError) -> TemplateValue {
     switch expression {
-    case .undefined: return .undefined
-    case .none: return .none
-    case .bool(let flag): return .bool(flag)
-    case .integer(let number): return .integer(number)
-    case .number(let number): return .number(number)
-    case .string(let text): return .string(text)
+    case .undefined, .none, .bool, .integer, .number, .string: return literal(expression)
     case .name(let name): return lookUp(name)
     case .list(let parts): return .list(try values(parts))
     case .tuple(let parts): return .list(try values(parts), .tuple)
     case .map(let pairs): return try map(pairs)
+    case .attribute, .element, .slice: return try part(expression)
+    case .call(let callee, let arguments): return try call(callee, arguments)
+    case .filter, .test, .not, .signed: return try changed(expression)
+    case .binary: return try binary(expression)
+    case .comparison(let first, let others): return try comparison(first, others)
+    case .choice(let yes, let condition, let no):
+      return try value(condition).isTrue ? try value(yes) : try value(no)
+    case .body(let body): return .string(try captured(body))
+    case .macro(let macro): return .function(.caller(macro, scopes: scopes))
+    }
+  }
+
+  // Small functions, since the frames of those that call themselves through `value` add up.
+
+  private func literal(_ expression: TemplateExpression) -> TemplateValue {
+    switch expression {
+    case .none: .none
+    case .bool(let flag): .bool(flag)
+    case .integer(let number): .integer(number)
+    case .number(let number): .number(number)
+    case .string(let text): .string(text)
+    default: .undefined
+    }
+  }
+
+  /// What lies in a value.
+  private mutating func part(
+    _ expression: TemplateExpression
+  ) throws(ChatTemplateError) -> TemplateValue {
+    switch expression {
     case .attribute(let base, let name): return try attribute(name, of: try value(base))
-    case .element(let base, let place): return try element(try value(place), of: try value(base))
+    case .element(let base, let place):
+      let place = try value(place)
+      return try element(place, of: try value(base))
     case .slice(let base, let first, let last, let stride):
       return try slice(try value(base), try place(first), try place(last), try place(stride))
-    case .call(let callee, let arguments): return try call(callee, arguments)
+    default: return .undefined
+    }
+  }
+
+  /// What becomes of one value.
+  private mutating func changed(
+    _ expression: TemplateExpression
+  ) throws(ChatTemplateError) -> TemplateValue {
+    switch expression {
     case .filter(let base, let name, let arguments):
       return try filtered(try value(base), name, try evaluated(arguments))
     case .test(let base, let name, let arguments):
       return .bool(try tested(try value(base), name, try values(arguments.values)))
     case .not(let part): return .bool(try !value(part).isTrue)
     case .signed(let part, let isNegative): return try signed(try value(part), isNegative)
-    case .binary(let symbol, let left, let right): return try binary(symbol, left, right)
-    case .comparison(let first, let others): return try comparison(first, others)
-    case .choice(let yes, let condition, let no):
-      return try value(condition).isTrue ? try value(yes) : try value(no)
-    case .body(let body): return .string(try captured(body))
-    case .macro(let macro): return .function(.caller(macro, scopes: scopes))
+    default: return .undefined
     }
   }
 

@@ -1,20 +1,28 @@
 import Foundation
 
 extension TemplateInterpreter {
+  /// Operators in a row, from the left; their number nests nothing.
   mutating func binary(
-    _ symbol: String,
-    _ left: TemplateExpression,
-    _ right: TemplateExpression
+    _ expression: TemplateExpression
   ) throws(ChatTemplateError) -> TemplateValue {
-    let first = try value(left)
-    switch symbol {
-    case "or": return first.isTrue ? first : try value(right)
-    case "and": return first.isTrue ? try value(right) : first
-    default: break
+    var first = expression
+    var others: [(symbol: String, right: TemplateExpression)] = []
+    while case .binary(let symbol, let left, let right) = first {
+      others.append((symbol, right))
+      first = left
     }
-    let second = try value(right)
-    guard symbol == "~" else { return try arithmetic(symbol, first, second) }
-    return .string(try joined(try text(of: first), try text(of: second)))
+    var result = try value(first)
+    for (symbol, right) in others.reversed() {
+      switch symbol {
+      case "or": if !result.isTrue { result = try value(right) }
+      case "and": if result.isTrue { result = try value(right) }
+      case "~":
+        let second = try value(right)
+        result = .string(try joined(try text(of: result), try text(of: second)))
+      default: result = try arithmetic(symbol, result, try value(right))
+      }
+    }
+    return result
   }
 
   /// Comparisons in a row, each with the value before it.
@@ -79,7 +87,7 @@ extension TemplateInterpreter {
     }
     guard case .list(let first) = left, case .list(let second) = right,
       first.kind == second.kind, first.kind == .list || first.kind == .tuple
-    else { throw failure("values of these kinds have no order") }
+    else { throw failure("\(left.kind) and \(right.kind) have no order") }
     for (left, right) in zip(first.items, second.items) where left != right {
       return try precedes(left, right, orEqual: orEqual)
     }
@@ -151,7 +159,7 @@ extension TemplateInterpreter {
       return try arithmetic(symbol, left, right)
     }
     guard let first = left.double, let second = right.double else {
-      throw failure("'\(symbol)' does not fit its values")
+      throw failure("'\(symbol)' does not fit \(left.kind) and \(right.kind)")
     }
     return .number(try arithmetic(symbol, first, second))
   }

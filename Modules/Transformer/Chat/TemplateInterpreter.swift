@@ -15,14 +15,14 @@ struct TemplateInterpreter {
   var namespaces: [TemplateNamespace] = []
   private var output = ""
   private var steps = 0
-  private var level = 0
+  var level = 0
   private var line = 1
 
   static let maximumSteps = 1_000_000
   private static let maximumOutput = TemplateText.maximumLength
   static let maximumDepth = 64
   /// How deep statements and expressions, those of macros included, may lie inside each other.
-  private static let maximumLevel = 1000
+  private static let maximumLevel = 400
 
   init(_ variables: [String: TemplateValue], date: TemplateDate) {
     scopes = [variables]
@@ -60,13 +60,10 @@ struct TemplateInterpreter {
     return elements
   }
 
-  mutating func deeper<Result>(
-    _ body: (inout Self) throws(ChatTemplateError) -> Result
-  ) throws(ChatTemplateError) -> Result {
+  /// Enters a statement or expression inside another; `level` is lowered when it is left.
+  mutating func enter() throws(ChatTemplateError) {
     level += 1
-    defer { level -= 1 }
     guard level <= Self.maximumLevel else { throw failure("it nests too deeply") }
-    return try body(&self)
   }
 
   private mutating func write(_ text: String) throws(ChatTemplateError) {
@@ -75,13 +72,13 @@ struct TemplateInterpreter {
   }
 
   private mutating func execute(_ nodes: [TemplateNode]) throws(ChatTemplateError) -> Flow {
-    try deeper { (interpreter) throws(ChatTemplateError) in
-      for node in nodes {
-        let flow = try interpreter.execute(node)
-        if flow != .onward { return flow }
-      }
-      return .onward
+    try enter()
+    defer { level -= 1 }
+    for node in nodes {
+      let flow = try execute(node)
+      if flow != .onward { return flow }
     }
+    return .onward
   }
 
   private mutating func execute(_ node: TemplateNode) throws(ChatTemplateError) -> Flow {

@@ -99,6 +99,23 @@ enum TemplateValue {
 
   var string: String? { if case .string(let text) = self { text } else { nil } }
 
+  /// What the value is, for messages.
+  var kind: String {
+    switch self {
+    case .undefined: "an undefined value"
+    case .none: "none"
+    case .bool: "a truth value"
+    case .integer, .number: "a number"
+    case .string: "a text"
+    case .list(let list): list.kind == .tuple ? "a tuple" : "a list"
+    case .map: "a map"
+    case .generator: "a generator"
+    case .namespace: "a namespace"
+    case .loop: "a loop"
+    case .function: "a function"
+    }
+  }
+
   /// Whether the value may be a key of a map: nothing that can change.
   var isKey: Bool {
     switch self {

@@ -46,6 +46,8 @@ import Transformer
       "{{ ('a' * 16000000).replace('', 'b') }}", "{{ ('a' * 9000000) | join('b' * 100) }}",
       "{{ range(99999) | unique | list }}",
       "{% macro f(n) %}{{ ((((f(n))))) ~ f(n) }}{% endmacro %}{{ f(1) }}",
+      "{% macro f(n) %}{{ f(n)\(String(repeating: " | trim", count: 300)) }}{% endmacro %}{{ f(1) }}",
+      "{% macro f(n) %}{{ [[[[[[[[[f(n)]]]]]]]]] }}{% endmacro %}{{ f(1) }}",
     ]
   )
   func heavyWorkIsRefused(source: String) throws {
