@@ -94,6 +94,35 @@ import Testing
     }
   }
 
+  @Test func aDivergenceIsAFailureWithItsNumbers() throws {
+    try withTemporaryFolder { folder in
+      let tokens = try tokens(in: folder)
+      let outcome = try run(
+        [
+          "train", tokens, "--output", folder + "/run", "--learning-rate", "1e30", "--clip", "0",
+          "--steps", "40", "--json", "--quiet",
+        ] + Self.size
+      )
+      #expect(outcome.status == 1 && outcome.error.contains("the training diverged"))
+      #expect(try outcome.document()["ending"] as? String == "diverged")
+      #expect(!FileManager.default.fileExists(atPath: folder + "/run/model"))
+    }
+  }
+
+  @Test func foldersOfOthersStay() throws {
+    try withTemporaryFolder { folder in
+      let tokens = try tokens(in: folder)
+      let model = folder + "/mine/model"
+      try FileManager.default.createDirectory(atPath: model, withIntermediateDirectories: true)
+      try Data("precious".utf8).write(to: URL(filePath: model + "/thesis"))
+      let outcome = try run(
+        ["train", tokens, "--output", folder + "/mine", "--steps", "5"] + Self.size
+      )
+      #expect(outcome.status == 1 && outcome.error.contains("is not of a run"))
+      #expect(try names(in: model) == ["thesis"])
+    }
+  }
+
   @Test func wrongArgumentsAreExplained() throws {
     try withTemporaryFolder { folder in
       let tokens = try tokens(in: folder)
@@ -104,6 +133,10 @@ import Testing
         (["probe", folder + "/none", "--tokens", tokens], "none"),
         (["report", folder, "--output", "x"], "study.json"),
         (["train", tokens, "--output", folder + "/run", "--length", "100000"], "too short"),
+        (["train", tokens, "--output", "x", "--stride", "9223372036854775807"], "2⁴⁰"),
+        (["train", tokens, "--output", "x", "--freeze", "."], "nothing is left to train"),
+        (["train", tokens, "--output", "x", "--width", "1000000", "--heads", "1"], "GB to train"),
+        (["train", folder + "/text", "--output", "x"], "apus-pretrain tokenize"),
       ] {
         let outcome = try run(arguments)
         #expect(

@@ -111,6 +111,78 @@ import Transformer
     }
   }
 
+  @Test func divergedCellsAreResultsOfAStudy() throws {
+    try withTemporaryFolder { folder in
+      var options = Self.options
+      options.maximumGradientNorm = nil
+      options.warmUpSteps = 0
+      options.probeInterval = nil
+      let plan = PlacementStudy.Plan(
+        configuration: Self.configuration(.pre),
+        options: options,
+        variants: [.init(.pre, normalizesEmbedding: false)],
+        learningRates: [1e30, 1e30],
+        seeds: [0, 0]
+      )
+      #expect(plan.cells.count == 1, "what is named twice counts once")
+      let (training, held) = Self.text.split(holdingBack: 0.2)
+      let study = try PlacementStudy(at: folder, plan: plan)
+      #expect(try study.run(training: [training], validation: held))
+      let results = try PlacementStudy(at: folder).results()
+      #expect(results.map(\.report.ending) == [.diverged])
+      // Other texts do not belong to the study.
+      #expect(throws: PretrainingError.self) {
+        try study.run(training: [held], validation: training)
+      }
+      // Σ −p log p of the held text's bytes, by counting.
+      let bytes = held[0..<held.count]
+      let shares = Dictionary(grouping: bytes) { $0 }.values.map {
+        Double($0.count) / Double(bytes.count)
+      }
+      let entropy = try #require(try study.unigramEntropy())
+      #expect(abs(entropy + shares.reduce(0) { $0 + $1 * log($1) }) < 1e-9)
+    }
+  }
+
+  @Test func aRunGoesOnOnlyAsItBegan() throws {
+    try withTemporaryFolder { folder in
+      _ = try pretraining(folder).train()
+      var changes: [(String, (inout PretrainingOptions) -> Void)] = []
+      changes.append(("options.learningRate", { $0.learningRate = 0.5 }))
+      changes.append(("options.weightDecay", { $0.weightDecay = 0.9 }))
+      changes.append(("options.steps", { $0.steps = 6 }))
+      changes.append(("options.frozen", { $0.frozen = ["out_norm"] }))
+      for (key, change) in changes {
+        var options = Self.options
+        change(&options)
+        let error = #expect(throws: PretrainingError.self) {
+          try pretraining(folder, options).train()
+        }
+        #expect(error?.description.contains(key) == true, "\(key)")
+      }
+      let (held, training) = Self.text.split(holdingBack: 0.5)
+      let other = try Pretraining(
+        at: folder,
+        Self.configuration(.peri),
+        Self.options,
+        training: [training],
+        validation: held
+      )
+      #expect(throws: PretrainingError.self) { try other.train() }
+      var watched = Self.options
+      watched.probeInterval = 3
+      #expect(try pretraining(folder, watched).train().ending == .finished)
+    }
+  }
+
+  @Test func whatCannotBeFrozenIsSaid() throws {
+    for pattern in ["nosuchname", "."] {
+      var options = Self.options
+      options.frozen = [pattern]
+      #expect(throws: PretrainingError.self, "\(pattern)") { try pretraining("x", options) }
+    }
+  }
+
   @Test func frozenParametersStay() throws {
     try withTemporaryFolder { folder in
       var options = Self.options
