@@ -41,7 +41,7 @@ struct TokenArguments: ParsableArguments {
   }
 
   private static func open(_ path: String) throws -> TokenFile {
-    do { return try TokenFile(path: path) } catch let error as CheckpointError {
+    do { return try TokenFile(path: path) } catch {
       guard FileManager.default.fileExists(atPath: path) else { throw error }
       throw CommandFailure(
         "\(path) is no file of packed tokens; make one out of a text with 'apus-pretrain tokenize' "

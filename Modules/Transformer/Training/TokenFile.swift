@@ -94,7 +94,8 @@ public struct TokenFile: Sendable {
   var unigramEntropy: Double {
     var counts = [Int32: Int]()
     for token in self[0..<count] { counts[token, default: 0] += 1 }
-    return counts.values.reduce(0) { sum, occurrences in
+    // In an order of their own: the sum must be the same each time.
+    return counts.values.sorted().reduce(0) { sum, occurrences in
       let share = Double(occurrences) / Double(count)
       return sum - share * log(share)
     }
