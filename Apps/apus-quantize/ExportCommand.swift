@@ -47,5 +47,10 @@ struct ExportCommand: ParsableCommand {
       "\(output): \(pretrained.family.rawValue), "
         + "\(pretrained.parameterCount.counted("parameter")) in \(type.rawValue)"
     )
+    if pretrained.family == .apus {
+      try StandardStream.error.writeLine(
+        "note: no released family has this shape; the transformers library does not know it"
+      )
+    }
   }
 }

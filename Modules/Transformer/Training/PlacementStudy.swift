@@ -4,8 +4,9 @@ import Foundation
 
 /// A sweep of placement × embedding norm × learning rate × seed, one run a cell.
 ///
-/// The folder holds `study.json`, the plan, and a folder for each cell. Cells are resumed where they
-/// stopped, and several processes may work on one folder: each takes cells that no other holds.
+/// The folder holds `study.json`, the plan, `texts.json`, what it is trained on, and a folder for each
+/// cell. Cells are resumed where they stopped, and several processes may work on one folder: each
+/// takes cells that no other holds.
 ///
 /// Source: Kim et al. 2025, "Peri-LN", section 4; the embedding norm is crossed with the placement so
 /// that what either does can be told apart.
