@@ -11,9 +11,10 @@ import Synchronization
 /// Reuses tensor buffers, because the first touch of a fresh page costs more than most kernels.
 ///
 /// Buffers come in size classes, four to each power of two, aligned to 64 bytes (2 MiB from 2 MiB
-/// up, where huge pages are asked for). A released buffer waits in its class for the next request;
-/// `trim()` gives the waiting ones back to the system. Tensors of at most 512 bytes carry their
-/// elements themselves and are not counted here.
+/// up, where huge pages are asked for). A released buffer waits in its class for the next request.
+/// When more waits than is in use (and more than 512 MiB), those of the classes that
+/// were idle longest go back to the system. `trim()` gives all of them back.
+/// Tensors of at most 512 bytes carry their elements themselves and are not counted here.
 public enum MemoryPool {
   /// Bytes handed out now, bytes handed out at most, and bytes that wait for reuse.
   public struct Statistics: Hashable, Sendable, Codable {
@@ -29,6 +30,25 @@ public enum MemoryPool {
     var statistics = Statistics()
     /// The addresses of the waiting buffers by number of the size class.
     var waiting: [[UInt]] = Array(repeating: [], count: 4 * Int.bitWidth)
+    /// When each class was last asked for or released to, by the count of such calls.
+    var lastUse = Array(repeating: 0, count: 4 * Int.bitWidth)
+    var useCount = 0
+
+    /// How much may wait.
+    var waitingLimit: Int { max(MemoryPool.waitingFloor, statistics.bytesInUse) }
+
+    mutating func use(_ number: Int) {
+      useCount += 1
+      lastUse[number] = useCount
+    }
+
+    /// Takes a buffer of the class out that has been idle longest.
+    mutating func removeIdle() -> UInt? {
+      let idle = waiting.indices.filter { !waiting[$0].isEmpty }.min { lastUse[$0] < lastUse[$1] }
+      guard let idle, let address = waiting[idle].popLast() else { return nil }
+      statistics.bytesWaiting -= MemoryPool.size(ofClass: idle)
+      return address
+    }
   }
 
   private static let state = Mutex(State())
@@ -36,8 +56,8 @@ public enum MemoryPool {
   /// The counters of this moment.
   public static var statistics: Statistics { state.withLock { $0.statistics } }
 
-  /// Beyond this many waiting bytes a released buffer goes straight back to the system.
-  static let waitingLimit = 512 << 20
+  /// So many bytes may wait, however few are in use.
+  static let waitingFloor = 512 << 20
 
   /// Starts a new peak measurement at the bytes in use now.
   public static func resetPeak() {
@@ -71,6 +91,9 @@ public enum MemoryPool {
     return 4 * power + (size >> (power - 2)) & 3
   }
 
+  /// The bytes of a buffer of that class.
+  private static func size(ofClass number: Int) -> Int { (4 + number % 4) << (number / 4 - 2) }
+
   static func take(byteCount: Int) -> UnsafeMutableRawPointer {
     let size = sizeClass(for: byteCount)
     let number = number(ofClass: size)
@@ -80,6 +103,7 @@ public enum MemoryPool {
         state.statistics.peakBytesInUse,
         state.statistics.bytesInUse
       )
+      state.use(number)
       guard let address = state.waiting[number].popLast() else { return nil }
       state.statistics.bytesWaiting -= size
       return address
@@ -91,14 +115,18 @@ public enum MemoryPool {
     let size = sizeClass(for: byteCount)
     let number = number(ofClass: size)
     let address = UInt(bitPattern: pointer)
-    let isKept = state.withLock { state in
+    let evicted = state.withLock { state -> [UInt] in
       state.statistics.bytesInUse -= size
-      guard state.statistics.bytesWaiting + size <= waitingLimit else { return false }
       state.statistics.bytesWaiting += size
       state.waiting[number].append(address)
-      return true
+      state.use(number)
+      var evicted: [UInt] = []
+      while state.statistics.bytesWaiting > state.waitingLimit, let idle = state.removeIdle() {
+        evicted.append(idle)
+      }
+      return evicted
     }
-    if !isKept { free(pointer) }
+    for address in evicted { free(UnsafeMutableRawPointer(bitPattern: address)) }
   }
 
   private static func allocate(_ size: Int) -> UnsafeMutableRawPointer {

@@ -56,6 +56,31 @@ import Testing
     }
   }
 
+  /// What another model has left must not push the buffers of this one out.
+  @Test func givesSizesBackThatNobodyAsksFor() async {
+    await #expect(processExitsWith: .success) {
+      func release(_ count: Int, _ copies: Int) -> Set<UInt> {
+        let tensors = (0..<copies).map { _ in Tensor<Float>(uninitialized: [count]) { _ in } }
+        return Set(tensors.map { $0.withUnsafeElements { UInt(bitPattern: $0.baseAddress) } })
+      }
+      _ = release(1 << 24, 8)  // 512 MiB of one size.
+      let first = release(3 << 22, 4)  // 192 MiB of another.
+      #expect(release(3 << 22, 4) == first)
+      #expect(MemoryPool.statistics.bytesWaiting <= 512 << 20)
+    }
+  }
+
+  /// More may wait where more is in use: a training step's values beside its weights.
+  @Test func keepsAsMuchAsIsInUse() async {
+    await #expect(processExitsWith: .success) {
+      let weights = Tensor<Float>(uninitialized: [1 << 28]) { _ in }  // 1 GiB, untouched.
+      withExtendedLifetime(weights) {
+        _ = (0..<3).map { _ in Tensor<Float>(uninitialized: [1 << 26]) { _ in } }
+        #expect(MemoryPool.statistics.bytesWaiting == 3 << 28)
+      }
+    }
+  }
+
   /// Four classes to each power of two: at most a quarter more than asked for.
   ///
   /// Small tensors carry their elements and take nothing.
