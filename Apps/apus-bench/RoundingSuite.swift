@@ -20,6 +20,7 @@ struct RoundingSuite {
     try measureLearnedRounding()
     try measureSearch()
     try measureGPTQ()
+    try measureBlock()
   }
 
   private func random(_ shape: Shape) -> Tensor<Float> {
@@ -36,7 +37,7 @@ struct RoundingSuite {
     )
   }
 
-  private func peer(_ name: String, _ arguments: JSONObject) -> JSONObject {
+  func peer(_ name: String, _ arguments: JSONObject) -> JSONObject {
     var result: JSONObject = ["kind": "rounding", "name": .string(name)]
     for (key, value) in arguments { result[key] = value }
     return result

@@ -9,7 +9,9 @@ struct EvaluateCommand: ParsableCommand {
     discussion: """
       Perplexity is exp of the mean negative log-likelihood of the text's tokens: the lower the \
       better, and comparable only between models with the same tokenizer and the same options. \
-      While a model reads, its perplexity so far is shown. Every model is compared with the first.
+      While a model reads, its perplexity so far is shown. Every model is compared with the first: \
+      delta is the difference of the perplexities, KL the mean divergence of its predictions from \
+      the first model's in nats, top-1 the share of tokens where both find the same one likeliest.
 
       EXAMPLES
         apus-quantize eval SmolLM2-135M --text wiki.txt
@@ -38,10 +40,7 @@ struct EvaluateCommand: ParsableCommand {
   func run() throws {
     let text = try TextFile(path: self.text, characters: arguments.characters)
     let files = try models.map { try ModelFile(path: $0) }
-    let evaluations = try files.map { file in
-      try Evaluation(file, text: text, arguments: arguments, output: output)
-    }
-    let compared = Evaluation.compared(evaluations)
+    let compared = try Evaluation.all(files, text: text, arguments: arguments, output: output)
     let stream = StandardStream.output
     try stream.writeLine(
       output.json

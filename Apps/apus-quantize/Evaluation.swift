@@ -12,6 +12,11 @@ struct Evaluation: Encodable {
   var meanLoss: ReportNumber
   /// The perplexity minus that of the first model; nil for the first.
   var delta: ReportNumber?
+  /// The mean divergence of the predictions from the first model's, in nats; nil for the first, and where
+  /// the models read different tokens.
+  var klDivergence: ReportNumber?
+  /// The share of tokens where both find the same one likeliest.
+  var topAgreement: ReportNumber?
   var tokens: Int
   var windows: Int
   var seconds: Double
@@ -46,6 +51,68 @@ struct Evaluation: Encodable {
     self.init(file, report: report, options: options, seconds: secondsOfUptime() - start)
   }
 
+  /// Reads the text with all models; those with the tokens of the first read it together with it.
+  static func all(
+    _ files: [ModelFile],
+    text: TextFile,
+    arguments: EvaluationArguments,
+    output: OutputArguments
+  ) throws -> [Evaluation] {
+    guard let first = files.first, files.count > 1 else {
+      return try files.map { file in
+        try Evaluation(file, text: text, arguments: arguments, output: output)
+      }
+    }
+    let options = try first.perplexityOptions(arguments)
+    let tokens = try first.tokens(of: text.text)
+    let vocabulary = first.pretrained.configuration.vocabularyCount
+    let together = try files.map { file in
+      try file.perplexityOptions(arguments) == options && file.tokens(of: text.text) == tokens
+        && file.pretrained.configuration.vocabularyCount == vocabulary
+    }
+    guard together.allSatisfy({ $0 }) else {
+      return compared(
+        try files.map { try Evaluation($0, text: text, arguments: arguments, output: output) }
+      )
+    }
+    let start = secondsOfUptime()
+    let models = try files.map { try $0.makeModel() }
+    try Cancellation.check()
+    let progress = output.progress("reading", unit: "windows")
+    defer { progress.clear() }
+    let comparison = try models[0].compared(
+      with: Array(models.dropFirst()),
+      on: tokens,
+      options: options
+    ) { state in
+      let all = [state.reference] + state.models.map(\.perplexity)
+      progress.update(
+        completed: state.reference.windowLosses.count,
+        total: state.reference.windowCount,
+        note: "perplexity " + all.map { $0.perplexity.fixed(3) }.joined(separator: ", ")
+      )
+      return !Cancellation.isRequested
+    }
+    try Cancellation.check()
+    progress.finish()
+    let seconds = (secondsOfUptime() - start) / Double(files.count)
+    var evaluations = [
+      Evaluation(first, report: comparison.reference, options: options, seconds: seconds)
+    ]
+    for (file, report) in zip(files.dropFirst(), comparison.models) {
+      var evaluation = Evaluation(
+        file,
+        report: report.perplexity,
+        options: options,
+        seconds: seconds
+      )
+      evaluation.klDivergence = ReportNumber(report.klDivergence)
+      evaluation.topAgreement = ReportNumber(report.topAgreement)
+      evaluations.append(evaluation)
+    }
+    return compared(evaluations)
+  }
+
   private init(
     _ file: ModelFile,
     report: PerplexityReport,
@@ -72,7 +139,7 @@ extension Evaluation {
   static func table(_ evaluations: [Evaluation]) -> Table {
     var table = Table([
       "model", "method", .number("bits/weight"), .number("bytes"), .number("perplexity"),
-      .number("delta"),
+      .number("delta"), .number("KL"), .number("top-1"),
     ])
     for evaluation in evaluations {
       table.add(
@@ -81,7 +148,9 @@ extension Evaluation {
         evaluation.bitsPerWeight.fixed(3),
         byteCount(evaluation.bytes),
         evaluation.perplexity.value.fixed(4),
-        evaluation.delta?.value.signed(4) ?? ""
+        evaluation.delta?.value.signed(4) ?? "",
+        evaluation.klDivergence?.value.fixed(4) ?? "",
+        evaluation.topAgreement.map { "\((100 * $0.value).fixed(1))%" } ?? ""
       )
     }
     return table

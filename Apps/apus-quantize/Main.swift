@@ -24,8 +24,8 @@ struct ApusQuantize: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      InspectCommand.self, RunCommand.self, EvaluateCommand.self, GenerateCommand.self,
-      ExportCommand.self,
+      InspectCommand.self, RunCommand.self, CompareCommand.self, EvaluateCommand.self,
+      GenerateCommand.self, ExportCommand.self,
     ]
   )
 

@@ -26,7 +26,7 @@ struct ModelFile {
   func makeModel() throws -> DecoderModel {
     guard let quantization else { return try pretrained.makeModel() }
     let (catalog, shape) = (pretrained.catalog, pretrained.configuration)
-    return try DecoderModel(
+    let model = try DecoderModel(
       shape,
       weights: QuantizedWeights(
         catalog,
@@ -35,20 +35,36 @@ struct ModelFile {
         dense: DenseWeights(catalog)
       )
     )
+    if quantization.keyValueBits == 8 { model.cachePrecision = .eightBits }
+    return model
   }
 
-  /// Writes the quantized model to `folder`; `progress` stops it by returning false.
-  func quantize(
-    _ configuration: QuantizationConfiguration,
-    to folder: OutputFolder,
-    progress: (CheckpointQuantizer.Progress) -> Bool
-  ) throws -> QuantizationReport {
+  /// Refuses a model that cannot be quantized.
+  func checkFullPrecision() throws {
     if let quantization {
       throw CommandFailure(
         "\(path) is quantized already (\(quantization.text)); start from the full-precision model"
       )
     }
     try pretrained.checkTensors()
+  }
+
+  /// The model block by block.
+  func makeStack() throws -> DecoderStack {
+    guard pretrained.configuration.isCausal else {
+      throw CommandFailure("\(path) is an encoder; only decoders are quantized block by block")
+    }
+    return try DecoderStack(pretrained.configuration, weights: DenseWeights(pretrained.catalog))
+  }
+
+  /// Writes the quantized model to `folder`; `progress` stops it by returning false.
+  func quantize(
+    _ configuration: QuantizationConfiguration,
+    blocks: QuantizedBlocks? = nil,
+    to folder: OutputFolder,
+    progress: (CheckpointQuantizer.Progress) -> Bool
+  ) throws -> QuantizationReport {
+    try checkFullPrecision()
     return try CheckpointQuantizer(configuration).run(
       pretrained.catalog,
       plan: QuantizationPlan(
@@ -58,6 +74,7 @@ struct ModelFile {
         configurationDocument: pretrained.configurationDocument,
         documents: pretrained.documents
       ),
+      blocks: blocks,
       to: URL(filePath: folder.path),
       replacing: folder.isReplaced,
       progress: progress
@@ -112,8 +129,13 @@ extension ModelFile {
 extension QuantizationConfiguration {
   /// The settings in a few words: "rtn 4 bits, groups of 64, embedding 8 bits".
   var text: String {
-    let embedding = embeddingScheme.map { ", embedding \($0.grid.bits) bits" } ?? ""
-    return "\(method.rawValue) \(scheme.text)\(embedding)"
+    var parts = ["\(method.rawValue) \(scheme.text)"]
+    if let embeddingScheme { parts.append("embedding \(embeddingScheme.grid.bits) bits") }
+    if let activations {
+      parts.append("activations \(activations.bits) bits per \(activations.sharing.rawValue)")
+    }
+    if let keyValueBits { parts.append("keys and values \(keyValueBits) bits") }
+    return parts.joined(separator: ", ")
   }
 }
 

@@ -28,17 +28,37 @@ struct QuantizationArguments: ParsableArguments {
   static let defaultGroupSize = 64
 
   @Option(
+    help: ArgumentHelp(
+      """
+      Bits by the name that papers give them, in place of --bits and --granularity: W4A16, W3G64 (groups \
+      of 64), W8A8, W4A8KV8.
+      """,
+      valueName: "name"
+    )
+  )
+  var scheme: String?
+
+  @Option(
     name: .shortAndLong,
     parsing: .unconditional,
-    help: ArgumentHelp("Bits per weight, 1 to 8.", valueName: "1-8")
+    help: ArgumentHelp("Bits per weight, 1 to 8. (default: 4)", valueName: "1-8")
   )
-  var bits = 4
+  var bits: Int?
 
-  @Option(help: "How weights are rounded: rtn takes the nearest point of the grid.")
+  @Option(
+    help: """
+      How weights are rounded: rtn takes the nearest point of the grid; the others learn from \
+      --calibration.
+      """
+  )
   var method = QuantizationConfiguration.Method.roundToNearest
 
-  @Option(help: "Which weights share a scale: a matrix, an output channel, a group of inputs.")
-  var granularity = Sharing.group
+  @Option(
+    help: """
+      Which weights share a scale: a matrix, an output channel, a group of inputs. (default: group)
+      """
+  )
+  var granularity: Sharing?
 
   @Option(
     parsing: .unconditional,
@@ -52,8 +72,13 @@ struct QuantizationArguments: ParsableArguments {
   @Flag
   var symmetry = Symmetry.asymmetric
 
-  @Option(help: "A group's range: minmax covers it, mse searches the smallest squared error.")
-  var range = RangeEstimation.minMax
+  @Option(
+    help: """
+      A group's range: minmax covers it, mse searches the smallest squared error. (default: minmax; \
+      flexround-search for flexround and lrq up to 3 bits)
+      """
+  )
+  var range: RangeEstimation?
 
   @Option(
     parsing: .unconditional,
@@ -68,17 +93,25 @@ struct QuantizationArguments: ParsableArguments {
   var scaleType = ScaleType.float16
 
   func validate() throws {
-    if groupSize != nil && granularity != .group {
+    if let granularity, groupSize != nil && granularity != .group {
       throw ValidationError(
         "--group-size has no meaning with --granularity \(granularity.rawValue); leave one of "
           + "them out"
       )
     }
-    try explain("--bits") { () throws(QuantizationError) in _ = try grid(bits: bits) }
+    if scheme != nil && (bits != nil || granularity != nil || groupSize != nil) {
+      throw ValidationError(
+        "--scheme says bits and groups itself; leave --bits, --granularity and --group-size out"
+      )
+    }
+    try explain("--bits") { () throws(QuantizationError) in _ = try grid(bits: bits ?? 4) }
     try explain("--embedding-bits") { () throws(QuantizationError) in
       _ = try embeddingBits.map(grid(bits:))
     }
-    try explain("--group-size") { () throws(QuantizationError) in _ = try scheme(bits: bits) }
+    try explain("--group-size") { () throws(QuantizationError) in
+      _ = try scheme(bits: bits ?? 4, method)
+    }
+    try explain("--scheme") { () throws(QuantizationError) in _ = try named(method) }
   }
 
   /// Puts the name of the option in front of the library's reason.
@@ -89,22 +122,46 @@ struct QuantizationArguments: ParsableArguments {
     }
   }
 
-  /// The settings that were typed; they have passed `validate()`.
-  func configuration() throws -> QuantizationConfiguration {
-    QuantizationConfiguration(
+  /// The settings that were typed, for a method; they have passed `validate()`.
+  func configuration(
+    _ method: QuantizationConfiguration.Method
+  ) throws -> QuantizationConfiguration {
+    let named = try named(method)
+    return QuantizationConfiguration(
       method: method,
-      scheme: try scheme(bits: bits),
-      embeddingScheme: try embeddingBits.map(scheme(bits:))
+      scheme: try named?.weights ?? scheme(bits: bits ?? 4, method),
+      embeddingScheme: try embeddingBits.map { try scheme(bits: $0, .roundToNearest) },
+      activations: named?.activations,
+      keyValueBits: named?.keyValueBits
     )
+  }
+
+  /// The named scheme; nil where none was typed.
+  func named(_ method: QuantizationConfiguration.Method) throws(QuantizationError) -> NamedScheme? {
+    guard let scheme else { return nil }
+    let bits = try NamedScheme(scheme).weights.grid.bits
+    return try NamedScheme(scheme, range: range(bits, method), scaleType: scaleType)
+  }
+
+  private func range(
+    _ bits: Int,
+    _ method: QuantizationConfiguration.Method
+  ) -> RangeEstimation {
+    if let range { return range }
+    let isLearned = method == .flexRound || method == .lrq
+    return isLearned && bits <= 3 ? .flexRoundSearch : .minMax
   }
 
   private func grid(bits: Int) throws(QuantizationError) -> QuantizationGrid {
     try QuantizationGrid(bits: bits, isSymmetric: symmetry == .symmetric)
   }
 
-  private func scheme(bits: Int) throws(QuantizationError) -> WeightScheme {
+  private func scheme(
+    bits: Int,
+    _ method: QuantizationConfiguration.Method
+  ) throws(QuantizationError) -> WeightScheme {
     let granularity: Granularity =
-      switch self.granularity {
+      switch self.granularity ?? .group {
       case .tensor: .tensor
       case .channel: .outputChannel
       case .group: .inputGroups(groupSize ?? Self.defaultGroupSize)
@@ -112,7 +169,7 @@ struct QuantizationArguments: ParsableArguments {
     return try WeightScheme(
       grid: grid(bits: bits),
       granularity: granularity,
-      range: range,
+      range: range(bits, method),
       scaleType: scaleType
     )
   }

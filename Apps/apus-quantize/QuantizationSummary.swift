@@ -73,7 +73,7 @@ struct QuantizationSummary: Encodable {
         bytes: tensor.byteCount
       )
     }
-    self.evaluations = Evaluation.compared(evaluations)
+    self.evaluations = evaluations
   }
 
   /// The source and the result side by side.
@@ -81,7 +81,9 @@ struct QuantizationSummary: Encodable {
     var columns: [Table.Column] = [
       "", "method", .number("bits/weight"), .number("bytes"), .number("relative error"),
     ]
-    if !evaluations.isEmpty { columns += [.number("perplexity"), .number("delta")] }
+    if !evaluations.isEmpty {
+      columns += [.number("perplexity"), .number("delta"), .number("KL"), .number("top-1")]
+    }
     var table = Table(columns)
     let sourceBits = 8 * Double(sourceBytes) / Double(max(parameters, 1))
     let error = "\((100 * meanRelativeError.value).fixed(3))%"
@@ -92,6 +94,8 @@ struct QuantizationSummary: Encodable {
       after + [
         evaluations.last?.perplexity.value.fixed(4) ?? "",
         evaluations.last?.delta?.value.signed(4) ?? "",
+        evaluations.last?.klDivergence?.value.fixed(4) ?? "",
+        evaluations.last?.topAgreement.map { "\((100 * $0.value).fixed(1))%" } ?? "",
       ]
     )
     return table

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoints
+import Foundation
 import Quantization
 import Support
 
@@ -15,8 +16,14 @@ struct RunCommand: ParsableCommand {
       mean square of the weights, averaged over the layers. The folder appears complete or not \
       at all, whatever interrupts the run.
 
+      Methods other than rtn go block by block and learn from the text of --calibration. Finished blocks \
+      are kept beside the output until the model is written: a run that was stopped goes on when the \
+      same command is given again, and ends with the same bits.
+
       EXAMPLES
         apus-quantize run SmolLM2-135M --output small --bits 4
+        apus-quantize run SmolLM2-135M --output small --scheme W3A16 --method flexround \\
+            --calibration train.txt --evaluate wiki.txt --report report.html
         apus-quantize run model.gguf --output tiny --bits 3 --group-size 32 --range mse
         apus-quantize run SmolLM2-135M --output small --bits 4 --embedding-bits 8 \\
             --evaluate wiki.txt --max-windows 8
@@ -35,6 +42,17 @@ struct RunCommand: ParsableCommand {
   @OptionGroup(title: "Quantization")
   var arguments: QuantizationArguments
 
+  @OptionGroup(title: "Calibration")
+  var calibration: CalibrationArguments
+
+  @Option(
+    help: ArgumentHelp(
+      "Write what became of every layer to a file that ends in .html or .json.",
+      valueName: "file"
+    )
+  )
+  var report: String?
+
   @Option(
     help: ArgumentHelp("Measure the perplexity on a text before and after.", valueName: "file")
   )
@@ -46,39 +64,65 @@ struct RunCommand: ParsableCommand {
   @OptionGroup(title: "Output")
   var style: OutputArguments
 
+  func validate() throws {
+    if let report { try ModelReport.checkName(report) }
+  }
+
   func run() throws {
-    let configuration = try arguments.configuration()
+    let configuration = try arguments.configuration(arguments.method)
     let source = try ModelFile(path: model)
     let text = try evaluate.map { try TextFile(path: $0, characters: evaluation.characters) }
     if text != nil { _ = try source.perplexityOptions(evaluation) }
     let folder = try OutputFolder(path: output, replaces: force, source: source.path)
 
-    let before = try text.map { text in
-      try Evaluation(source, text: text, arguments: evaluation, output: style)
+    var blocks: QuantizedBlocks?
+    let isDirect = BlockQuantization.isDirect(configuration) && calibration.calibration == nil
+    let work = calibration.work ?? folder.path + ".work"
+    if !isDirect {
+      try source.checkFullPrecision()
+      blocks = try BlockQuantization(
+        source,
+        arguments,
+        arguments.method,
+        calibration,
+        seed: calibration.seed,
+        folder: work
+      ).run(samples: calibration.samples(for: source, seed: calibration.seed), output: style)
     }
-    let report = try quantize(source, configuration: configuration, to: folder)
-    var evaluations = [before].compactMap { $0 }
+    let report = try quantize(source, configuration, blocks, to: folder)
+    var evaluations: [Evaluation] = []
     if let text {
-      let result = try ModelFile(path: output)
-      evaluations.append(
-        try Evaluation(result, text: text, arguments: evaluation, output: style)
+      evaluations = try Evaluation.all(
+        [source, ModelFile(path: output)],
+        text: text,
+        arguments: evaluation,
+        output: style
       )
     }
-    try show(
-      QuantizationSummary(source: source, output: output, report: report, evaluations: evaluations)
+    let summary = QuantizationSummary(
+      source: source,
+      output: output,
+      report: report,
+      evaluations: evaluations
     )
+    if let path = self.report {
+      try ModelReport(summary, blocks: blocks?.reports ?? []).write(to: path)
+    }
+    if !isDirect, !calibration.keepWork { try? FileManager.default.removeItem(atPath: work) }
+    try show(summary)
   }
 
   private func quantize(
     _ source: ModelFile,
-    configuration: QuantizationConfiguration,
+    _ configuration: QuantizationConfiguration,
+    _ blocks: QuantizedBlocks?,
     to folder: OutputFolder
   ) throws -> QuantizationReport {
-    let progress = style.progress("quantizing", unit: "tensors")
+    let progress = style.progress(blocks == nil ? "quantizing" : "writing", unit: "tensors")
     defer { progress.clear() }
     let shares = source.shares
     do {
-      let report = try source.quantize(configuration, to: folder) { state in
+      let report = try source.quantize(configuration, blocks: blocks, to: folder) { state in
         progress.update(
           completed: state.finished,
           total: state.total,

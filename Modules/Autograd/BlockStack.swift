@@ -25,12 +25,13 @@ public protocol BlockStack {
   /// What the model makes of the last block's states.
   func head(_ states: Variable) throws -> Variable
 
-  /// The name that a layer of a block has in the model's checkpoint, without ".weight".
+  /// The name that a tensor of a block has in the model's checkpoint.
   ///
   /// - Parameters:
-  ///   - path: the layer's path in the block, as `namedLinearLayers()` has it.
+  ///   - path: the parameter's path in the block, as `namedParameters()` has it, such as
+  ///     `attention.query.weight`.
   ///   - index: the block.
-  /// - Returns: a name that no other layer has.
+  /// - Returns: a name that no other tensor has.
   func checkpointName(of path: String, inBlock index: Int) -> String
 }
 

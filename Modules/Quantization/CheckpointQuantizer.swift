@@ -62,6 +62,8 @@ public struct CheckpointQuantizer {
   /// - Parameters:
   ///   - catalog: the full-precision tensors.
   ///   - plan: what they mean.
+  ///   - blocks: the layers of the blocks, where they were quantized before; methods that need
+  ///     calibration inputs make them with `BlockQuantizer`.
   ///   - folder: where the model goes; must not exist, or be an empty folder, unless `replacing`.
   ///   - replacing: whether an existing folder is replaced, once the new one is complete.
   ///   - progress: called before and after each tensor; return false to stop, which leaves nothing.
@@ -71,12 +73,18 @@ public struct CheckpointQuantizer {
   public func run(
     _ catalog: any TensorCatalog,
     plan: QuantizationPlan,
+    blocks: QuantizedBlocks? = nil,
     to folder: URL,
     replacing: Bool = false,
     progress: (Progress) -> Bool = { _ in true }
   ) throws -> QuantizationReport {
-    try checkMethod()
-    let roles = try TensorRoles(plan, configuration, catalog)
+    if blocks == nil { try checkMethod() }
+    var configuration = configuration
+    for name in blocks?.layerNames ?? [] {
+      guard let scheme = blocks?.scheme(of: name), scheme != configuration.scheme else { continue }
+      configuration.layerSchemes[name] = scheme
+    }
+    let roles = try TensorRoles(plan, configuration, catalog, blocks)
     let target = try AtomicFolder(path: folder.path(percentEncoded: false), replacing: replacing)
     for (name, data) in plan.documents { try AtomicFile.write(data, to: target.file(name)) }
     var document = plan.configurationDocument
@@ -103,6 +111,26 @@ public struct CheckpointQuantizer {
       switch role.kind {
       case .quantized(let scheme):
         report.layers.append(try write(role, scheme, from: catalog, to: writer))
+      case .packed(let matrix):
+        try matrix.write(to: writer, named: role.name)
+        report.layers.append(
+          QuantizationReport.Layer(
+            matrix,
+            role,
+            blocks?.report(of: role.name)
+          )
+        )
+      case .changed(let value):
+        try writer.write(value, named: role.name)
+        report.kept.append(
+          QuantizationReport.Kept(
+            name: role.name,
+            shape: value.shape,
+            storage: SafetensorsType(.float32).rawValue,
+            byteCount: value.count * 4,
+            sourceByteCount: role.source.byteCount
+          )
+        )
       case .kept(let type):
         report.kept.append(try write(role, type, from: catalog, to: writer))
       }
@@ -170,6 +198,26 @@ public struct CheckpointQuantizer {
       storage: SafetensorsType(type).rawValue,
       byteCount: role.source.shape.count * type.byteCount,
       sourceByteCount: role.source.byteCount
+    )
+  }
+}
+
+extension QuantizationReport.Layer {
+  /// A layer that was quantized before.
+  fileprivate init(
+    _ matrix: QuantizedMatrix,
+    _ role: TensorRoles.Role,
+    _ report: BlockReport.Layer?
+  ) {
+    self.init(
+      name: role.name,
+      shape: role.source.shape,
+      scheme: matrix.scheme,
+      meanSquaredError: report?.meanSquaredError ?? 0,
+      relativeError: report?.relativeError ?? 0,
+      byteCount: matrix.byteCount,
+      sourceByteCount: role.source.byteCount,
+      seconds: report?.seconds ?? 0
     )
   }
 }

@@ -8,6 +8,10 @@ public struct QuantizationConfiguration: Codable, Hashable, Sendable {
     case roundToNearest = "rtn"
     /// Column by column with error feedback.
     case gptq
+    /// Round to nearest in groups of inputs or of outputs, chosen for each layer.
+    case adaDimNearest = "adadim-rtn"
+    /// GPTQ in groups of inputs or of outputs, chosen for each layer.
+    case adaDimGPTQ = "adadim-gptq"
     /// Rounding learned with a scale per weight.
     case flexRound = "flexround"
     /// Rounding learned with low-rank scales.
@@ -21,16 +25,28 @@ public struct QuantizationConfiguration: Codable, Hashable, Sendable {
   /// The scheme of the embedding (and of a head that shares it or stands beside it); nil keeps
   /// both in floating point.
   public var embeddingScheme: WeightScheme?
+  /// The schemes of layers inside the blocks that differ from `scheme`, by their names.
+  public var layerSchemes: [String: WeightScheme]
+  /// What the inputs of the layers inside the blocks are rounded to; nil for nothing.
+  public var activations: ActivationScheme?
+  /// Bits of the keys and values in the cache; nil for floating point.
+  public var keyValueBits: Int?
 
   /// A configuration; the embedding stays in floating point unless it gets a scheme.
   public init(
     method: Method = .roundToNearest,
     scheme: WeightScheme,
-    embeddingScheme: WeightScheme? = nil
+    embeddingScheme: WeightScheme? = nil,
+    layerSchemes: [String: WeightScheme] = [:],
+    activations: ActivationScheme? = nil,
+    keyValueBits: Int? = nil
   ) {
     self.method = method
     self.scheme = scheme
     self.embeddingScheme = embeddingScheme
+    self.layerSchemes = layerSchemes
+    self.activations = activations
+    self.keyValueBits = keyValueBits
   }
 }
 
@@ -51,6 +67,16 @@ extension QuantizationConfiguration {
       "linear": .object(scheme.document),
     ]
     if let embeddingScheme { document["embedding"] = .object(embeddingScheme.document) }
+    if !layerSchemes.isEmpty {
+      let layers = layerSchemes.sorted { $0.key < $1.key }
+      document["layers"] = .object(JSONObject(layers.map { ($0.key, .object($0.value.document)) }))
+    }
+    if let activations {
+      document["activations"] = [
+        "bits": .integer(Int64(activations.bits)), "sharing": .string(activations.sharing.rawValue),
+      ]
+    }
+    if let keyValueBits { document["key_value_bits"] = .integer(Int64(keyValueBits)) }
     return document
   }
 
@@ -78,12 +104,30 @@ extension QuantizationConfiguration {
       throw invalid("'linear' is missing")
     }
     self.method = method
-    do {
+    do throws(QuantizationError) {
       scheme = try WeightScheme(document: linear)
       embeddingScheme = try document["embedding"]?.objectValue.map(WeightScheme.init(document:))
+      layerSchemes = [:]
+      for (name, value) in document["layers"]?.objectValue ?? [:] {
+        layerSchemes[name] = try value.objectValue.map(WeightScheme.init(document:))
+      }
+      activations = try document["activations"]?.objectValue.map(ActivationScheme.init(document:))
+      keyValueBits = document["key_value_bits"]?.intValue
+      if let bits = keyValueBits, bits != 8 {
+        throw QuantizationError.invalidScheme("'key_value_bits' is \(bits), only 8 is supported")
+      }
     } catch {
       throw invalid(error.description)
     }
+  }
+}
+
+extension ActivationScheme {
+  init(document: JSONObject) throws(QuantizationError) {
+    guard let bits = document["bits"]?.intValue,
+      let sharing = document["sharing"]?.stringValue.flatMap(Sharing.init(rawValue:))
+    else { throw .invalidScheme("'activations' lacks 'bits' or a known 'sharing'") }
+    try self.init(bits: bits, sharing: sharing)
   }
 }
 

@@ -6,6 +6,10 @@ public enum QuantizationError: Error, Equatable, CustomStringConvertible {
   case notFinite(layer: String, row: Int)
   /// A method was to round a layer without the calibration inputs that it needs.
   case missingCalibration(layer: String)
+  /// The calibration set has no samples.
+  case emptyCalibration
+  /// A work folder holds another run, or something else.
+  case foreignWork(path: String, reason: String)
   /// The calibration inputs of a layer hold NaN or infinite values.
   case notFiniteInputs(layer: String)
   /// The quantization settings of a model folder cannot be understood.
@@ -27,6 +31,10 @@ public enum QuantizationError: Error, Equatable, CustomStringConvertible {
         + "checkpoint (weights above 10⁵ need step sizes in float32)"
     case .missingCalibration(let layer):
       "quantize: '\(layer)' has no calibration inputs; the method needs them"
+    case .emptyCalibration:
+      "quantize: the calibration set is empty; give at least one sample"
+    case .foreignWork(let path, let reason):
+      "quantize: the work folder \(path) \(reason)"
     case .notFiniteInputs(let layer):
       "quantize: the calibration inputs of '\(layer)' hold NaN or infinite values; look for the "
         + "layer before it that overflows"

@@ -12,6 +12,7 @@ public import Tensor
 /// | `name.weight_scale` | F16 or F32 | [N × groups], [groups × K] or, per tensor, [1 × 1] |
 /// | `name.weight_zero_point` | U8 | as the scale; absent for symmetric grids |
 /// | `name.weight_input_order` | I32 | [K]: the input of each stored column; absent in natural order |
+/// | `name.input_grid` | F32 | [2]: step size and zero point of the inputs; where all share one grid |
 public struct QuantizedWeights: WeightSource {
   /// How the weights are quantized.
   public let configuration: QuantizationConfiguration
@@ -63,13 +64,30 @@ public struct QuantizedWeights: WeightSource {
     }
     let matrix = try matrix(name, shape: [outputWidth, inputWidth])
     let bias = hasBias ? try tensor(name + ".bias", shape: [outputWidth]) : nil
-    return PackedLinear(weight: matrix, bias: bias)
+    return PackedLinear(weight: matrix, bias: bias, inputQuantizer: try inputQuantizer(name))
+  }
+
+  /// What stands before a layer of a block.
+  private func inputQuantizer(_ name: String) throws -> (any ActivationQuantizer)? {
+    guard let activations = configuration.activations, !embeddings.contains(name) else {
+      return nil
+    }
+    switch activations.sharing {
+    case .token: return TokenQuantizer(bits: activations.bits)
+    case .tensor:
+      let grid = try tensor(name + Self.inputGridSuffix, shape: [2])
+      guard let quantizer = TensorQuantizer(grid: grid, bits: activations.bits) else {
+        throw invalid(name + Self.inputGridSuffix, "holds no step size and zero point")
+      }
+      return quantizer
+    }
   }
 
   static let wordsSuffix = ".weight_packed"
   static let scalesSuffix = ".weight_scale"
   static let zerosSuffix = ".weight_zero_point"
   static let orderSuffix = ".weight_input_order"
+  static let inputGridSuffix = ".input_grid"
 
   /// The quantized matrix of a layer.
   ///
@@ -77,25 +95,42 @@ public struct QuantizedWeights: WeightSource {
   ///   otherwise or out of range.
   public func matrix(_ name: String, shape: Shape) throws -> QuantizedMatrix {
     let isEmbedding = embeddings.contains(name)
-    guard let scheme = isEmbedding ? configuration.embeddingScheme : configuration.scheme else {
+    let linear = configuration.layerSchemes[name] ?? configuration.scheme
+    guard let scheme = isEmbedding ? configuration.embeddingScheme : linear else {
       throw invalid(
         name + Self.wordsSuffix,
         "is packed, but the configuration has no scheme for it"
       )
     }
-    let words = try catalog.tensor(name + Self.wordsSuffix, as: Int32.self)
+    return try Self.matrix(name, shape: shape, scheme: scheme, in: catalog)
+  }
+
+  /// The quantized matrix of a layer in a catalog, by a known scheme.
+  static func matrix(
+    _ name: String,
+    shape: Shape,
+    scheme: WeightScheme,
+    in catalog: any TensorCatalog
+  ) throws -> QuantizedMatrix {
+    func check(_ name: String, _ found: Shape, expected: Shape) throws {
+      try Self.check(name, found, expected: expected, in: catalog)
+    }
+    func invalid(_ name: String, _ reason: String) -> QuantizationError {
+      .invalidTensor(name, path: catalog.path, reason: reason)
+    }
+    let words = try catalog.tensor(name + wordsSuffix, as: Int32.self)
     let width = PackedRows.wordCount(codes: shape[1], bits: scheme.grid.bits)
-    try check(name + Self.wordsSuffix, words.shape, expected: [shape[0], width])
-    let scales = try catalog.floats(name + Self.scalesSuffix)
+    try check(name + wordsSuffix, words.shape, expected: [shape[0], width])
+    let scales = try catalog.floats(name + scalesSuffix)
     let scaleShape = scheme.granularity.scaleShape(for: shape)
-    try check(name + Self.scalesSuffix, scales.shape, expected: scaleShape)
+    try check(name + scalesSuffix, scales.shape, expected: scaleShape)
     guard scales.withUnsafeElements({ $0.allSatisfy { $0.isFinite } }) else {
-      throw invalid(name + Self.scalesSuffix, "holds a step size that is not finite")
+      throw invalid(name + scalesSuffix, "holds a step size that is not finite")
     }
     var zeros: Tensor<UInt8>?
     if !scheme.grid.isSymmetric {
-      let points = try catalog.tensor(name + Self.zerosSuffix, as: UInt8.self)
-      try check(name + Self.zerosSuffix, points.shape, expected: scaleShape)
+      let points = try catalog.tensor(name + zerosSuffix, as: UInt8.self)
+      try check(name + zerosSuffix, points.shape, expected: scaleShape)
       zeros = points
     }
     return QuantizedMatrix(
@@ -104,21 +139,35 @@ public struct QuantizedWeights: WeightSource {
       words: words,
       stepSizes: scales,
       zeroPoints: zeros,
-      inputOrder: try inputOrder(name, count: shape[1])
+      inputOrder: try inputOrder(name, count: shape[1], in: catalog)
     )
   }
 
-  private func inputOrder(_ name: String, count: Int) throws -> Tensor<Int32>? {
-    guard contains(name + Self.orderSuffix) else { return nil }
-    let order = try catalog.tensor(name + Self.orderSuffix, as: Int32.self)
-    try check(name + Self.orderSuffix, order.shape, expected: [count])
+  private static func inputOrder(
+    _ name: String,
+    count: Int,
+    in catalog: any TensorCatalog
+  ) throws -> Tensor<Int32>? {
+    let name = name + orderSuffix
+    guard catalog.describe(name) != nil else { return nil }
+    let order = try catalog.tensor(name, as: Int32.self)
+    try check(name, order.shape, expected: [count], in: catalog)
     guard order.elements.sorted() == (0..<Int32(count)).map({ $0 }) else {
-      throw invalid(name + Self.orderSuffix, "does not name every input once")
+      throw QuantizationError.invalidTensor(
+        name,
+        path: catalog.path,
+        reason: "does not name every input once"
+      )
     }
     return order
   }
 
-  private func check(_ name: String, _ found: Shape, expected: Shape) throws {
+  private static func check(
+    _ name: String,
+    _ found: Shape,
+    expected: Shape,
+    in catalog: any TensorCatalog
+  ) throws {
     guard found == expected else {
       throw CheckpointError.shapeMismatch(
         path: catalog.path,

@@ -6,6 +6,10 @@ struct TensorRoles {
   enum Kind {
     /// Packed by this scheme.
     case quantized(WeightScheme)
+    /// Packed already.
+    case packed(QuantizedMatrix)
+    /// Floats that differ from the source's, or that it does not have.
+    case changed(Tensor<Float>)
     /// Stored in this floating type.
     case kept(ElementType)
   }
@@ -22,22 +26,35 @@ struct TensorRoles {
   init(
     _ plan: QuantizationPlan,
     _ configuration: QuantizationConfiguration,
-    _ catalog: any TensorCatalog
-  ) throws(QuantizationError) {
+    _ catalog: any TensorCatalog,
+    _ blocks: QuantizedBlocks?
+  ) throws {
     let linear = Set(plan.linearLayers)
     let embeddings = Set(plan.embeddingLayers)
     for name in plan.tensorNames {
       guard let source = catalog.describe(name) else {
-        throw .missingLayer(name, path: catalog.path)
+        throw QuantizationError.missingLayer(name, path: catalog.path)
       }
       let layer = name.hasSuffix(".weight") ? String(name.dropLast(7)) : name
+      if let value = try blocks?.changed(name) {
+        roles.append(Role(name: name, kind: .changed(value), source: source))
+        continue
+      }
+      if linear.contains(layer), name.hasSuffix(".weight"), let matrix = try blocks?.matrix(layer) {
+        roles.append(Role(name: layer, kind: .packed(matrix), source: source))
+        if let grid = try blocks?.inputGrid(layer) {
+          let name = layer + QuantizedWeights.inputGridSuffix
+          roles.append(Role(name: name, kind: .changed(grid), source: .init(of: grid)))
+        }
+        continue
+      }
       let scheme =
         linear.contains(layer)
-        ? configuration.scheme
+        ? blocks == nil ? configuration.scheme : nil
         : embeddings.contains(layer) ? configuration.embeddingScheme : nil
       if let scheme, name.hasSuffix(".weight") {
         guard source.shape.rank == 2 else {
-          throw .invalidTensor(
+          throw QuantizationError.invalidTensor(
             name,
             path: catalog.path,
             reason: "has the shape \(source.shape), not a matrix"
@@ -71,6 +88,16 @@ struct TensorRoles {
             shape: role.source.shape
           )
         ]
+      case .packed(let matrix):
+        return matrix.declarations(named: role.name)
+      case .changed(let value):
+        return [
+          SafetensorsDeclaration(
+            name: role.name,
+            type: SafetensorsType(.float32),
+            shape: value.shape
+          )
+        ]
       case .quantized(let scheme):
         return QuantizedMatrix.declarations(
           of: role.source.shape,
@@ -80,5 +107,12 @@ struct TensorRoles {
         )
       }
     }
+  }
+}
+
+extension TensorDescription {
+  /// A tensor of floats that no file holds.
+  fileprivate init(of value: Tensor<Float>) {
+    self.init(shape: value.shape, storage: "F32", byteCount: 0)
   }
 }

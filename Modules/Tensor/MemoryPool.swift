@@ -43,11 +43,11 @@ public enum MemoryPool {
     }
 
     /// Takes a buffer of the class out that has been idle longest.
-    mutating func removeIdle() -> UInt? {
+    mutating func removeIdle() -> (address: UInt, number: Int)? {
       let idle = waiting.indices.filter { !waiting[$0].isEmpty }.min { lastUse[$0] < lastUse[$1] }
       guard let idle, let address = waiting[idle].popLast() else { return nil }
       statistics.bytesWaiting -= MemoryPool.size(ofClass: idle)
-      return address
+      return (address, idle)
     }
   }
 
@@ -68,7 +68,7 @@ public enum MemoryPool {
   public static func trim() {
     state.withLock { state in
       for number in state.waiting.indices {
-        for address in state.waiting[number] { free(UnsafeMutableRawPointer(bitPattern: address)) }
+        for address in state.waiting[number] { release(address, ofClass: number) }
         state.waiting[number].removeAll()
       }
       state.statistics.bytesWaiting = 0
@@ -115,30 +115,43 @@ public enum MemoryPool {
     let size = sizeClass(for: byteCount)
     let number = number(ofClass: size)
     let address = UInt(bitPattern: pointer)
-    let evicted = state.withLock { state -> [UInt] in
+    let evicted = state.withLock { state -> [(address: UInt, number: Int)] in
       state.statistics.bytesInUse -= size
       state.statistics.bytesWaiting += size
       state.waiting[number].append(address)
       state.use(number)
-      var evicted: [UInt] = []
+      var evicted: [(address: UInt, number: Int)] = []
       while state.statistics.bytesWaiting > state.waitingLimit, let idle = state.removeIdle() {
         evicted.append(idle)
       }
       return evicted
     }
-    for address in evicted { free(UnsafeMutableRawPointer(bitPattern: address)) }
+    for (address, number) in evicted { release(address, ofClass: number) }
   }
 
   private static func allocate(_ size: Int) -> UnsafeMutableRawPointer {
-    var pointer: UnsafeMutableRawPointer?
-    let alignment = size >= hugePage ? hugePage : 64
-    let status = posix_memalign(&pointer, alignment, size)
-    guard status == 0, let pointer else {
-      fatalError("tensor: out of memory, \(size) bytes were asked for")
-    }
+    if let pointer = size >= hugePage ? map(size) : aligned_alloc(64, size) { return pointer }
+    fatalError("tensor: out of memory, \(size) bytes were asked for")
+  }
+
+  /// Large buffers are mappings of their own: malloc would keep what is freed below others.
+  private static func map(_ size: Int) -> UnsafeMutableRawPointer? {
+    let (access, kind) = (PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON)
+    guard let mapping = mmap(nil, size + hugePage, access, kind, -1, 0), mapping != MAP_FAILED
+    else { return nil }
+    // The part that starts on a huge page stays.
+    let excess = (hugePage - Int(bitPattern: mapping) % hugePage) % hugePage
+    if excess > 0 { munmap(mapping, excess) }
+    if excess < hugePage { munmap(mapping + excess + size, hugePage - excess) }
     #if os(Linux)
-      if size >= hugePage { madvise(pointer, size, MADV_HUGEPAGE) }
+      madvise(mapping + excess, size, MADV_HUGEPAGE)
     #endif
-    return pointer
+    return mapping + excess
+  }
+
+  private static func release(_ address: UInt, ofClass number: Int) {
+    let size = size(ofClass: number)
+    let pointer = UnsafeMutableRawPointer(bitPattern: address)
+    if size >= hugePage { munmap(pointer, size) } else { free(pointer) }
   }
 }

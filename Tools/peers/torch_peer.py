@@ -199,6 +199,9 @@ def tell(name, **arguments):
     if name == "training_memory":
         import torch_training
         return torch_training.tell_training_memory(**arguments)
+    if name == "block_memory":
+        import torch_rounding
+        return torch_rounding.tell_block_memory(**arguments)
     import torch_llama
     return torch_llama.tell(name, **arguments)
 

@@ -1,6 +1,8 @@
 """The rounding methods in plain torch, as their authors' code computes them."""
 
 import torch
+import torch.nn as nn
+import torch.nn.functional as F
 
 
 def recording(call):
@@ -110,8 +112,101 @@ def gptq(width, block=128):
     return call
 
 
+class Nearest(torch.autograd.Function):
+    """round, and the identity on the way back."""
+
+    @staticmethod
+    def forward(context, x):
+        return x.round()
+
+    @staticmethod
+    def backward(context, gradient):
+        return gradient
+
+
+class FlexRoundLinear(nn.Module):
+    def __init__(self, outputs, inputs):
+        super().__init__()
+        self.weight = torch.randn(outputs, inputs) * inputs ** -0.5
+        scale, self.zero = grid(self.weight)
+        self.s1 = nn.Parameter(scale)
+        self.log_s2 = nn.Parameter(torch.zeros(outputs, inputs))
+        self.log_s3 = nn.Parameter(torch.zeros(outputs, 1))
+
+    def forward(self, x, rounds):
+        if not rounds:
+            return F.linear(x, self.weight)
+        u = self.weight / (self.s1 * torch.exp(self.log_s2 + self.log_s3))
+        n = torch.clamp(Nearest.apply(u) + self.zero, 0, 15)
+        return F.linear(x, (n - self.zero) * self.s1)
+
+
+class Block(nn.Module):
+    """A block of SmolLM2-135M."""
+
+    def __init__(self, length, width=576, heads=9, key_heads=3, inner=1536):
+        super().__init__()
+        self.head, self.repeats = width // heads, heads // key_heads
+        keys = key_heads * self.head
+        self.q, self.k, self.v, self.o = (
+            FlexRoundLinear(outputs, width) for outputs in (width, keys, keys, width))
+        self.gate, self.up = FlexRoundLinear(inner, width), FlexRoundLinear(inner, width)
+        self.down = FlexRoundLinear(width, inner)
+        self.norm = torch.ones(width)
+        frequencies = 10000.0 ** (-torch.arange(0, self.head, 2) / self.head)
+        angles = torch.arange(length)[:, None] * frequencies
+        angles = torch.cat((angles, angles), -1)
+        self.cosines, self.sines = angles.cos(), angles.sin()
+
+    def turned(self, x):
+        a, b = x.chunk(2, -1)
+        return x * self.cosines + torch.cat((-b, a), -1) * self.sines
+
+    def forward(self, x, rounds):
+        batch, length, width = x.shape
+        y = F.rms_norm(x, (width,), self.norm, 1e-5)
+        q, k, v = (m(y, rounds).view(batch, length, -1, self.head).transpose(1, 2)
+                   for m in (self.q, self.k, self.v))
+        q, k = self.turned(q), self.turned(k)
+        k, v = (z.repeat_interleave(self.repeats, 1) for z in (k, v))
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.o(mixed.transpose(1, 2).reshape(batch, length, width), rounds)
+        y = F.rms_norm(x, (width,), self.norm, 1e-5)
+        return x + self.down(F.silu(self.gate(y, rounds)) * self.up(y, rounds), rounds)
+
+
+def block(batch, length):
+    with torch.inference_mode(False):
+        model = Block(length)
+        x = torch.randn(batch, length, 576)
+        with torch.no_grad():
+            target = model(x, False)
+        optimizer = torch.optim.Adam(model.parameters(), lr=2e-3, fused=True)
+
+    def call():
+        loss = F.mse_loss(model(x, True), target)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    return recording(call)
+
+
+def tell_block_memory(batch, length):
+    """The growth of the peak of physical memory over making and training a block, in bytes."""
+    from torch_training import case as training_case, peak
+    training_case("gpt", layers=1, width=64, heads=1, vocabulary=64, length=16, batch=1)()
+    before = peak()["VmRSS"]
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # The peak starts again from here.
+    step = block(batch, length)
+    for _ in range(3):
+        step()
+    return {"peak": peak()["VmHWM"] - before}
+
+
 def case(name, **arguments):
     if name in ("flexround", "lrq"):
         return learned(name, **arguments)
     return {"mse": mse, "flexround-search": flexround_search, "hessian": hessian,
-            "gptq": gptq}[name](**arguments)
+            "gptq": gptq, "block": block}[name](**arguments)

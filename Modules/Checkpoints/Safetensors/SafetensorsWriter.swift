@@ -36,6 +36,7 @@ public final class SafetensorsWriter {
   private let file: AtomicFile
   private let layout: NameTable<SafetensorsEntry>
   private var written = NameTable<Bool>()
+  private var writtenRows: [String: Int] = [:]
 
   /// Creates the file under a temporary name, with its header.
   ///
@@ -99,6 +100,36 @@ public final class SafetensorsWriter {
       try file.write(UnsafeRawBufferPointer(elements), at: entry.byteRange.lowerBound)
     }
     _ = written.append(name, true)
+  }
+
+  /// Writes some rows of a declared tensor: the numbers of its leading axis from `first` on.
+  ///
+  /// Each row is to be written once; the tensor is complete when all were.
+  ///
+  /// - Throws: as `write(_:named:)`.
+  public func write<Element: TensorElement>(
+    rows: Tensor<Element>,
+    from first: Int,
+    named name: String
+  ) throws(CheckpointError) {
+    guard let entry = layout[name] else {
+      throw .missingTensor(path: path, name: name, near: nearNames(to: name, in: layout.names))
+    }
+    let count = entry.extents.first ?? 0
+    expect(
+      entry.type.elementType == Element.elementType && rows.rank == entry.extents.count
+        && entry.extents.dropFirst().elementsEqual(rows.shape.extents.dropFirst())
+        && first >= 0 && first + rows.shape[0] <= count,
+      "write safetensors: \(name) is \(Element.elementType) \(rows.shape) at row \(first), "
+        + "declared as \(entry.type.rawValue) \(entry.extents)"
+    )
+    try rows.withUnsafeElements { (elements) throws(CheckpointError) in
+      let bytes = UnsafeRawBufferPointer(elements)
+      let start = count == 0 ? 0 : entry.byteRange.count / count * first
+      try file.write(bytes, at: entry.byteRange.lowerBound + start)
+    }
+    writtenRows[name, default: 0] += rows.shape[0]
+    if writtenRows[name] == count { _ = written.append(name, true) }
   }
 
   /// Puts the file in its place.

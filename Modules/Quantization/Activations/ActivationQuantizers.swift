@@ -78,6 +78,20 @@ public final class TensorQuantizer: ActivationQuantizer {
     step = Parameter(grid.stepSizes, isTrainable: false)
   }
 
+  /// A grid that was stored: step size and zero point; nil if they are none of `bits` bits.
+  init?(grid: Tensor<Float>, bits: Int) {
+    let values = grid.elements
+    guard values.count == 2, values[0].isFinite, values[0] > 0,
+      values[1] >= 0, values[1] <= Float((1 << bits) - 1), values[1] == values[1].rounded()
+    else { return nil }
+    self.bits = bits
+    zeroPoint = Int(values[1])
+    step = Parameter(Tensor([values[0]], shape: [1, 1]), isTrainable: false)
+  }
+
+  /// Step size and zero point, [2].
+  var grid: Tensor<Float> { Tensor([step.value.elements[0], Float(zeroPoint)]) }
+
   /// The grid of all values of a calibration set, which has one or more.
   public convenience init(calibratedOn inputs: [Tensor<Float>], bits: Int = 8) {
     let extrema = inputs.filter { $0.count > 0 }.map { $0.extrema() }

@@ -13,6 +13,10 @@ public struct ModuleReconstruction {
     public let shape: Shape
     /// The mean of (ŵ − w)².
     public let meanSquaredError: Double
+    /// The mean of w².
+    public let meanSquare: Double
+    /// Where the codes went.
+    public let movement: CodeMovement
   }
 
   /// How the training went.
@@ -62,6 +66,7 @@ extension Reconstruction {
   ///   - originals: the samples as the original path brings them, for QDrop.
   ///   - targets: what the original module makes of the original samples.
   ///   - forward: the module's function, nothing else's.
+  ///   - loss: what is made small; the squared error by default.
   ///   - progress: told after each step; return false to stop.
   /// - Returns: what happened.
   /// - Throws: `QuantizationError`.
@@ -72,6 +77,7 @@ extension Reconstruction {
     originals: Tensor<Float>? = nil,
     targets: Tensor<Float>,
     forward: @escaping (Variable) -> Variable,
+    loss: Loss? = nil,
     progress: (Progress) -> Bool = { _ in true }
   ) throws -> ModuleReconstruction {
     let frozen = module.namedParameters().map(\.parameter).filter(\.isTrainable)
@@ -89,6 +95,7 @@ extension Reconstruction {
         originals: originals,
         targets: targets,
         forward: forward,
+        loss: loss,
         willTrain: { isTraining in
           for quantizer in dropping { quantizer.isTraining = isTraining }
         },
@@ -172,14 +179,21 @@ private struct RoundedPlaces {
       name: path,
       weight: matrix,
       shape: rounding.weight.shape,
-      meanSquaredError: Double((matrix.dequantized() - weight).square().mean())
+      meanSquaredError: Double((matrix.dequantized() - weight).square().mean()),
+      meanSquare: Double(weight.square().mean()),
+      movement: CodeMovement(
+        matrix,
+        from: rounding.nearest(),
+        weight: weight,
+        logScales: rounding.logScales()
+      )
     )
   }
 }
 
 extension LinearLayer {
   /// b, or nil where it is zero.
-  fileprivate var biasVector: Tensor<Float>? {
+  var biasVector: Tensor<Float>? {
     switch self {
     case let layer as Linear: return layer.bias?.value
     case let layer as FrozenLinear: return layer.bias

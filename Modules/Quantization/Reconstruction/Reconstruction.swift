@@ -34,6 +34,9 @@ public struct Reconstruction: Sendable {
     public var loss: Float
   }
 
+  /// What is made small on a batch, from the function's output and the target; a scalar.
+  public typealias Loss = (_ output: Variable, _ target: Tensor<Float>) -> Variable
+
   /// How it trains.
   public let settings: ReconstructionSettings
 
@@ -65,6 +68,8 @@ public struct Reconstruction: Sendable {
   ///   - targets: what the original function makes of the original samples.
   ///   - batches: the samples of each step; nil for a new order in each epoch.
   ///   - forward: the function.
+  ///   - loss: what is made small, and judged by on held-back samples; by default the squared error, as
+  ///     `loss(_:target:)` for training and as its mean for judging.
   ///   - willTrain: told whether the calls of `forward` that follow train or judge; those that judge
   ///     must give the same for the same parameters.
   ///   - progress: told after each step; return false to stop.
@@ -78,6 +83,7 @@ public struct Reconstruction: Sendable {
     targets: Tensor<Float>,
     batches: [[Int]]? = nil,
     forward: @escaping (Variable) -> Variable,
+    loss: Loss? = nil,
     willTrain: @escaping (Bool) -> Void = { _ in },
     progress: (Progress) -> Bool = { _ in true }
   ) throws(QuantizationError) -> ReconstructionReport {
@@ -101,7 +107,7 @@ public struct Reconstruction: Sendable {
         batches: batches
       )
     )
-    let function = ReconstructedFunction(forward: forward, willTrain: willTrain)
+    let function = ReconstructedFunction(forward: forward, loss: loss, willTrain: willTrain)
     return try run.train(function, progress)
   }
 }

@@ -4,6 +4,8 @@ import Tensor
 /// What a reconstruction trains, as the caller computes it.
 struct ReconstructedFunction {
   let forward: (Variable) -> Variable
+  /// Another loss than the squared error; nil for that.
+  let loss: Reconstruction.Loss?
   let willTrain: (Bool) -> Void
 }
 
@@ -78,10 +80,10 @@ struct ReconstructionSamples {
         function.forward(Variable(inputs.rows(indices))).value
       }
       let target = targets.rows(indices)
-      let mean = meanSquaredError(
-        predictions: Variable(output),
-        targets: Variable(target)
-      ).item
+      let mean = withoutGradients {
+        function.loss.map { $0(Variable(output), target).item }
+          ?? meanSquaredError(predictions: Variable(output), targets: Variable(target)).item
+      }
       sum += Double(mean) * Double(indices.count)
     }
     return sum / Double(judges.count)
@@ -151,7 +153,8 @@ struct ReconstructionRun {
     let interval = settings.checkInterval ?? max(settings.steps / 10, 1)
     for step in 0..<settings.steps {
       let (input, target) = samples.batch(step)
-      let loss = Reconstruction.loss(function.forward(Variable(input)), target: target)
+      let output = function.forward(Variable(input))
+      let loss = (function.loss ?? Reconstruction.loss)(output, target)
       loss.backward()
       let norm = gradientNorm(of: parameters)
       report.losses.append(loss.item)

@@ -41,6 +41,8 @@ public struct AdaDim: Codable, Hashable, Sendable {
   public var selection: Selection
   /// How step sizes are stored.
   public var scaleType: ScaleType
+  /// How ranges are found where the official ones are not asked for.
+  public var range: RangeEstimation
   /// Whether ranges are those of the official code, which need not hold zero
   /// (`RangeEstimation.adaDim`), where it uses them; else all hold zero.
   public var hasOfficialRanges: Bool
@@ -52,6 +54,7 @@ public struct AdaDim: Codable, Hashable, Sendable {
     base: Base = .nearest,
     selection: Selection = .nearest,
     scaleType: ScaleType = .float16,
+    range: RangeEstimation = .minMax,
     hasOfficialRanges: Bool = false
   ) {
     self.grid = grid
@@ -59,6 +62,7 @@ public struct AdaDim: Codable, Hashable, Sendable {
     self.base = base
     self.selection = selection
     self.scaleType = scaleType
+    self.range = range
     self.hasOfficialRanges = hasOfficialRanges
   }
 
@@ -181,7 +185,7 @@ public struct AdaDim: Codable, Hashable, Sendable {
     try WeightScheme(
       grid: grid,
       granularity: granularity,
-      range: isOfficial ? .adaDim : .minMax,
+      range: isOfficial ? .adaDim : range,
       scaleType: scaleType
     )
   }

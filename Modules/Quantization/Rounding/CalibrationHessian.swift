@@ -65,4 +65,20 @@ public struct CalibrationHessian: Sendable {
       }
     }
   }
+
+  /// ‖X (W − Ŵ)ᵀ‖² / ‖X Wᵀ‖² over the inputs seen so far; 0 where the output is 0.
+  ///
+  /// - Shapes: candidate Ŵ and weight W [N × K].
+  public func relativeError(of candidate: Tensor<Float>, for weight: Tensor<Float>) -> Double {
+    let h = matrix.withUnsafeElements { matrix in
+      Tensor<Float>(uninitialized: [width, width]) { target in
+        for index in 0..<target.count { target[index] = Float(matrix[index]) }
+      }
+    }
+    func trace(_ w: Tensor<Float>) -> Double {
+      (w.matmul(h) * w).sum(axes: [1]).elements.reduce(0) { $0 + Double($1) }
+    }
+    let power = trace(weight)
+    return power > 0 ? max(trace(weight - candidate), 0) / power : 0
+  }
 }

@@ -193,6 +193,19 @@ public final class LRQ: LearnedRounding {
     }
   }
 
+  /// The codes of round-to-nearest.
+  public func nearest() -> QuantizedMatrix { grids.nearest }
+
+  /// log S without s₁, as a matrix.
+  public func logScales() -> Tensor<Float> {
+    let rounding = rounding
+    let (rows, columns) = (grids.matrix.shape[0], grids.matrix.shape[1])
+    var sum = rounding.full ?? .zeros([rows, columns])
+    if let row = rounding.row { sum = sum + row.reshaped(to: [rows, 1]) }
+    if let column = rounding.column { sum = sum + column }
+    return sum
+  }
+
   /// The codes of now, with the step sizes rounded to how they are stored.
   public func quantized() -> QuantizedMatrix { grids.quantized(rounding) }
 }

@@ -22,6 +22,12 @@ public protocol LearnedRounding: Module {
   /// Ŵ in the shape of W, on the tape where a parameter is trained.
   func callAsFunction() -> Variable
 
+  /// The codes of round-to-nearest, where the training begins.
+  func nearest() -> QuantizedMatrix
+
+  /// log S without s₁: how far each weight's divisor has moved from round-to-nearest's; as a matrix.
+  func logScales() -> Tensor<Float>
+
   /// The codes of now, with the step sizes rounded to how they are stored.
   ///
   /// - Shapes: [N × K], or [O × (I · kH · kW)] for a convolution.
@@ -91,6 +97,9 @@ struct LearnedGrids: Sendable {
       highs: highs
     )
   }
+
+  /// The codes of round-to-nearest.
+  var nearest: QuantizedMatrix { grids.matrix(codes: grids.codes(of: matrix).codes) }
 
   /// The matrix whose integers are the rounded quotients.
   func quantized(_ rounding: RoundingRows) -> QuantizedMatrix {

@@ -127,8 +127,7 @@ extension DecoderModel {
     let states = hiddenStates(ids.dropLast(), cache: makeCache())  // [T−1 × D]
     var losses: [Float] = []
     losses.reserveCapacity(predicted)
-    // The logits of a window would fill 100 MB for a vocabulary of 50,000: a chunk at a time.
-    let chunk = 128
+    let chunk = Self.logitRows
     for first in stride(from: states.shape[0] - predicted, to: states.shape[0], by: chunk) {
       let rows = first..<min(first + chunk, states.shape[0])
       let logits = logits(states[rows])  // [chunk × V]
@@ -145,7 +144,10 @@ extension DecoderModel {
     return losses
   }
 
-  private func perplexityWindows(
+  /// The logits of a window would fill 100 MB for a vocabulary of 50,000: so many rows at a time.
+  static let logitRows = 128
+
+  func perplexityWindows(
     tokenCount: Int,
     options: PerplexityOptions
   ) throws(PerplexityError) -> [PerplexityWindow] {

@@ -14,12 +14,25 @@ public final class DecoderModel: Module {
   public let body: TransformerBody
   /// W_head [V × D]; the embedding itself when they are tied.
   public let head: any LinearLayer
+  /// How the caches that `makeCache()` makes store keys and values.
+  public var cachePrecision = KeyValueCache.Precision.float
 
   /// Builds the model from a configuration and a source of weights.
-  public init(_ configuration: TransformerConfiguration, weights source: any WeightSource) throws {
+  public convenience init(
+    _ configuration: TransformerConfiguration,
+    weights source: any WeightSource
+  ) throws {
+    try self.init(configuration, from: ModelParts(configuration, source: source))
+  }
+
+  /// The model; without blocks where they are built one at a time.
+  init(
+    _ configuration: TransformerConfiguration,
+    from parts: ModelParts,
+    hasBlocks: Bool = true
+  ) throws {
     expect(configuration.isCausal, "decoder: the configuration is an encoder's")
-    let parts = ModelParts(configuration, source: source)
-    body = try TransformerBody(configuration, from: parts)
+    body = try TransformerBody(configuration, from: parts, hasBlocks: hasBlocks)
     head =
       configuration.tiesEmbedding
       ? body.embedding
@@ -37,7 +50,8 @@ public final class DecoderModel: Module {
     KeyValueCache(
       blockCount: configuration.blockCount,
       keyHeadCount: configuration.keyHeadCount,
-      headWidth: configuration.headWidth
+      headWidth: configuration.headWidth,
+      precision: cachePrecision
     )
   }
 }

@@ -28,7 +28,12 @@ public final class TransformerBody: Module {
   private let rotary: RotaryEmbedding?
   private let windowRotary: RotaryEmbedding?
 
-  init(_ configuration: TransformerConfiguration, from parts: ModelParts) throws {
+  /// The body; without blocks where they are built one at a time.
+  init(
+    _ configuration: TransformerConfiguration,
+    from parts: ModelParts,
+    hasBlocks: Bool = true
+  ) throws {
     let shape = configuration
     let (width, tableWidth) = (shape.hiddenWidth, shape.embeddingWidth)
     self.configuration = shape
@@ -42,7 +47,8 @@ public final class TransformerBody: Module {
     tokenTypes =
       shape.tokenTypeCount == 0 ? nil : try parts.table("tokenTypes", shape.tokenTypeCount)
     embeddingNorm = shape.normalizesEmbedding ? try parts.norm("embeddingNorm", width) : nil
-    blocks = try (0..<shape.blockCount).map { try TransformerBlock($0, shape, from: parts) }
+    let blockCount = hasBlocks ? shape.blockCount : 0
+    blocks = try (0..<blockCount).map { try TransformerBlock($0, shape, from: parts) }
     finalNorm = shape.hasFinalNorm ? try parts.norm("finalNorm", width) : nil
     projectOut = tableWidth == width ? nil : try parts.linear("projectOut", tableWidth, width)
     func rotaryEmbedding(_ base: Float, _ scaling: RotaryScaling) -> RotaryEmbedding {
@@ -73,27 +79,42 @@ public final class TransformerBody: Module {
     sequences: ForwardPass.Sequences,
     observe: ModelObserver?
   ) -> Variable {
-    let pass = ForwardPass(
-      sequences,
-      positions: rows,
-      rotary: rotary,
-      windowRotary: windowRotary,
-      observe: observe
-    )
+    let pass = pass(sequences, positions: rows, observe: observe)
     var x = embedded(tokens, rows, types)
     observe?(.stream(depth: 0), x)
     for (index, block) in blocks.enumerated() {
       x = block(x, pass, depth: index)
       observe?(.stream(depth: index + 1), x)
     }
-    if let finalNorm { x = finalNorm(x) }
+    return normalized(x)
+  }
+
+  /// What the rows of a forward pass share.
+  func pass(
+    _ sequences: ForwardPass.Sequences,
+    positions: [Int32],
+    observe: ModelObserver? = nil
+  ) -> ForwardPass {
+    ForwardPass(
+      sequences,
+      positions: positions,
+      rotary: rotary,
+      windowRotary: windowRotary,
+      observe: observe
+    )
+  }
+
+  /// The states after the last norm, of those behind the last block.
+  func normalized(_ x: Variable) -> Variable {
+    let x = finalNorm.map { $0(x) } ?? x
     return projectOut.map { $0(x) } ?? x
   }
 
-  private func embedded(
+  /// The states in front of the first block; [R × D].
+  func embedded(
     _ tokens: Tensor<Int32>,
     _ rows: [Int32],
-    _ types: Tensor<Int32>?
+    _ types: Tensor<Int32>? = nil
   ) -> Variable {
     var x = embedding.embedding(of: tokens)  // [R × E]
     if configuration.embeddingScale != 1 { x = x * configuration.embeddingScale }

@@ -1,0 +1,64 @@
+import Checkpoints
+import Foundation
+import Quantization
+import Support
+import Tensor
+
+/// The quantization of one model's blocks by one method, into a work folder.
+struct BlockQuantization {
+  let source: ModelFile
+  let configuration: QuantizationConfiguration
+  let settings: BlockQuantizerSettings
+  /// The work folder.
+  let folder: String
+
+  init(
+    _ source: ModelFile,
+    _ arguments: QuantizationArguments,
+    _ method: QuantizationConfiguration.Method,
+    _ calibration: CalibrationArguments,
+    seed: UInt64,
+    folder: String
+  ) throws {
+    self.source = source
+    self.folder = folder
+    configuration = try arguments.configuration(method)
+    settings = BlockQuantizerSettings(
+      method: calibration.method(method),
+      scheme: configuration.scheme,
+      activations: configuration.activations,
+      smoothing: try arguments.named(method)?.smoothing,
+      seed: seed
+    )
+  }
+
+  /// Whether a method needs no calibration text.
+  static func isDirect(_ configuration: QuantizationConfiguration) -> Bool {
+    configuration.method == .roundToNearest && configuration.activations == nil
+  }
+
+  /// Quantizes the blocks, or goes on where a run was stopped.
+  func run(samples: Tensor<Int32>, output: OutputArguments) throws -> QuantizedBlocks {
+    try source.checkFullPrecision()
+    let stack = try source.makeStack()
+    let progress = output.progress(configuration.method.rawValue, unit: "blocks")
+    defer { progress.clear() }
+    do {
+      let blocks = try BlockQuantizer(settings).run(stack, samples: samples, in: folder) { state in
+        let done = (Double(state.block) + state.fraction) / Double(state.blockCount)
+        progress.update(
+          completed: state.block,
+          total: state.blockCount,
+          share: done,
+          note: state.stage
+        )
+        return !Cancellation.isRequested
+      }
+      progress.finish()
+      return blocks
+    } catch QuantizationError.cancelled {
+      try Cancellation.check("the finished blocks are in \(folder); the same command goes on there")
+      throw QuantizationError.cancelled
+    }
+  }
+}

@@ -1,0 +1,169 @@
+import ArgumentParser
+import Quantization
+import Support
+import Tensor
+import Transformer
+
+/// What a method learns from, and how hard it tries.
+struct CalibrationArguments: ParsableArguments {
+  /// How much time a method gets.
+  enum Effort: String, ExpressibleByArgument, CaseIterable {
+    case fast
+    case normal
+    case thorough
+
+    /// The samples and their tokens.
+    var samples: (count: Int, length: Int) {
+      switch self {
+      case .fast: (32, 256)
+      case .normal: (64, 512)
+      case .thorough: (128, 512)
+      }
+    }
+
+    /// The updates of learned rounding and their samples.
+    var steps: (count: Int, batch: Int) {
+      switch self {
+      case .fast: (60, 2)
+      case .normal: (150, 2)
+      case .thorough: (500, 4)
+      }
+    }
+  }
+
+  @Option(
+    help: ArgumentHelp(
+      "The text that gptq, adadim, flexround and lrq learn from, in UTF-8.",
+      valueName: "file"
+    )
+  )
+  var calibration: String?
+
+  @Option(
+    help: """
+      How much time a method gets: fast learns in minutes for 135M parameters on 2 cores, normal in a \
+      quarter of an hour, thorough in hours.
+      """
+  )
+  var effort = Effort.normal
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Pieces of the text. (default: 32, 64 or 128)", valueName: "count")
+  )
+  var samples: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Tokens of a piece. (default: 256 or 512)", valueName: "tokens")
+  )
+  var sampleLength: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Updates of learned rounding per block. (default: 60, 150 or 500)")
+  )
+  var steps: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("The first learning rate of learned rounding. (default: by the steps)")
+  )
+  var learningRate: Float?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("The rank of lrq's scales. (default: a quarter of the shorter side)")
+  )
+  var rank: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("The seed of everything that is drawn.", valueName: "number")
+  )
+  var seed: UInt64 = 0
+
+  @Option(
+    help: ArgumentHelp(
+      "Where finished blocks are kept, so that a run that was stopped goes on. (default: OUTPUT.work)",
+      valueName: "folder"
+    )
+  )
+  var work: String?
+
+  @Flag(help: "Keep the finished blocks after the run.")
+  var keepWork = false
+
+  func validate() throws {
+    func require(_ value: Int?, atLeast least: Int, _ name: String) throws {
+      guard let value, value < least else { return }
+      throw ValidationError("\(name) \(value) is too small; choose at least \(least)")
+    }
+    try require(samples, atLeast: 1, "--samples")
+    try require(sampleLength, atLeast: 2, "--sample-length")
+    try require(steps, atLeast: 0, "--steps")
+    try require(rank, atLeast: 1, "--rank")
+    if let learningRate, !(learningRate > 0 && learningRate.isFinite) {
+      throw ValidationError("--learning-rate \(learningRate) must be above 0")
+    }
+  }
+
+  /// How the codes of that method are found.
+  func method(_ name: QuantizationConfiguration.Method) -> RoundingMethod {
+    let gptq = GPTQ(order: .activation, groupGrids: .fixed)
+    let learning = ReconstructionSettings(
+      steps: steps ?? effort.steps.count,
+      batchSize: effort.steps.batch,
+      learningRate: learningRate
+    )
+    switch name {
+    case .roundToNearest: return .nearest
+    case .gptq: return .gptq(gptq)
+    case .adaDimNearest: return .adaDim(.nearest)
+    case .adaDimGPTQ: return .adaDim(.gptq())
+    case .flexRound: return .learned(.flexRound(), learning)
+    case .lrq:
+      let rank = rank.map { LRQ.Rank.fixed($0) } ?? .automatic
+      return .learned(.lrq(LRQ.Configuration(rank: rank)), learning)
+    }
+  }
+
+  /// Pieces of the calibration text, drawn without overlap.
+  ///
+  /// - Returns: ids [S × T], each piece with the token that begins a text where the model has one.
+  /// - Throws: `CommandFailure` if there is no text or too little of it.
+  func samples(for file: ModelFile, seed: UInt64) throws -> Tensor<Int32> {
+    guard let calibration else {
+      throw CommandFailure(
+        "the method needs a text to learn from; add --calibration FILE",
+        code: .usage
+      )
+    }
+    let tokenizer = try file.pretrained.requireTokenizer()
+    let context = file.pretrained.configuration.contextLength
+    let length = sampleLength ?? min(effort.samples.length, context)
+    guard length <= context else {
+      throw CommandFailure(
+        "--sample-length \(length) exceeds the context of \(file.path), \(context.counted("token"))",
+        code: .usage
+      )
+    }
+    let begin = tokenizer.bosID.flatMap { tokenizer.encode("").first == $0 ? $0 : nil }
+    let room = length - (begin == nil ? 0 : 1)
+    let ids = try file.tokens(of: TextFile(path: calibration).text)
+    let pieces = ids.count / room
+    let count = samples ?? min(effort.samples.count, max(pieces, 1))
+    guard pieces >= count else {
+      throw CommandFailure(
+        "\(calibration) has \(ids.count.counted("token")), \(count) pieces of \(room) need "
+          + "\((count * room).grouped); choose a longer text or fewer --samples"
+      )
+    }
+    var generator = Philox(seed: seed)
+    let order = Tensor<Int32>.permutation(pieces, using: &generator).elements.prefix(count)
+    let rows = order.sorted().flatMap { piece in
+      (begin.map { [$0] } ?? []) + ids[Int(piece) * room..<(Int(piece) + 1) * room]
+    }
+    return Tensor(rows, shape: [count, length])
+  }
+}

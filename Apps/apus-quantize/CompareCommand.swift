@@ -1,0 +1,212 @@
+import ArgumentParser
+import Autograd
+import Checkpoints
+import Foundation
+import Quantization
+import Support
+import Tensor
+
+/// `compare`: several methods on one calibration set, in one table.
+struct CompareCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "compare",
+    abstract: "Quantize a model by several methods and schemes, and compare what each costs.",
+    discussion: """
+      Every method learns from the same pieces of the calibration text; with several seeds each seed \
+      draws its own pieces, and the table shows means and standard deviations. Everything that is \
+      finished is kept in the output folder: a comparison that was stopped goes on when the same \
+      command is given again.
+
+      EXAMPLES
+        apus-quantize compare SmolLM2-135M --output compared --calibration train.txt \\
+            --evaluate wiki.txt --methods rtn,gptq,flexround,lrq --schemes W4,W3G64 --seeds 3
+      """
+  )
+
+  @Argument(help: "A model folder or a .gguf file in full precision.")
+  var model: String
+
+  @Option(name: .shortAndLong, help: ArgumentHelp("Where the results go.", valueName: "folder"))
+  var output: String
+
+  @Option(help: ArgumentHelp("The methods, with commas between.", valueName: "names"))
+  var methods = "rtn,gptq,flexround,lrq"
+
+  @Option(
+    help: ArgumentHelp("The schemes, as --scheme of 'run' has them.", valueName: "names")
+  )
+  var schemes = "W4"
+
+  @Option(help: ArgumentHelp("How many seeds.", valueName: "count"))
+  var seeds = 1
+
+  @Option(help: "A group's range, for all methods. (default: as 'run' has it)")
+  var range: RangeEstimation?
+
+  @OptionGroup(title: "Calibration")
+  var calibration: CalibrationArguments
+
+  @Option(help: ArgumentHelp("The text that perplexity is measured on.", valueName: "file"))
+  var evaluate: String
+
+  @OptionGroup(title: "Perplexity")
+  var evaluation: EvaluationArguments
+
+  @Flag(help: "Keep the quantized models.")
+  var keepModels = false
+
+  @OptionGroup(title: "Output")
+  var style: OutputArguments
+
+  func validate() throws {
+    guard seeds > 0 else { throw ValidationError("--seeds \(seeds); choose at least 1") }
+    _ = try plan()
+  }
+
+  func run() throws {
+    let source = try ModelFile(path: model)
+    try source.checkFullPrecision()
+    let text = try TextFile(path: evaluate, characters: evaluation.characters)
+    let options = try source.perplexityOptions(evaluation)
+    let plan = try plan()
+    // What is typed wrongly shows before hours of work.
+    _ = try calibration.samples(for: source, seed: calibration.seed)
+    var results: [ComparedResult] = []
+    for (number, compared) in plan.enumerated() {
+      try Cancellation.check("finished models are in \(output); the same command goes on there")
+      if !style.quiet {
+        try StandardStream.error.writeLine("\(compared.name) (\(number + 1) of \(plan.count))")
+      }
+      let identity = try identity(of: compared, text: text.text, options: "\(options)")
+      let folder = output + "/" + compared.name
+      if let result = ComparedResult.read(folder, identity: identity) {
+        results.append(result)
+        continue
+      }
+      results.append(try result(of: compared, source, text, identity: identity, folder: folder))
+    }
+    let comparison = Comparison(model: model, text: evaluate, results: results)
+    try AtomicFile.write(try jsonText(comparison) + "\n", to: output + "/comparison.json")
+    var page = ReportPage(title: "\(model), quantized")
+    page.add(table: comparison.table.columns.map(\.title), rows: comparison.table.rows)
+    try AtomicFile.write(page.html(), to: output + "/comparison.html")
+    let stream = StandardStream.output
+    try stream.writeLine(
+      style.json ? jsonText(comparison) : comparison.table.text(width: stream.columnCount)
+    )
+  }
+
+  /// The models, scheme by scheme.
+  private func plan() throws -> [ComparedModel] {
+    func names(_ text: String) -> [String] {
+      text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+    }
+    let methods = try names(methods).map { name in
+      guard let method = QuantizationConfiguration.Method(rawValue: name) else {
+        let known = QuantizationConfiguration.Method.allCases.map(\.rawValue)
+        throw ValidationError(
+          "--methods: '\(name)' is none of \(known.joined(separator: ", "))"
+        )
+      }
+      return method
+    }
+    let schemes = try names(schemes).map { name in
+      do { return try NamedScheme(name) } catch let error as QuantizationError {
+        throw ValidationError("--schemes: \(error)")
+      }
+    }
+    guard !methods.isEmpty, !schemes.isEmpty else {
+      throw ValidationError("--methods or --schemes is empty; name at least one")
+    }
+    return schemes.flatMap { scheme in
+      methods.flatMap { method in
+        // Without activations round-to-nearest looks at no samples.
+        let count = method == .roundToNearest && scheme.activations == nil ? 1 : seeds
+        return (0..<count).map { seed in
+          ComparedModel(scheme: scheme, method: method, seed: calibration.seed + UInt64(seed))
+        }
+      }
+    }
+  }
+
+  private func arguments(of compared: ComparedModel) throws -> QuantizationArguments {
+    var words = ["--scheme", compared.scheme.name, "--method", compared.method.rawValue]
+    if let range { words += ["--range", range.rawValue] }
+    return try QuantizationArguments.parse(words)
+  }
+
+  /// What a result holds for.
+  private func identity(
+    of compared: ComparedModel,
+    text: String,
+    options: String
+  ) throws -> String {
+    let configuration = try arguments(of: compared).configuration(compared.method)
+    let length = calibration.sampleLength ?? calibration.effort.samples.length
+    let count = calibration.samples ?? calibration.effort.samples.count
+    return try [
+      jsonText(configuration), jsonText(calibration.method(compared.method)),
+      "seed \(compared.seed), \(count) × \(length) of \(calibration.calibration ?? "")",
+      "\(model), \(evaluate), \(text.utf8.count) bytes", options,
+    ].joined(separator: "\n")
+  }
+
+  private func result(
+    of compared: ComparedModel,
+    _ source: ModelFile,
+    _ text: TextFile,
+    identity: String,
+    folder: String
+  ) throws -> ComparedResult {
+    let start = secondsOfUptime()
+    let samples = try calibration.samples(for: source, seed: compared.seed)
+    let quantization = try BlockQuantization(
+      source,
+      arguments(of: compared),
+      compared.method,
+      calibration,
+      seed: compared.seed,
+      folder: folder + "/work"
+    )
+    let blocks = try quantization.run(samples: samples, output: style)
+    let target = try OutputFolder(path: folder + "/model", replaces: true, source: source.path)
+    let report = try source.quantize(
+      quantization.configuration,
+      blocks: blocks,
+      to: target,
+      progress: { _ in true }
+    )
+    let total = report.layers.reduce(0) { $0 + $1.relativeError }
+    var result = ComparedResult(
+      scheme: compared.scheme.name,
+      method: compared.method.rawValue,
+      seed: compared.seed,
+      identity: identity,
+      bitsPerWeight: report.bitsPerWeight,
+      bitsPerQuantizedWeight: report.bitsPerQuantizedWeight,
+      bytes: report.byteCount,
+      meanRelativeError: total / Double(max(report.layers.count, 1)),
+      stateError: blocks.reports.last?.relativeError,
+      seconds: blocks.reports.reduce(0) { $0 + $1.seconds },
+      outputGroupLayers: report.layers.count { layer in
+        if case .outputGroups = layer.scheme.granularity { true } else { false }
+      }
+    )
+    if result.seconds == 0 { result.seconds = secondsOfUptime() - start }
+    let evaluations = try Evaluation.all(
+      [source, ModelFile(path: target.path)],
+      text: text,
+      arguments: evaluation,
+      output: style
+    )
+    result.referencePerplexity = evaluations.first?.perplexity.value
+    result.perplexity = evaluations.last?.perplexity.value
+    result.klDivergence = evaluations.last?.klDivergence?.value
+    result.topAgreement = evaluations.last?.topAgreement?.value
+    result.tokens = evaluations.last?.tokens
+    try result.write(folder)
+    try? FileManager.default.removeItem(atPath: folder + "/work")
+    if !keepModels { try? FileManager.default.removeItem(atPath: folder + "/model") }
+    return result
+  }
+}

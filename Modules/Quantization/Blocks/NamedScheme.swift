@@ -1,0 +1,67 @@
+/// What a model is rounded to, by the name that papers give it: `W4A16`, `W4A8KV8`, `W3G64`.
+///
+///     W bits [G group size] [A bits] [KV bits]
+///
+/// Weights are asymmetric, per output channel or in groups of inputs. `A16` (or nothing) leaves
+/// activations as they are; 8-bit activations are static per tensor with 8-bit weights, behind
+/// SmoothQuant, and dynamic per token with fewer. `KV8` stores keys and values in 8 bits.
+///
+/// - Source: Lee et al. 2023 and 2025 (FlexRound, LRQ): W8A8, W4A8KV8, W4A16, W3A16.
+public struct NamedScheme: Hashable, Sendable {
+  /// The name, in capitals.
+  public let name: String
+  /// The weights.
+  public let weights: WeightScheme
+  /// The activations; nil for floating point.
+  public let activations: ActivationScheme?
+  /// Bits of keys and values; nil for floating point.
+  public let keyValueBits: Int?
+  /// What is folded first.
+  public let smoothing: SmoothQuant?
+
+  /// The scheme of a name.
+  ///
+  /// - Parameters:
+  ///   - name: as above, in letters of any case.
+  ///   - range: how ranges of weights are found.
+  ///   - scaleType: how step sizes are stored.
+  /// - Throws: `QuantizationError.invalidScheme` for a name of another form or bits out of range.
+  public init(
+    _ name: String,
+    range: RangeEstimation = .minMax,
+    scaleType: ScaleType = .float16
+  ) throws(QuantizationError) {
+    guard
+      let match = name.uppercased().wholeMatch(
+        of: /W(?<w>\d)(?:G(?<g>\d{1,9}))?(?:A(?<a>\d{1,2}))?(?:KV(?<kv>\d{1,2}))?/
+      )
+    else {
+      throw .invalidScheme(
+        "'\(name)' is no scheme; write W4A16, W3G64, W8A8 or W4A8KV8"
+      )
+    }
+    self.name = name.uppercased()
+    let bits = Int(match.w) ?? 0
+    let group = match.g.flatMap { Int($0) }
+    weights = try WeightScheme(
+      grid: QuantizationGrid(bits: bits),
+      granularity: group.map { .inputGroups($0) } ?? .outputChannel,
+      range: range,
+      scaleType: scaleType
+    )
+    switch match.a.flatMap({ Int($0) }) {
+    case nil, 16: (activations, smoothing) = (nil, nil)
+    case 8 where bits == 8:
+      (activations, smoothing) = (try ActivationScheme(sharing: .tensor), SmoothQuant())
+    case 8: (activations, smoothing) = (try ActivationScheme(sharing: .token), nil)
+    case let other?:
+      throw .invalidScheme("'\(name)' asks for activations of \(other) bits; choose 8 or 16")
+    }
+    switch match.kv.flatMap({ Int($0) }) {
+    case nil, 16: keyValueBits = nil
+    case 8: keyValueBits = 8
+    case let other?:
+      throw .invalidScheme("'\(name)' asks for keys and values of \(other) bits; choose 8 or 16")
+    }
+  }
+}

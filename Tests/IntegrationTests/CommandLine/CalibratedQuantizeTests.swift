@@ -1,0 +1,172 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// `run` and `compare` with methods that learn from a text.
+@Suite struct CalibratedQuantizeTests {
+  private static let options = [
+    "--samples", "6", "--sample-length", "24", "--steps", "8", "--quiet",
+  ]
+
+  private func withText(
+    _ body: (_ model: String, _ folder: String, _ text: String) throws -> Void
+  ) throws {
+    try withTinyModel { model, folder in
+      let path = folder + "/text"
+      let lines = (0..<200).map { "Once upon a time \($0) mice met \($0 * 7 % 13) small cats. " }
+      try Data(lines.joined().utf8).write(to: URL(filePath: path))
+      try body(model, folder, path)
+    }
+  }
+
+  private func run(_ arguments: [String], through shell: String? = nil) throws -> Outcome {
+    let invocation = try Invocation(arguments, through: shell)
+    let status = invocation.wait()
+    return Outcome(status: status, output: invocation.output, error: invocation.error)
+  }
+
+  @Test(arguments: [
+    ["gptq", "W4G8"], ["adadim-rtn", "W3G8"], ["adadim-gptq", "W3G8"], ["flexround", "W3"],
+    ["lrq", "W4A8KV8"], ["rtn", "W8A8"],
+  ])
+  func everyMethodMakesAModel(item: [String]) throws {
+    try withText { model, folder, text in
+      let output = folder + "/small"
+      let arguments =
+        ["run", model, "-o", output, "--method", item[0], "--scheme", item[1]]
+        + ["--calibration", text, "--evaluate", text, "--max-windows", "2", "--json"]
+        + ["--report", folder + "/report.json"] + Self.options
+      let outcome = try run(arguments)
+      #expect(outcome.status == 0, "\(outcome.error)")
+      let evaluations = try #require(try outcome.document()["evaluations"] as? [[String: Any]])
+      let divergence = try #require(evaluations.last?["klDivergence"] as? Double)
+      #expect(divergence > 0 && divergence < 1)
+      #expect(try names(in: folder) == ["report.json", "small", "text", "tiny"])
+      let report = try JSONSerialization.jsonObject(
+        with: Data(contentsOf: URL(filePath: folder + "/report.json"))
+      )
+      let blocks = try #require((report as? [String: Any])?["blocks"] as? [[String: Any]])
+      #expect(blocks.count == 2)
+      let layers = try #require(blocks[0]["layers"] as? [[String: Any]])
+      #expect(layers.count == 7 && layers.allSatisfy { $0["movement"] != nil })
+      #expect(try apusQuantize("inspect", output).output.contains(item[0]))
+      #expect(try apusQuantize("generate", output, "Once", "--tokens", "3").status == 0)
+    }
+  }
+
+  @Test func theReportIsAPage() throws {
+    try withText { model, folder, text in
+      let page = folder + "/report.html"
+      let outcome = try run(
+        ["run", model, "-o", folder + "/small", "--method", "flexround", "--scheme", "W3"]
+          + ["--calibration", text, "--report", page] + Self.options
+      )
+      #expect(outcome.status == 0, "\(outcome.error)")
+      let html = String(decoding: try Data(contentsOf: URL(filePath: page)), as: UTF8.self)
+      for part in [
+        "relative error of the states", "log of the learned scale", "steps that a code moved",
+        "model.layers.1.mlp.down_proj", "<svg",
+      ] { #expect(html.contains(part), "\(part)") }
+    }
+  }
+
+  @Test func whatIsMissingOrContradictsIsSaid() throws {
+    try withText { model, folder, text in
+      func expectFailure(_ status: Int32, _ part: String, _ arguments: [String]) throws {
+        let outcome = try run(["run", model, "-o", folder + "/small"] + arguments + ["--quiet"])
+        #expect(outcome.status == status && outcome.error.contains(part), "\(outcome.error)")
+        #expect(try names(in: folder) == ["text", "tiny"])
+      }
+      try expectFailure(64, "add --calibration FILE", ["--method", "gptq"])
+      try expectFailure(64, "leave --bits", ["--scheme", "W4", "--bits", "3"])
+      try expectFailure(64, "is no scheme", ["--scheme", "four"])
+      try expectFailure(64, ".html or .json", ["--report", "a.pdf"])
+      try expectFailure(
+        1,
+        "choose a longer text",
+        ["--method", "gptq", "--calibration", text, "--samples", "100000"]
+      )
+      try expectFailure(1, "missing", ["--method", "gptq", "--calibration", folder + "/none"])
+    }
+  }
+
+  /// Killed at any moment, the same command ends with the same bytes.
+  @Test func killedRunsGoOn() throws {
+    try withText { model, folder, text in
+      func arguments(_ output: String) -> [String] {
+        ["run", model, "-o", folder + "/" + output, "--method", "flexround", "--scheme", "W3"]
+          + ["--calibration", text, "--samples", "16", "--sample-length", "32", "--steps", "150"]
+          + ["--quiet"]
+      }
+      #expect(try run(arguments("whole")).status == 0)
+      func bytes(_ output: String) throws -> Data {
+        try Data(contentsOf: URL(filePath: folder + "/\(output)/model.safetensors"))
+      }
+      let expected = try bytes("whole")
+      var kills = 0
+      for (number, delay) in [30_000, 90_000, 170_000, 300_000, 500_000].enumerated() {
+        let invocation = try Invocation(arguments("killed"))
+        usleep(UInt32(delay) + UInt32(number) * 7_000)
+        if invocation.isRunning { kills += 1 }
+        invocation.send(SIGKILL)
+        invocation.wait()
+        if FileManager.default.fileExists(atPath: folder + "/killed") { break }
+      }
+      #expect(kills > 0)
+      if !FileManager.default.fileExists(atPath: folder + "/killed") {
+        let outcome = try run(arguments("killed"))
+        #expect(outcome.status == 0, "\(outcome.error)")
+      }
+      #expect(try bytes("killed") == expected)
+      #expect(try names(in: folder) == ["killed", "text", "tiny", "whole"])
+    }
+  }
+
+  @Test func aFullDiskStopsAndLeavesWhatIsFinished() throws {
+    try withText { model, folder, text in
+      let arguments =
+        ["run", model, "-o", folder + "/small", "--method", "gptq", "--scheme", "W4"]
+        + ["--calibration", text] + Self.options
+      let outcome = try run(arguments, through: "ulimit -f 30; exec \"$0\" \"$@\"")
+      #expect(outcome.status == 1 && outcome.errorLines.count == 1, "\(outcome.error)")
+      #expect(outcome.error.contains("no space left"), "\(outcome.error)")
+      #expect(try !names(in: folder).contains("small"))
+      #expect(try run(arguments).status == 0)
+      #expect(try names(in: folder) == ["small", "text", "tiny"])
+    }
+  }
+
+  @Test func comparisonsAreTablesAndGoOn() throws {
+    try withText { model, folder, text in
+      let output = folder + "/compared"
+      let arguments =
+        ["compare", model, "-o", output, "--methods", "rtn,gptq,adadim-rtn", "--schemes"]
+        + ["W4G8,W2G8", "--seeds", "2", "--calibration", text, "--evaluate", text]
+        + ["--max-windows", "2", "--json"] + Self.options
+      let outcome = try run(arguments)
+      #expect(outcome.status == 0, "\(outcome.error)")
+      let rows = try #require(try outcome.document()["rows"] as? [[String: Any]])
+      #expect(rows.count == 6)
+      #expect(rows.map { $0["seeds"] as? Int } == [1, 2, 2, 1, 2, 2])
+      let results = try #require(try outcome.document()["results"] as? [[String: Any]])
+      #expect(results.count == 10)
+      let kept = try names(in: output + "/w4g8-gptq-1")
+      #expect(kept == ["result.json"])
+      // What is finished is not made again; what is missing is.
+      try FileManager.default.removeItem(atPath: output + "/w2g8-gptq-1")
+      let date = try modified(output + "/w4g8-gptq-1/result.json")
+      let again = try run(arguments)
+      #expect(try modified(output + "/w4g8-gptq-1/result.json") == date)
+      func losses(_ outcome: Outcome) throws -> [Double?] {
+        let results = try #require(try outcome.document()["results"] as? [[String: Any]])
+        return results.map { $0["perplexity"] as? Double }
+      }
+      #expect(try losses(again) == losses(outcome))
+      #expect(try names(in: output).contains("comparison.html"))
+    }
+  }
+
+  private func modified(_ path: String) throws -> Date? {
+    try FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date
+  }
+}
