@@ -13,14 +13,7 @@ struct ModelReport: Encodable {
     (self.summary, self.blocks) = (summary, blocks)
   }
 
-  /// Refuses a file whose name does not say how it is written.
-  static func checkName(_ path: String) throws(CommandFailure) {
-    guard [".json", ".html"].contains(where: { path.hasSuffix($0) }) else {
-      throw CommandFailure("--report \(path): end the name in .html or .json", code: .usage)
-    }
-  }
-
-  /// Writes the report; the file appears complete or not at all.
+  /// Writes the report, as JSON to a name that ends in .json, else as a page; the file appears complete or not at all.
   func write(to path: String) throws {
     let text = path.hasSuffix(".json") ? try jsonText(self) + "\n" : page().html()
     try AtomicFile.write(text, to: path)

@@ -65,7 +65,9 @@ struct RunCommand: ParsableCommand {
   var style: OutputArguments
 
   func validate() throws {
-    if let report { try ModelReport.checkName(report) }
+    if let report, ![".json", ".html"].contains(where: { report.hasSuffix($0) }) {
+      throw ValidationError("--report \(report): end the name in .html or .json")
+    }
   }
 
   func run() throws {
@@ -126,7 +128,8 @@ struct RunCommand: ParsableCommand {
         progress.update(
           completed: state.finished,
           total: state.total,
-          share: shares[state.finished],
+          // Packed layers may bring tensors that the source does not have.
+          share: shares[min(state.finished, shares.count - 1)],
           note: state.current ?? ""
         )
         return !Cancellation.isRequested

@@ -86,7 +86,7 @@ import Testing
         "choose a longer text",
         ["--method", "gptq", "--calibration", text, "--samples", "100000"]
       )
-      try expectFailure(1, "missing", ["--method", "gptq", "--calibration", folder + "/none"])
+      try expectFailure(1, "no such file", ["--method", "gptq", "--calibration", folder + "/none"])
     }
   }
 
