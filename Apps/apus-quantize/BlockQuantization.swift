@@ -28,6 +28,8 @@ struct BlockQuantization {
       scheme: configuration.scheme,
       activations: configuration.activations,
       smoothing: try arguments.named(method)?.smoothing,
+      prefix: calibration.prefix,
+      lastBlockLoss: calibration.lastBlock,
       seed: seed
     )
   }

@@ -4,6 +4,9 @@ import Support
 import Tensor
 import Transformer
 
+extension BlockQuantizerSettings.Prefix: ExpressibleByArgument {}
+extension BlockQuantizerSettings.LastBlockLoss: ExpressibleByArgument {}
+
 /// What a method learns from, and how hard it tries.
 struct CalibrationArguments: ParsableArguments {
   /// How much time a method gets.
@@ -77,6 +80,23 @@ struct CalibrationArguments: ParsableArguments {
   )
   var rank: Int?
 
+  @Option(help: "What a block reads while its rounding is found: quantized or original states.")
+  var prefix = BlockQuantizerSettings.Prefix.quantized
+
+  @Option(
+    help: "What the last block is learned against: squared-error of its states or cross-entropy."
+  )
+  var lastBlock = BlockQuantizerSettings.LastBlockLoss.squaredError
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "QDrop: the share of the inputs that are quantized in a step of learned rounding.",
+      valueName: "0-1"
+    )
+  )
+  var quantizedShare: Float = 1
+
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp("The seed of everything that is drawn.", valueName: "number")
@@ -103,6 +123,9 @@ struct CalibrationArguments: ParsableArguments {
     try require(sampleLength, atLeast: 2, "--sample-length")
     try require(steps, atLeast: 0, "--steps")
     try require(rank, atLeast: 1, "--rank")
+    guard (0...1).contains(quantizedShare) else {
+      throw ValidationError("--quantized-share \(quantizedShare) must be between 0 and 1")
+    }
     if let learningRate, !(learningRate > 0 && learningRate.isFinite) {
       throw ValidationError("--learning-rate \(learningRate) must be above 0")
     }
@@ -114,7 +137,8 @@ struct CalibrationArguments: ParsableArguments {
     let learning = ReconstructionSettings(
       steps: steps ?? effort.steps.count,
       batchSize: effort.steps.batch,
-      learningRate: learningRate
+      learningRate: learningRate,
+      quantizedInputProbability: quantizedShare
     )
     switch name {
     case .roundToNearest: return .nearest

@@ -147,6 +147,7 @@ struct CompareCommand: ParsableCommand {
     return try [
       jsonText(configuration), jsonText(calibration.method(compared.method)),
       "seed \(compared.seed), \(count) × \(length) of \(calibration.calibration ?? "")",
+      "\(calibration.prefix.rawValue), \(calibration.lastBlock.rawValue)",
       "\(model), \(evaluate), \(text.utf8.count) bytes", options,
     ].joined(separator: "\n")
   }

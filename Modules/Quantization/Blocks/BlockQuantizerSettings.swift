@@ -13,9 +13,9 @@ public struct BlockQuantizerSettings: Codable, Hashable, Sendable {
   /// What the last block's rounding is learned against.
   public enum LastBlockLoss: String, Codable, Hashable, Sendable, CaseIterable {
     /// The squared error of its states, as for the others.
-    case squaredError
+    case squaredError = "squared-error"
     /// The cross-entropy of the head's distributions, from the original to the quantized ones.
-    case crossEntropy
+    case crossEntropy = "cross-entropy"
   }
 
   /// The scheme of layers whose name matches; the first match counts.
