@@ -51,7 +51,11 @@ struct BlockRun {
     case .nearest, .gptq, .adaDim:
       try round(quantizers, &result)
     case .learned(let method, let reconstruction):
-      try learn(method, reconstruction, quantizers, &result)
+      do {
+        try learn(method, reconstruction, quantizers, &result)
+      } catch QuantizationError.notFinite(let layer, let row) {
+        throw QuantizationError.notFinite(layer: name(layer), row: row)
+      }
     }
     return result
   }

@@ -7,8 +7,18 @@ struct ToyStack: BlockStack {
   private static let vocabulary = 11
   let blockCount: Int
   let seed: UInt64
+  /// What becomes of every weight before it is used.
+  let change: @Sendable (Tensor<Float>) -> Tensor<Float>
 
-  init(blockCount: Int = 3, seed: UInt64 = 1) { (self.blockCount, self.seed) = (blockCount, seed) }
+  init(
+    blockCount: Int = 3,
+    seed: UInt64 = 1,
+    change: @escaping @Sendable (Tensor<Float>) -> Tensor<Float> = { $0 }
+  ) {
+    self.blockCount = blockCount
+    self.seed = seed
+    self.change = change
+  }
 
   private func generator(_ number: Int) -> Philox { Philox(seed: seed).fork(number) }
 
@@ -23,7 +33,12 @@ struct ToyStack: BlockStack {
 
   func block(_ index: Int) -> any StackedBlock {
     var generator = generator(index + 1)
-    return ToyBlock(using: &generator)
+    let block = ToyBlock(using: &generator)
+    for (_, layer) in block.namedLinearLayers() {
+      guard let layer = layer as? Linear else { continue }
+      layer.weight.value = change(layer.weight.value)
+    }
+    return block
   }
 
   func head(_ states: Variable) -> Variable {

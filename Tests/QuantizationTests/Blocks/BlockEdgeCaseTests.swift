@@ -1,0 +1,123 @@
+import Autograd
+import Quantization
+import Tensor
+import TestSupport
+import Testing
+
+/// Weights that no model should have, and some have: every method gives a sound result or says why
+/// not.
+@Suite struct BlockEdgeCaseTests {
+  struct Oddity: CustomTestStringConvertible, Sendable {
+    let testDescription: String
+    let change: @Sendable (Tensor<Float>) -> Tensor<Float>
+  }
+
+  private static func rows(_ shape: Shape) -> Tensor<Float> {
+    Tensor((0..<shape[0]).map { Float($0) }, shape: [shape[0], 1])
+  }
+
+  private static func columns(_ shape: Shape) -> Tensor<Float> {
+    Tensor((0..<shape[1]).map { Float($0) }, shape: [1, shape[1]])
+  }
+
+  static let oddities = [
+    Oddity(testDescription: "zero rows") { w in select(rows(w.shape) .< 3, w * 0, w) },
+    Oddity(testDescription: "zero columns") { w in select(columns(w.shape) .< 9, w * 0, w) },
+    Oddity(testDescription: "all zero") { $0 * 0 },
+    Oddity(testDescription: "constant") { $0 * 0 + 0.3 },
+    Oddity(testDescription: "positive") { $0.abs() + 0.1 },
+    Oddity(testDescription: "negative") { $0.abs() * -1 - 0.1 },
+    Oddity(testDescription: "tiny") { $0 * 1e-20 },
+    Oddity(testDescription: "one outlier") { w in
+      select((rows(w.shape) .== 1) .& (columns(w.shape) .== 1), w * 0 + 50, w)
+    },
+  ]
+
+  private static func schemes(for method: RoundingMethod) throws -> [WeightScheme] {
+    // 16 and 32 inputs: groups of 7 and of 5 end in a short one.
+    let groups: [Granularity] = [.inputGroups(7), .inputGroups(8)]
+    var isAdaDim = false
+    if case .adaDim = method { isAdaDim = true }
+    return try (isAdaDim ? groups : groups + [.outputChannel, .tensor]).flatMap { granularity in
+      try [false, true].map { isSymmetric in
+        try WeightScheme(
+          grid: QuantizationGrid(bits: 3, isSymmetric: isSymmetric),
+          granularity: granularity
+        )
+      }
+    }
+  }
+
+  @Test(arguments: BlockQuantizerTests.methods(), oddities)
+  func resultsAreSound(method: RoundingMethod, oddity: Oddity) throws {
+    try withTemporaryFolder { folder in
+      for (number, scheme) in try Self.schemes(for: method).enumerated() {
+        let stack = ToyStack(blockCount: 2, change: oddity.change)
+        let blocks = try BlockQuantizer(
+          BlockQuantizerSettings(method: method, scheme: scheme)
+        ).run(stack, samples: ToyStack.samples(6), in: folder + "/\(number)")
+        for name in blocks.layerNames {
+          let matrix = try #require(try blocks.matrix(name))
+          let values = matrix.dequantized()
+          #expect(values.elements.allSatisfy { $0.isFinite }, "\(name)")
+          let report = try #require(blocks.report(of: name))
+          #expect(report.relativeError.isFinite && report.relativeError < 3, "\(name)")
+        }
+        let end = try #require(blocks.reports.last)
+        #expect(end.relativeError.isFinite)
+      }
+    }
+  }
+
+  @Test(arguments: BlockQuantizerTests.methods(), [Float.nan, .infinity])
+  func whatIsNotFiniteIsRefusedByName(method: RoundingMethod, value: Float) throws {
+    try withTemporaryFolder { folder in
+      let stack = ToyStack(blockCount: 1) { w in
+        select(
+          (Self.rows(w.shape) .== 4) .& (Self.columns(w.shape) .== 2),
+          Tensor(repeating: value, shape: w.shape),
+          w
+        )
+      }
+      let error = #expect(throws: QuantizationError.self) {
+        try BlockQuantizer(BlockQuantizerTests.settings(method)).run(
+          stack,
+          samples: ToyStack.samples(4),
+          in: folder + "/work"
+        )
+      }
+      let text = error.map { "\($0)" } ?? ""
+      #expect(text.contains("layers.0."), "\(text)")
+    }
+  }
+
+  @Test func adaDimNeedsGroups() throws {
+    try withTemporaryFolder { folder in
+      let settings = BlockQuantizerSettings(
+        method: .adaDim(.nearest),
+        scheme: try BlockQuantizerTests.scheme()
+      )
+      let error = #expect(throws: QuantizationError.self) {
+        try BlockQuantizer(settings).run(
+          ToyStack(),
+          samples: ToyStack.samples(4),
+          in: folder + "/work"
+        )
+      }
+      #expect(error.map { "\($0)".contains("set a group size") } == true)
+    }
+  }
+
+  @Test func oneSampleOfOneTokenIsEnough() throws {
+    try withTemporaryFolder { folder in
+      for (number, method) in BlockQuantizerTests.methods().enumerated() {
+        let blocks = try BlockQuantizer(BlockQuantizerTests.settings(method)).run(
+          ToyStack(blockCount: 1),
+          samples: Tensor<Int32>([3], shape: [1, 1]),
+          in: folder + "/\(number)"
+        )
+        #expect(try #require(blocks.reports.first).relativeError.isFinite)
+      }
+    }
+  }
+}
