@@ -12,7 +12,7 @@ public import Tensor
 /// | `name.weight_scale` | F16 or F32 | [N × groups], [groups × K] or, per tensor, [1 × 1] |
 /// | `name.weight_zero_point` | U8 | as the scale; absent for symmetric grids |
 /// | `name.weight_input_order` | I32 | [K]: the input of each stored column; absent in natural order |
-public struct QuantizedWeights: WeightSource {
+public struct QuantizedWeights: QuantizedWeightSource {
   /// How the weights are quantized.
   public let configuration: QuantizationConfiguration
   private let catalog: any TensorCatalog
@@ -41,6 +41,9 @@ public struct QuantizedWeights: WeightSource {
   /// Whether the checkpoint holds a tensor of that name.
   public func contains(_ name: String) -> Bool { catalog.describe(name) != nil }
 
+  /// Whether the weight of that layer is packed.
+  public func isPacked(_ layer: String) -> Bool { contains(layer + Self.wordsSuffix) }
+
   /// A tensor of floats of the given shape.
   public func tensor(_ name: String, shape: Shape) throws -> Tensor<Float> {
     try dense.tensor(name, shape: shape)
@@ -53,7 +56,7 @@ public struct QuantizedWeights: WeightSource {
     inputWidth: Int,
     hasBias: Bool
   ) throws -> any LinearLayer {
-    guard contains(name + Self.wordsSuffix) else {
+    guard isPacked(name) else {
       return try dense.linear(
         name,
         outputWidth: outputWidth,
