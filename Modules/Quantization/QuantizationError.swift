@@ -18,6 +18,8 @@ public enum QuantizationError: Error, Equatable, CustomStringConvertible {
   case invalidTensor(String, path: String, reason: String)
   /// The model names a layer that its checkpoint does not hold.
   case missingLayer(String, path: String)
+  /// A format has no exact place for a layer; the reason says what to do.
+  case inexportable(layer: String, format: String, reason: String)
   /// The caller asked to stop.
   case cancelled
 
@@ -44,6 +46,8 @@ public enum QuantizationError: Error, Equatable, CustomStringConvertible {
       "quantized model: \(path): tensor '\(name)' \(reason)"
     case .missingLayer(let name, let path):
       "quantize: \(path) holds no layer '\(name)'"
+    case .inexportable(let layer, let format, let reason):
+      "export: \(format) cannot hold '\(layer)': \(reason)"
     case .cancelled:
       "quantize: stopped before the end, nothing was written"
     }

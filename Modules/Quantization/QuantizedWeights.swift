@@ -13,7 +13,7 @@ public import Tensor
 /// | `name.weight_zero_point` | U8 | as the scale; absent for symmetric grids |
 /// | `name.weight_input_order` | I32 | [K]: the input of each stored column; absent in natural order |
 /// | `name.input_grid` | F32 | [2]: step size and zero point of the inputs; where all share one grid |
-public struct QuantizedWeights: WeightSource {
+public struct QuantizedWeights: QuantizedWeightSource {
   /// How the weights are quantized.
   public let configuration: QuantizationConfiguration
   private let catalog: any TensorCatalog
@@ -42,6 +42,9 @@ public struct QuantizedWeights: WeightSource {
   /// Whether the checkpoint holds a tensor of that name.
   public func contains(_ name: String) -> Bool { catalog.describe(name) != nil }
 
+  /// Whether the weight of that layer is packed.
+  public func isPacked(_ layer: String) -> Bool { contains(layer + Self.wordsSuffix) }
+
   /// A tensor of floats of the given shape.
   public func tensor(_ name: String, shape: Shape) throws -> Tensor<Float> {
     try dense.tensor(name, shape: shape)
@@ -54,7 +57,7 @@ public struct QuantizedWeights: WeightSource {
     inputWidth: Int,
     hasBias: Bool
   ) throws -> any LinearLayer {
-    guard contains(name + Self.wordsSuffix) else {
+    guard isPacked(name) else {
       return try dense.linear(
         name,
         outputWidth: outputWidth,

@@ -61,9 +61,8 @@ public struct CompressedTensorsFormat: Sendable {
       codes: matrix.words,
       stepSizes: grids.stepSizes,
       shape: matrix.shape,
-      zeroPoints: matrix.zeroPoints.map {
-        CodeWords.packing($0.transposed(), bits: bits).transposed()
-      }
+      zeroPoints: matrix.zeroPoints == nil
+        ? nil : CodeWords.packing(grids.zeroPoints.transposed(), bits: bits).transposed()
     )
   }
 

@@ -121,8 +121,9 @@ public struct GPTQFormat: Sendable {
       return a == b ? left < right : a < b
     }
     let isNatural = order == (0..<Int32(columns)).map { $0 }
-    let size = (columns + groups - 1) / max(groups, 1)
-    guard order.enumerated().allSatisfy({ Int(indices[Int($1)]) == $0 / size }) else {
+    // All groups but the last are as large as the first.
+    let size = groups == 1 ? columns : indices.reduce(0) { $0 + ($1 == 0 ? 1 : 0) }
+    guard size > 0, order.enumerated().allSatisfy({ Int(indices[Int($1)]) == $0 / size }) else {
       throw .invalidScheme("\(Self.name): groups of unequal sizes are not supported")
     }
     let plain = CodeWords.unpacking(codes.transposed(), bits: bits, count: columns)

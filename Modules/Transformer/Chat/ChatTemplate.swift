@@ -139,14 +139,17 @@ extension PretrainedModel {
   ///
   /// - Throws: `ChatTemplateError` if it cannot be read.
   public func chatTemplate() throws -> ChatTemplate? {
-    if let file = documents["chat_template.jinja"] {
-      return try ChatTemplate(String(decoding: file, as: UTF8.self))
-    }
+    try chatTemplateText.map { try ChatTemplate($0) }
+  }
+
+  /// The text of the template.
+  var chatTemplateText: String? {
+    if let file = documents["chat_template.jinja"] { return String(decoding: file, as: UTF8.self) }
     guard let entry = tokenizerSettings?["chat_template"] else { return nil }
-    if let text = entry.stringValue { return try ChatTemplate(text) }
+    if let text = entry.stringValue { return text }
     // Several templates by name; the default one is for plain conversations.
     let named = entry.arrayValue?.first { $0["name"]?.stringValue == "default" }
-    return try named?["template"]?.stringValue.map { try ChatTemplate($0) }
+    return named?["template"]?.stringValue
   }
 
   /// The special tokens by the names that chat templates have for them: `bos_token` and its like.

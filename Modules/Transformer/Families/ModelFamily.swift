@@ -43,6 +43,10 @@ public enum ModelFamily: String, CaseIterable, Codable, Hashable, Sendable {
 
   var names: TensorNames { format.names }
 
+  /// Whether other tools know the family by its linear layers one by one: not where released files
+  /// put several matrices into one (GPT-2), nor for shapes of this package alone.
+  public var hasSeparateLayers: Bool { self != .apus && names.conv1D.isEmpty }
+
   /// The family of a `model_type`; Gemma 3 with images holds a text model.
   init?(modelType: String) {
     self.init(rawValue: modelType == "gemma3" ? "gemma3_text" : modelType)

@@ -52,24 +52,51 @@ struct FamilyCatalog: TensorCatalog {
   /// The tensors of a GGUF file.
   init(_ file: GGUFFile, _ configuration: TransformerConfiguration, _ format: GGUFFormat) {
     var sources: [String: Source] = [:]
-    let hasNorm: (String) -> Bool = { $0.contains("norm.") || $0.contains("Norm.") }
     for tensor in configuration.tensors {
-      var source = Source(stored: format.names.tensor(tensor.path))
-      let part = tensor.path.split(separator: ".").dropLast().last.map(String.init)
-      if format.hasAdjacentPairs && (part == "query" || part == "key") {
-        source.change = .adjacentPairs(headWidth: configuration.headWidth)
-      }
-      if format.storesOnePlus && hasNorm(tensor.path) { source.change = .onePlus }
-      if format.fusesAttention, let index = ["query", "key", "value"].firstIndex(of: part ?? "") {
-        let stored = source.stored.split(separator: ".")
-        source = Source(
-          stored: (stored.dropLast(2) + ["attn_qkv"] + stored.suffix(1)).joined(separator: "."),
-          change: .rowPart(index: index, count: 3)
-        )
-      }
+      let found = Self.ggufSource(tensor.path, configuration, format)
+      var source = Source(stored: found.name)
+      if let width = found.pairWidth { source.change = .adjacentPairs(headWidth: width) }
+      if found.storesOnePlus { source.change = .onePlus }
+      if let part = found.part { source.change = .rowPart(index: part, count: 3) }
       sources[tensor.name] = source
     }
     self.init(file, configuration, sources)
+  }
+
+  /// Where a GGUF file holds a tensor, and how.
+  struct GGUFSource {
+    /// The name in the file.
+    var name: String
+    /// The width of heads whose rotary pairs are adjacent rows there.
+    var pairWidth: Int?
+    /// Whether 1 + weight is stored.
+    var storesOnePlus = false
+    /// Which of three parts of the rows it is.
+    var part: Int?
+
+    /// Whether parts of the same tensor come before it.
+    var isLaterPart: Bool { (part ?? 0) > 0 }
+  }
+
+  /// Where a GGUF file holds the tensor at a path of the module.
+  static func ggufSource(
+    _ path: String,
+    _ configuration: TransformerConfiguration,
+    _ format: GGUFFormat
+  ) -> GGUFSource {
+    var source = GGUFSource(name: format.names.tensor(path))
+    let part = path.split(separator: ".").dropLast().last.map(String.init)
+    if format.hasAdjacentPairs && (part == "query" || part == "key") {
+      source.pairWidth = configuration.headWidth
+    }
+    source.storesOnePlus =
+      format.storesOnePlus && (path.contains("norm.") || path.contains("Norm."))
+    if format.fusesAttention, let index = ["query", "key", "value"].firstIndex(of: part ?? "") {
+      let stored = source.name.split(separator: ".")
+      source.name = (stored.dropLast(2) + ["attn_qkv"] + stored.suffix(1)).joined(separator: ".")
+      source.part = index
+    }
+    return source
   }
 
   private init(

@@ -19,6 +19,15 @@ extension GGUFFormat {
     _ family: ModelFamily
   ) throws -> TransformerConfiguration {
     let reader = ConfigurationReader(path: file.path) { file.metadata[$0]?.jsonValue }
+    return try configuration(file, family, reader)
+  }
+
+  /// The configuration that metadata say about the tensors of a file.
+  func configuration(
+    _ file: any TensorCatalog,
+    _ family: ModelFamily,
+    _ reader: ConfigurationReader
+  ) throws -> TransformerConfiguration {
     let prefix = architecture + "."
     let width = try reader.integer(prefix + "embedding_length", in: ConfigurationLimits.width)
     let heads = try reader.integer(prefix + "attention.head_count", in: ConfigurationLimits.heads)
@@ -74,7 +83,10 @@ extension GGUFFormat {
     return shape
   }
 
-  private func vocabularyCount(_ file: GGUFFile, _ reader: ConfigurationReader) throws -> Int {
+  private func vocabularyCount(
+    _ file: any TensorCatalog,
+    _ reader: ConfigurationReader
+  ) throws -> Int {
     guard let embedding = file.describe("token_embd.weight"), embedding.shape.rank == 2 else {
       throw CheckpointError.missingTensor(path: file.path, name: "token_embd.weight", near: [])
     }
@@ -109,7 +121,7 @@ extension GGUFFormat {
   /// Learned positions and token types have as many rows as their tensors.
   private func checkPositions(
     _ shape: inout TransformerConfiguration,
-    _ file: GGUFFile,
+    _ file: any TensorCatalog,
     _ reader: ConfigurationReader
   ) throws {
     if case .learned(let offset) = shape.positions,
@@ -127,7 +139,7 @@ extension GGUFFormat {
 
   private func rotaryScaling(
     _ reader: ConfigurationReader,
-    _ file: GGUFFile
+    _ file: any TensorCatalog
   ) throws -> RotaryScaling {
     if file.describe("rope_freqs.weight") != nil {
       let divisors = try file.floats("rope_freqs.weight").elements

@@ -122,6 +122,24 @@ extension PretrainedModel {
       )
     }
     try checkTensors()
+    try save(to: folder, as: type, replacing: replacing) { try catalog.floats($0.name) }
+  }
+
+  /// Writes the model as a Hugging Face folder with numbers from elsewhere: the weights that packed
+  /// layers stand for, which the catalog does not hold.
+  ///
+  /// - Parameters:
+  ///   - folder: where it goes; must not exist, or be empty, unless `replacing`.
+  ///   - type: how numbers are stored.
+  ///   - replacing: whether an existing folder is replaced.
+  ///   - tensor: the numbers of a tensor.
+  /// - Throws: `CheckpointError`, or what `tensor` throws.
+  public func save(
+    to folder: URL,
+    as type: ElementType,
+    replacing: Bool = false,
+    tensor: (TensorSpecification) throws -> Tensor<Float>
+  ) throws {
     var extra: JSONObject = [:]
     for key in ["bos_token_id", "eos_token_id", "pad_token_id"] {
       extra[key] = configurationDocument[key]
@@ -132,8 +150,9 @@ extension PretrainedModel {
       as: type,
       to: folder,
       replacing: replacing,
-      extra: extra
-    ) { try catalog.floats($0.name) }
+      extra: extra,
+      tensor: tensor
+    )
   }
 }
 

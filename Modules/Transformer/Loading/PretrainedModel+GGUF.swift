@@ -38,7 +38,8 @@ extension PretrainedModel {
       generation: generation,
       quantization: nil,
       documents: try Self.documents(metadata, file),
-      configurationDocument: document
+      configurationDocument: document,
+      fileMetadata: file.metadata
     )
   }
 

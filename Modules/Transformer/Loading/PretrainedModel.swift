@@ -46,6 +46,8 @@ public struct PretrainedModel {
   public let documents: [String: Data]
   /// The object in config.json (for GGUF: the one that says the same).
   public let configurationDocument: JSONObject
+  /// The keys of the GGUF file that the model came from.
+  let fileMetadata: GGUFMetadata?
 
   /// Opens the model at `url`.
   ///
@@ -144,9 +146,11 @@ public struct PretrainedModel {
     generation: GenerationDocument,
     quantization: JSONObject?,
     documents: [String: Data],
-    configurationDocument: JSONObject
+    configurationDocument: JSONObject,
+    fileMetadata: GGUFMetadata? = nil
   ) throws(ModelError) {
     self.path = path
+    self.fileMetadata = fileMetadata
     self.format = format
     self.configuration = configuration
     self.catalog = catalog
