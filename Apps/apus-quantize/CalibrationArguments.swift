@@ -1,5 +1,5 @@
-import ArgumentParser
-import Quantization
+public import ArgumentParser
+public import Quantization
 import Support
 import Tensor
 import Transformer
