@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import Quantization
 import Support
 import Tensor
 import Transformer
@@ -36,7 +37,11 @@ extension Inspection {
     bytes = file.byteCount
     bitsPerWeight = ReportNumber(file.bitsPerWeight)
     configuration = pretrained.configuration
-    quantization = file.quantization
+    switch file.quantization {
+    case .own(let settings)?: quantization = settings
+    case .other(let settings)?: packedFormat = settings
+    case nil: break
+    }
     tokenizer = pretrained.tokenizer.map { TokenizerFacts($0, stops: pretrained.stopTokens) }
     tensors = Self.entries(pretrained.catalog)
   }

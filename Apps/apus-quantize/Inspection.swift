@@ -39,6 +39,8 @@ struct Inspection: Encodable {
   var bitsPerWeight: ReportNumber
   var configuration: TransformerConfiguration?
   var quantization: QuantizationConfiguration?
+  /// What another tool's folder says about its packed layers.
+  var packedFormat: PackedFolderConfiguration?
   var tokenizer: TokenizerFacts?
   var tensors: [Entry]
 }
@@ -54,6 +56,7 @@ extension Inspection {
       configuration.map { "configuration\n" + factsText(configurationFacts($0), indent: 2) },
       tokenizer.map { "tokenizer\n" + factsText(tokenizerFacts($0), indent: 2) },
       quantization.map { "quantization\n" + factsText(quantizationFacts($0), indent: 2) },
+      packedFormat.map { "quantization\n" + factsText(packedFacts($0), indent: 2) },
       (listingTensors ? tensorTable : patternTable).text(width: width),
     ]
     return sections.compactMap { $0 }.joined(separator: "\n\n")
@@ -124,6 +127,14 @@ extension Inspection {
     [
       ("method", settings.method.rawValue), ("linear layers", settings.scheme.text),
       ("embedding", settings.embeddingScheme?.text ?? "in floating point"),
+    ]
+  }
+
+  private func packedFacts(_ settings: PackedFolderConfiguration) -> [(String, String)] {
+    let version = settings.format == .gptq ? ", version \(settings.gptqVersion.rawValue)" : ""
+    return [
+      ("format", settings.format.rawValue + version), ("linear layers", settings.text),
+      ("embedding", "in floating point"),
     ]
   }
 

@@ -25,7 +25,7 @@ struct ApusQuantize: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       InspectCommand.self, RunCommand.self, CompareCommand.self, EvaluateCommand.self,
-      GenerateCommand.self, ExportCommand.self,
+      GenerateCommand.self, ExportCommand.self, LogitsCommand.self,
     ]
   )
 

@@ -11,31 +11,33 @@ struct ModelFile {
   let path: String
   let pretrained: PretrainedModel
   /// How its weights are quantized; nil for a model in floating point.
-  let quantization: QuantizationConfiguration?
+  let quantization: ModelQuantization?
 
-  /// Opens a model folder, a folder that `run` has written, or a GGUF file.
+  /// Opens a model folder, a folder that `run` or another tool has quantized, or a GGUF file.
   init(path: String) throws {
     self.path = path
     pretrained = try PretrainedModel(at: URL(filePath: path))
     quantization = try pretrained.quantization.map { document in
-      try QuantizationConfiguration(document: document, path: path)
+      try ModelQuantization(document: document, path: path)
     }
+  }
+
+  /// The packed layers, with everything else behind them; nil for a model in floating point.
+  var packedWeights: (any QuantizedWeightSource)? {
+    quantization?.weights(
+      pretrained.catalog,
+      embeddings: pretrained.configuration.embeddingLayers,
+      dense: DenseWeights(pretrained.catalog)
+    )
   }
 
   /// The model with its weights.
   func makeModel() throws -> DecoderModel {
-    guard let quantization else { return try pretrained.makeModel() }
-    let (catalog, shape) = (pretrained.catalog, pretrained.configuration)
-    let model = try DecoderModel(
-      shape,
-      weights: QuantizedWeights(
-        catalog,
-        configuration: quantization,
-        embeddings: shape.embeddingLayers,
-        dense: DenseWeights(catalog)
-      )
-    )
-    if quantization.keyValueBits == 8 { model.cachePrecision = .eightBits }
+    guard let packedWeights else { return try pretrained.makeModel() }
+    let model = try DecoderModel(pretrained.configuration, weights: packedWeights)
+    if case .own(let configuration) = quantization, configuration.keyValueBits == 8 {
+      model.cachePrecision = .eightBits
+    }
     return model
   }
 
@@ -67,17 +69,22 @@ struct ModelFile {
     try checkFullPrecision()
     return try CheckpointQuantizer(configuration).run(
       pretrained.catalog,
-      plan: QuantizationPlan(
-        tensorNames: pretrained.configuration.tensorNames,
-        linearLayers: pretrained.configuration.blockLinearLayers,
-        embeddingLayers: pretrained.configuration.embeddingLayers,
-        configurationDocument: pretrained.configurationDocument,
-        documents: pretrained.documents
-      ),
+      plan: plan,
       blocks: blocks,
       to: URL(filePath: folder.path),
       replacing: folder.isReplaced,
       progress: progress
+    )
+  }
+
+  /// What the tensors mean to a quantizer.
+  var plan: QuantizationPlan {
+    QuantizationPlan(
+      tensorNames: pretrained.configuration.tensorNames,
+      linearLayers: pretrained.configuration.blockLinearLayers,
+      embeddingLayers: pretrained.configuration.embeddingLayers,
+      configurationDocument: pretrained.configurationDocument,
+      documents: pretrained.documents
     )
   }
 }
@@ -123,6 +130,26 @@ extension ModelFile {
       bytes[tensor.storage, default: 0] += tensor.byteCount
     }
     return bytes.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key ?? "no tensors"
+  }
+}
+
+extension ModelQuantization {
+  /// The settings in a few words.
+  var text: String {
+    switch self {
+    case .own(let configuration): configuration.text
+    case .other(let configuration): configuration.text
+    }
+  }
+}
+
+extension PackedFolderConfiguration {
+  /// The settings in a few words: "gptq 4 bits, groups of 128, symmetric".
+  var text: String {
+    var parts = ["\(format.rawValue) \(bits) bits"]
+    parts.append(groupSize.map { "groups of \($0)" } ?? "per channel")
+    if isSymmetric { parts.append("symmetric") }
+    return parts.joined(separator: ", ")
   }
 }
 
