@@ -65,6 +65,8 @@ public struct Reconstruction: Sendable {
   ///   - targets: what the original function makes of the original samples.
   ///   - batches: the samples of each step; nil for a new order in each epoch.
   ///   - forward: the function.
+  ///   - penalty: what is added to the loss of a step, by the share of the steps that are done; nil for
+  ///     nothing. It is trained on, and does not judge.
   ///   - willTrain: told whether the calls of `forward` that follow train or judge; those that judge
   ///     must give the same for the same parameters.
   ///   - progress: told after each step; return false to stop.
@@ -78,6 +80,7 @@ public struct Reconstruction: Sendable {
     targets: Tensor<Float>,
     batches: [[Int]]? = nil,
     forward: @escaping (Variable) -> Variable,
+    penalty: @escaping (_ share: Float) -> Variable? = { _ in nil },
     willTrain: @escaping (Bool) -> Void = { _ in },
     progress: (Progress) -> Bool = { _ in true }
   ) throws(QuantizationError) -> ReconstructionReport {
@@ -101,7 +104,11 @@ public struct Reconstruction: Sendable {
         batches: batches
       )
     )
-    let function = ReconstructedFunction(forward: forward, willTrain: willTrain)
+    let function = ReconstructedFunction(
+      forward: forward,
+      penalty: penalty,
+      willTrain: willTrain
+    )
     return try run.train(function, progress)
   }
 }

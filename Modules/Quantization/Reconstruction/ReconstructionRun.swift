@@ -4,6 +4,7 @@ import Tensor
 /// What a reconstruction trains, as the caller computes it.
 struct ReconstructedFunction {
   let forward: (Variable) -> Variable
+  let penalty: (_ share: Float) -> Variable?
   let willTrain: (Bool) -> Void
 }
 
@@ -152,7 +153,8 @@ struct ReconstructionRun {
     for step in 0..<settings.steps {
       let (input, target) = samples.batch(step)
       let loss = Reconstruction.loss(function.forward(Variable(input)), target: target)
-      loss.backward()
+      let penalty = function.penalty(Float(step) / Float(settings.steps))
+      (penalty.map { loss + $0 } ?? loss).backward()
       let norm = gradientNorm(of: parameters)
       report.losses.append(loss.item)
       report.gradientNorms.append(norm)
