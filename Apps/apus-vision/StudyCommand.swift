@@ -45,7 +45,7 @@ struct StudyCommand: ParsableCommand {
   @Option(parsing: .upToNextOption, help: "Learning rates of FlexRound that are tried.")
   var flexroundRates: [Float] = [3e-3, 1e-2]
   @Option(parsing: .upToNextOption, help: "Learning rates of AdaRound that are tried.")
-  var adaroundRates: [Float] = [1e-2, 3e-2]
+  var adaroundRates: [Float] = [3e-2, 1e-1]
   @OptionGroup(title: "Images") var images: ImageArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
