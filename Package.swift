@@ -46,6 +46,7 @@ let package = Package(
     .library(name: "Quantization", targets: ["Quantization"]),
     .executable(name: "apus-quantize", targets: ["apus-quantize"]),
     .executable(name: "apus-pretrain", targets: ["apus-pretrain"]),
+    .executable(name: "apus-vision", targets: ["apus-vision"]),
     .executable(name: "apus-bench", targets: ["apus-bench"]),
   ],
   dependencies: [
@@ -127,6 +128,14 @@ let package = Package(
         "Support", "Transformer", "Checkpoints", "Autograd", "Tensor", argumentParser,
       ],
       path: "Apps/apus-pretrain",
+      swiftSettings: strict
+    ),
+    .executableTarget(
+      name: "apus-vision",
+      dependencies: [
+        "Support", "Quantization", "Checkpoints", "Autograd", "Tensor", argumentParser,
+      ],
+      path: "Apps/apus-vision",
       swiftSettings: strict
     ),
     .executableTarget(

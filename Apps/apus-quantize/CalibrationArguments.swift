@@ -36,7 +36,7 @@ struct CalibrationArguments: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The text that gptq, adadim, flexround and lrq learn from, in UTF-8.",
+      "The text that methods other than rtn learn from, in UTF-8.",
       valueName: "file"
     )
   )
@@ -145,6 +145,7 @@ struct CalibrationArguments: ParsableArguments {
     case .gptq: return .gptq(gptq)
     case .adaDimNearest: return .adaDim(.nearest)
     case .adaDimGPTQ: return .adaDim(.gptq())
+    case .adaRound: return .learned(.adaRound(), learning)
     case .flexRound: return .learned(.flexRound(), learning)
     case .lrq:
       let rank = rank.map { LRQ.Rank.fixed($0) } ?? .automatic

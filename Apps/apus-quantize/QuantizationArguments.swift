@@ -75,7 +75,7 @@ struct QuantizationArguments: ParsableArguments {
   @Option(
     help: """
       A group's range: minmax covers it, mse searches the smallest squared error. (default: minmax; \
-      flexround-search for flexround and lrq up to 3 bits)
+      flexround-search for adaround, flexround and lrq up to 3 bits)
       """
   )
   var range: RangeEstimation?
@@ -148,7 +148,7 @@ struct QuantizationArguments: ParsableArguments {
     _ method: QuantizationConfiguration.Method
   ) -> RangeEstimation {
     if let range { return range }
-    let isLearned = method == .flexRound || method == .lrq
+    let isLearned = [.adaRound, .flexRound, .lrq].contains(method)
     return isLearned && bits <= 3 ? .flexRoundSearch : .minMax
   }
 

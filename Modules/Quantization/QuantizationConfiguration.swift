@@ -12,6 +12,8 @@ public struct QuantizationConfiguration: Codable, Hashable, Sendable {
     case adaDimNearest = "adadim-rtn"
     /// GPTQ in groups of inputs or of outputs, chosen for each layer.
     case adaDimGPTQ = "adadim-gptq"
+    /// Rounding up or down, learned for each weight.
+    case adaRound = "adaround"
     /// Rounding learned with a scale per weight.
     case flexRound = "flexround"
     /// Rounding learned with low-rank scales.

@@ -16,6 +16,7 @@ public enum RoundingMethod: Codable, Hashable, Sendable {
     case .gptq: .gptq
     case .adaDim(.nearest): .adaDimNearest
     case .adaDim(.gptq): .adaDimGPTQ
+    case .learned(.adaRound, _): .adaRound
     case .learned(.flexRound, _): .flexRound
     case .learned(.lrq, _): .lrq
     }

@@ -89,6 +89,7 @@ extension Reconstruction {
       try places.fill(module, rounding, using: &generator)
       module.eval()
       let dropping = module.namedModules().compactMap { $0.module as? DroppingQuantizer }
+      let soft = places.roundings.compactMap { $0 as? any TrainingDependent }
       let report = try run(
         places.parameters,
         inputs: inputs,
@@ -96,8 +97,10 @@ extension Reconstruction {
         targets: targets,
         forward: forward,
         loss: loss,
+        penalty: places.penalty,
         willTrain: { isTraining in
           for quantizer in dropping { quantizer.isTraining = isTraining }
+          for rounding in soft { rounding.isTraining = isTraining }
         },
         progress: progress
       )
@@ -117,6 +120,17 @@ private struct RoundedPlaces {
 
   var parameters: [Parameter] {
     linear.flatMap { $0.rounded.parameters() } + convolutions.flatMap { $0.rounded.parameters() }
+  }
+
+  var roundings: [any LearnedRounding] {
+    linear.map(\.rounded.rounding) + convolutions.map(\.rounded.rounding)
+  }
+
+  /// What all layers together add to the loss.
+  func penalty(at share: Float) -> Variable? {
+    roundings.compactMap { $0.penalty(at: share) }.reduce(nil) { sum, penalty in
+      sum.map { $0 + penalty } ?? penalty
+    }
   }
 
   mutating func fill(

@@ -70,6 +70,8 @@ public struct Reconstruction: Sendable {
   ///   - forward: the function.
   ///   - loss: what is made small, and judged by on held-back samples; by default the squared error, as
   ///     `loss(_:target:)` for training and as its mean for judging.
+  ///   - penalty: what is added to the loss of a step, by the share of the steps that are done; nil for
+  ///     nothing. It is trained on, and does not judge.
   ///   - willTrain: told whether the calls of `forward` that follow train or judge; those that judge
   ///     must give the same for the same parameters.
   ///   - progress: told after each step; return false to stop.
@@ -84,6 +86,7 @@ public struct Reconstruction: Sendable {
     batches: [[Int]]? = nil,
     forward: @escaping (Variable) -> Variable,
     loss: Loss? = nil,
+    penalty: @escaping (_ share: Float) -> Variable? = { _ in nil },
     willTrain: @escaping (Bool) -> Void = { _ in },
     progress: (Progress) -> Bool = { _ in true }
   ) throws(QuantizationError) -> ReconstructionReport {
@@ -107,7 +110,12 @@ public struct Reconstruction: Sendable {
         batches: batches
       )
     )
-    let function = ReconstructedFunction(forward: forward, loss: loss, willTrain: willTrain)
+    let function = ReconstructedFunction(
+      forward: forward,
+      loss: loss,
+      penalty: penalty,
+      willTrain: willTrain
+    )
     return try run.train(function, progress)
   }
 }

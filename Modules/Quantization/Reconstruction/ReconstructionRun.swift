@@ -6,6 +6,7 @@ struct ReconstructedFunction {
   let forward: (Variable) -> Variable
   /// Another loss than the squared error; nil for that.
   let loss: Reconstruction.Loss?
+  let penalty: (_ share: Float) -> Variable?
   let willTrain: (Bool) -> Void
 }
 
@@ -155,7 +156,8 @@ struct ReconstructionRun {
       let (input, target) = samples.batch(step)
       let output = function.forward(Variable(input))
       let loss = (function.loss ?? Reconstruction.loss)(output, target)
-      loss.backward()
+      let penalty = function.penalty(Float(step) / Float(settings.steps))
+      (penalty.map { loss + $0 } ?? loss).backward()
       let norm = gradientNorm(of: parameters)
       report.losses.append(loss.item)
       report.gradientNorms.append(norm)

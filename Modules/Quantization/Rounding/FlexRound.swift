@@ -158,7 +158,7 @@ public final class FlexRound: LearnedRounding {
   public func nearest() -> QuantizedMatrix { grids.nearest }
 
   /// log S without s₁, as a matrix.
-  public func logScales() -> Tensor<Float> {
+  public func logScales() -> Tensor<Float>? {
     let rounding = rounding
     let (rows, columns) = (grids.matrix.shape[0], grids.matrix.shape[1])
     var sum = rounding.full ?? .zeros([rows, columns])

@@ -1,13 +1,14 @@
 public import Autograd
 public import Tensor
 
-/// A weight whose rounding is trained: what FlexRound and LRQ have in common.
+/// A weight whose rounding is trained: what FlexRound, LRQ and AdaRound have in common.
 ///
-///     Ŵ = s₁ ⊙ clamp(round(W / S), lo, hi)
+///     Ŵ = s₁ ⊙ clamp(n(W), lo, hi)        FlexRound and LRQ: n = round(W / S)
 ///
-/// The parameters change S and s₁; W, the zero points and the bounds are fixed. The gradient takes
-/// round for the identity and is zero where the integer was clamped; integers on a bound count as
-/// inside.
+/// The parameters change n and, in FlexRound and LRQ, s₁; W, the zero points and the bounds are fixed.
+/// The gradient takes round for the identity and is zero where the integer was clamped; integers on a
+/// bound count as inside. In use (`isTraining` is false, where there is such a thing) Ŵ lies on the
+/// grid and begins at round-to-nearest.
 public protocol LearnedRounding: Module {
   /// W, [N × K] or [O × I × kH × kW].
   var weight: Tensor<Float> { get }
@@ -26,12 +27,24 @@ public protocol LearnedRounding: Module {
   func nearest() -> QuantizedMatrix
 
   /// log S without s₁: how far each weight's divisor has moved from round-to-nearest's; as a matrix.
-  func logScales() -> Tensor<Float>
+  /// Nil for methods that divide by s₁ alone.
+  func logScales() -> Tensor<Float>?
+
+  /// What the method adds to the loss of a reconstruction.
+  ///
+  /// - Parameter share: the share of the steps that are done, in 0 ..< 1.
+  /// - Returns: a scalar on the tape; nil for nothing, which is the default.
+  func penalty(at share: Float) -> Variable?
 
   /// The codes of now, with the step sizes rounded to how they are stored.
   ///
   /// - Shapes: [N × K], or [O × (I · kH · kW)] for a convolution.
   func quantized() -> QuantizedMatrix
+}
+
+extension LearnedRounding {
+  /// Nothing.
+  public func penalty(at share: Float) -> Variable? { nil }
 }
 
 /// How a learned step size is written as a parameter.
@@ -104,14 +117,72 @@ struct LearnedGrids: Sendable {
   /// The matrix whose integers are the rounded quotients.
   func quantized(_ rounding: RoundingRows) -> QuantizedMatrix {
     let scaleType = grids.scheme.scaleType
+    let steps = rounding.steps.elements.map { scaleType.stored($0) }
+    return quantized(
+      rounding.rounded(matrix).quotients,
+      steps: Tensor(steps, shape: rounding.steps.shape)
+    )
+  }
+
+  /// The matrix of the nearest integers to positions [N × K] on the grids, at s₁⁰ unless it has moved.
+  func quantized(_ positions: Tensor<Float>, steps: Tensor<Float>? = nil) -> QuantizedMatrix {
     var result = grids
     result.stepSizes = .ones(grids.stepSizes.shape)
-    let codes = result.codes(of: rounding.rounded(matrix).quotients).codes
-    result.stepSizes = Tensor(
-      rounding.steps.elements.map { scaleType.stored($0) },
-      shape: rounding.steps.shape
-    )
+    let codes = result.codes(of: positions).codes
+    result.stepSizes = steps ?? grids.stepSizes
     return result.matrix(codes: codes)
+  }
+}
+
+// MARK: - Positions between the integers
+
+extension LearnedGrids {
+  /// s₁⁰ ⊙ clamp(n, lo, hi) for positions n [N × K], integers or between them.
+  func values(at positions: Tensor<Float>) -> Tensor<Float> {
+    Tensor(uninitialized: positions.shape) { values in
+      forEachElement(positions) { place, position, step, low, high in
+        values[place] = step * min(max(position, low), high)
+      }
+    }
+  }
+
+  /// The gradient of positions from that of their values: step · g inside the bounds, which count as
+  /// inside.
+  func gradient(_ gradient: Tensor<Float>, at positions: Tensor<Float>) -> Tensor<Float> {
+    gradient.withUnsafeElements { gradient in
+      Tensor(uninitialized: positions.shape) { found in
+        forEachElement(positions) { place, position, step, low, high in
+          found[place] = low <= position && position <= high ? step * gradient[place] : 0
+        }
+      }
+    }
+  }
+
+  /// Calls `body` with each element's place and value, and its group's step size and bounds.
+  @inline(__always)
+  private func forEachElement(
+    _ elements: Tensor<Float>,
+    _ body: (_ place: Int, _ element: Float, _ step: Float, _ low: Float, _ high: Float) -> Void
+  ) {
+    let layout = grids.layout
+    let (columns, groups) = (layout.columnCount, layout.columnGroups)
+    elements.withUnsafeElements { elements in
+      grids.stepSizes.withUnsafeElements { steps in
+        lows.withUnsafeElements { lows in
+          highs.withUnsafeElements { highs in
+            for row in 0..<layout.rowCount {
+              for group in 0..<groups {
+                let start = row * columns + group * layout.columnsPerGroup
+                let end = min(start + layout.columnsPerGroup, (row + 1) * columns)
+                let index = row / layout.rowsPerGroup * groups + group
+                let (step, low, high) = (steps[index], lows[index], highs[index])
+                for place in start..<end { body(place, elements[place], step, low, high) }
+              }
+            }
+          }
+        }
+      }
+    }
   }
 }
 
@@ -121,6 +192,8 @@ public enum LearnedRoundingMethod: Codable, Hashable, Sendable {
   case flexRound(FlexRound.Configuration = FlexRound.Configuration())
   /// Scales of low rank; FlexRound where the rank rule says so.
   case lrq(LRQ.Configuration = LRQ.Configuration())
+  /// Up or down for every weight.
+  case adaRound(AdaRound.Configuration = AdaRound.Configuration())
 
   /// The start of the method for a weight [N × K] or [O × I × kH × kW].
   ///
@@ -129,7 +202,7 @@ public enum LearnedRoundingMethod: Codable, Hashable, Sendable {
   ///   - scheme: what it is rounded to.
   ///   - layer: its name, for errors.
   ///   - generator: the source of LRQ's start.
-  /// - Returns: the rounding, which starts at round-to-nearest.
+  /// - Returns: the rounding, which starts at round-to-nearest (AdaRound's: in use).
   /// - Throws: `QuantizationError.notFinite`.
   public func callAsFunction(
     _ weight: Tensor<Float>,
@@ -155,6 +228,8 @@ public enum LearnedRoundingMethod: Codable, Hashable, Sendable {
         layer: layer,
         using: &generator
       )
+    case .adaRound(let configuration):
+      return try AdaRound(weight, scheme: scheme, configuration: configuration, layer: layer)
     }
   }
 }

@@ -1,0 +1,99 @@
+import Foundation
+import Quantization
+import Support
+
+/// A study as tables of Markdown.
+struct StudyTables {
+  private let file: StudyFile
+
+  init(_ file: StudyFile) { self.file = file }
+
+  var markdown: String {
+    (file.nets.map(accuracyTable) + [rateTable]).joined(separator: "\n\n")
+  }
+
+  private func accuracyTable(_ net: TrainedNet) -> String {
+    var lines = [
+      "\(net.architecture.rawValue): \(net.parameterCount.grouped) parameters, "
+        + "test accuracy \(percent(net.accuracy)) in floating point",
+      "",
+      "| bits | start | method | accuracy | error at the logits | other codes than RTN | by more than 1 "
+        + "| blocks left at RTN |",
+      "|---|---|---|---|---|---|---|---|",
+    ]
+    let own = file.results.filter { $0.cell.architecture == net.architecture }
+    for bits in Set(own.map(\.cell.bits)).sorted(by: >) {
+      for range in RangeEstimation.allCases {
+        for method in StudyMethod.allCases {
+          let cells = own.filter {
+            $0.cell.bits == bits && $0.cell.range == range && $0.cell.method == method
+          }
+          if !cells.isEmpty { lines.append(row(bits, range, method, chosen(cells))) }
+        }
+      }
+    }
+    return lines.joined(separator: "\n")
+  }
+
+  private func row(
+    _ bits: Int,
+    _ range: RangeEstimation,
+    _ method: StudyMethod,
+    _ cells: [StudyResult]
+  ) -> String {
+    let moved = cells.compactMap(\.moved)
+    let parts = [
+      "\(bits)", range == .flexRound ? "min-max" : "search", method.title,
+      spread(cells.map { 100 * $0.accuracy }, digits: 2),
+      spread(cells.map(\.outputError), digits: 4),
+      moved.isEmpty ? "" : mean(moved.map { 100 * $0.share }).fixed(1) + " %",
+      moved.isEmpty ? "" : mean(moved.map { 100 * $0.shareBeyondOne }).fixed(2) + " %",
+      method.isLearned ? mean(cells.map { Double($0.keptStarts) }).fixed(1) : "",
+    ]
+    return "| " + parts.joined(separator: " | ") + " |"
+  }
+
+  /// Of the learning rates that were tried, the cells of the one with all seeds.
+  private func chosen(_ cells: [StudyResult]) -> [StudyResult] {
+    let byRate = Dictionary(grouping: cells, by: \.cell.learningRate).values
+    let most = byRate.map(\.count).max() ?? 0
+    return byRate.filter { $0.count == most }.min { $0[0].outputError < $1[0].outputError } ?? []
+  }
+
+  /// What each learning rate that was tried came to, on the first seed.
+  private var rateTable: String {
+    var lines = [
+      "| net | bits | method | learning rate | error at the logits | accuracy |",
+      "|---|---|---|---|---|---|",
+    ]
+    let sources: [StudyMethod] = [.adaRound, .flexRound]
+    for result in file.results where sources.contains(result.cell.method) {
+      let cell = result.cell
+      let isFirst = file.results.first {
+        $0.cell.architecture == cell.architecture && $0.cell.bits == cell.bits
+          && $0.cell.method == cell.method
+      }
+      guard isFirst?.cell.seed == cell.seed else { continue }
+      lines.append(
+        "| \(cell.architecture.rawValue) | \(cell.bits) | \(cell.method.title) "
+          + "| \(cell.learningRate) | \(result.outputError.fixed(4)) | \(percent(result.accuracy)) |"
+      )
+    }
+    return lines.joined(separator: "\n")
+  }
+
+  private func percent(_ share: Double) -> String { (100 * share).fixed(2) + " %" }
+
+  private func mean(_ values: [Double]) -> Double {
+    values.reduce(0, +) / Double(max(values.count, 1))
+  }
+
+  /// The mean and, of several, the deviation.
+  private func spread(_ values: [Double], digits: Int) -> String {
+    let mean = mean(values)
+    guard values.count > 1 else { return mean.fixed(digits) }
+    let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+    let deviation = (squares / Double(values.count - 1)).squareRoot()
+    return "\(mean.fixed(digits)) ± \(deviation.fixed(digits))"
+  }
+}
