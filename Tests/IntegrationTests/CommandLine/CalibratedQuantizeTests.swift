@@ -26,8 +26,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ["gptq", "W4G8"], ["adadim-rtn", "W3G8"], ["adadim-gptq", "W3G8"], ["flexround", "W3"], ["adaround", "W3"],
-    ["lrq", "W4A8KV8"], ["rtn", "W8A8"],
+    ["gptq", "W4G8"], ["adadim-rtn", "W3G8"], ["adadim-gptq", "W3G8"], ["flexround", "W3"],
+    ["adaround", "W3"], ["lrq", "W4A8KV8"], ["rtn", "W8A8"],
   ])
   func everyMethodMakesAModel(item: [String]) throws {
     try withText { model, folder, text in
