@@ -25,7 +25,8 @@
 #define COLUMN_BLOCK 2048      // packed B: at most 5 MiB of L3
 #define ROW_BLOCK 2048         // packed A: the same
 #define TALL_PANELS 64         // panels of A from which on a part packs its own
-#define TALL_PARTS 32          // parts that a tall product has at least
+#define TALL_PARTS 8           // parts that a tall product has at least,
+#define THREAD_PARTS 4         // and for each thread: fewer read B less often
 #define PART_PRODUCTS 1000000  // multiply-adds worth a part of their own, about 10 µs
 #define SMALL_RIGHT 32768      // floats of B that are read in place
 #define PACK_FLOATS 16384      // floats worth a part of packing
@@ -185,7 +186,9 @@ static void multiply_part(void *context, ptrdiff_t part) {
 static void multiply(block *b) {
   ptrdiff_t tile_columns = b->table->tile_columns;
   ptrdiff_t row_limit = LEFT_FLOATS / b->k;
-  if (b->tall) row_limit = minimum(row_limit, divide_up(b->rows, TALL_PARTS));
+  ptrdiff_t tall_parts = THREAD_PARTS * ck_thread_count();
+  if (tall_parts < TALL_PARTS) tall_parts = TALL_PARTS;
+  if (b->tall) row_limit = minimum(row_limit, divide_up(b->rows, tall_parts));
   if (row_limit < b->panel_rows) row_limit = b->panel_rows;
   b->row_step = balanced(b->rows, row_limit, b->panel_rows);
   b->row_parts = divide_up(b->rows, b->row_step);
