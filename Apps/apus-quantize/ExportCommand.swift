@@ -72,7 +72,7 @@ struct ExportCommand: ParsableCommand {
     )
     let progress = style.progress("exporting", unit: "tensors")
     defer { progress.clear() }
-    let summary: ExportSummary
+    var summary: ExportSummary
     do {
       summary = try export.run(format, floats: type ?? .float32, gguf: ggufType ?? .auto) { state in
         progress.update(
@@ -87,6 +87,13 @@ struct ExportCommand: ParsableCommand {
       throw QuantizationError.cancelled
     }
     progress.finish()
+    if case .own(let configuration) = export.file.quantization,
+      configuration.activations != nil || configuration.keyValueBits != nil
+    {
+      summary.notes.append(
+        "activations, keys and values are not rounded in the exported model: it holds weights alone"
+      )
+    }
     try StandardStream.output.writeLine(style.json ? jsonText(summary) : summary.text)
     for note in style.json ? [] : summary.notes {
       try StandardStream.error.writeLine("note: \(note)")
