@@ -94,9 +94,22 @@ static void pack_stored_rows(const block *b, ptrdiff_t first, ptrdiff_t count) {
   }
 }
 
+/// Packs steps [first, first + count) of k, each a piece of a stored row.
+static void pack_stored_steps(const block *b, ptrdiff_t first, ptrdiff_t count) {
+  float *expanded = ck_scratch(SCRATCH_PART, count * b->columns);
+  for (ptrdiff_t i = 0; i < count; i++) {
+    ck_expand_row(b->product->rows, b->p + first + i, b->column, b->columns,
+                  expanded + i * b->columns);
+  }
+  b->table->pack_columns(expanded, b->columns, b->columns, count, b->k,
+                         b->right + first * b->table->tile_columns);
+}
+
 static void pack_right(const block *b, ptrdiff_t first, ptrdiff_t count) {
   const ck_product *product = b->product;
-  if (product->rows) {
+  if (product->rows && product->by_rows) {
+    pack_stored_steps(b, first, count);
+  } else if (product->rows) {
     pack_stored_rows(b, first, count);
   } else if (product->transpose_b) {
     const float *from = product->b + (b->column + first) * product->stride_b + b->p;
@@ -133,7 +146,7 @@ static void pack(block *b, bool left, bool right) {
   b->left_step = product->transpose_a ? PACK_FLOATS / b->rows + 8
                                       : divide_up(floats, b->panel_rows) * b->panel_rows;
   b->left_parts = left ? divide_up(left_extent, b->left_step) : 0;
-  bool by_steps = !product->rows && !product->transpose_b;
+  bool by_steps = product->rows ? product->by_rows : !product->transpose_b;
   b->right_extent = by_steps ? b->k : b->columns;
   b->right_step =
       by_steps ? PACK_FLOATS / b->columns + 8 : divide_up(floats, tile_columns) * tile_columns;

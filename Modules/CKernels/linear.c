@@ -39,7 +39,7 @@ static void add_bias(const linear *l, ptrdiff_t first, ptrdiff_t count) {
 
 /// Asks for the bytes of the next rows while the current ones are multiplied.
 static void fetch_rows(const ck_rows *w, ptrdiff_t first, ptrdiff_t count) {
-  ptrdiff_t bytes_per_element = w->storage == CK_PACKED ? 4 : 2;
+  ptrdiff_t bytes_per_element = w->storage == CK_PACKED || w->storage == CK_BINARY ? 4 : 2;
   const char *from = (const char *)w->data + first * w->row_stride * bytes_per_element;
   ptrdiff_t bytes = count * w->row_stride * bytes_per_element;
   for (ptrdiff_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, 0, 2);
@@ -108,7 +108,8 @@ static ptrdiff_t bytes_per_row(const ck_rows *w) {
     case CK_FLOAT32: return 4 * w->column_count;
     case CK_FLOAT16:
     case CK_BFLOAT16: return 2 * w->column_count;
-    case CK_PACKED: return w->column_count / 2;  // at any width: what it costs
+    case CK_PACKED:
+    case CK_BINARY: return w->column_count / 2;  // at any width: what it costs
   }
   return 4 * w->column_count;
 }
@@ -122,7 +123,8 @@ static ptrdiff_t few_rows_limit(const ck_rows *w) {
     case CK_FLOAT32: return 32;
     case CK_FLOAT16:
     case CK_BFLOAT16: return 16;
-    case CK_PACKED: return 12;
+    case CK_PACKED:
+    case CK_BINARY: return 12;
   }
   return 4;
 }
@@ -170,6 +172,26 @@ void ck_linear(const ck_rows *w, ptrdiff_t m, const float *x, ptrdiff_t stride_x
   ptrdiff_t rows = PART_BYTES / (bytes_per_row(w) + 1);
   l.rows_per_part = rows < 4 ? 4 : rows / 4 * 4;
   ck_parallel((w->row_count + l.rows_per_part - 1) / l.rows_per_part, linear_part, &l);
+}
+
+void ck_linear_gradient(const ck_rows *w, ptrdiff_t m, const float *y, ptrdiff_t stride_y, float *x,
+                        ptrdiff_t stride_x) {
+  if (m <= 0 || w->column_count <= 0) return;
+  if (w->storage == CK_FLOAT32 || w->row_count <= 0) {
+    ck_sgemm(false, false, m, w->column_count, w->row_count, y, stride_y, w->data, w->row_stride, 0,
+             x, stride_x);
+    return;
+  }
+  ck_product product = {.m = m,
+                        .n = w->column_count,
+                        .k = w->row_count,
+                        .a = y,
+                        .stride_a = stride_y,
+                        .rows = w,
+                        .by_rows = true,
+                        .c = x,
+                        .stride_c = stride_x};
+  ck_multiply_blocks(&product);
 }
 
 void ck_expand_row(const ck_rows *rows, ptrdiff_t row, ptrdiff_t column, ptrdiff_t count,

@@ -12,7 +12,8 @@ typedef struct {
   const float *b;    // unless `rows` is set
   ptrdiff_t stride_b;
   bool transpose_b;     // b is [n × k]
-  const ck_rows *rows;  // B is the transpose of these rows, in any storage
+  const ck_rows *rows;  // B is the transpose of these rows, in any storage,
+  bool by_rows;         // or these rows themselves
   const float *bias;    // [n] or NULL
   bool accumulate;      // add to C
   float *c;

@@ -43,12 +43,12 @@ public final class PackedLinear: LinearLayer {
 
   /// x Ŵᵀ + b with the gradient of x; x [… × K], result [… × N].
   ///
-  /// The codes are not trained. The backward pass expands Ŵ once, N · K floats.
+  /// The codes are not trained. The backward pass reads them as the forward pass does.
   public func callAsFunction(_ input: Variable) -> Variable {
     let weight = weight
     let x = inputQuantizer.map { $0(input) } ?? input
     return .custom(weight.product(with: x.value, bias: bias), input: x) { gradient in
-      gradient.matmul(weight.dequantized())
+      weight.inputGradient(gradient)
     }
   }
 

@@ -95,6 +95,35 @@ public struct QuantizedMatrix: Sendable {
     )
   }
 
+  private init(_ other: QuantizedMatrix, stepSizes: Tensor<Float>) {
+    scheme = other.scheme
+    self.stepSizes = stepSizes
+    zeroPoints = other.zeroPoints
+    inputOrder = other.inputOrder
+    if case .outputGroups = scheme.granularity {
+      packed = other.packed
+    } else {
+      packed = PackedRows(
+        bits: other.packed.bits,
+        columnCount: other.packed.columnCount,
+        groupSize: other.packed.groupSize,
+        words: other.packed.words,
+        scales: stepSizes,
+        zeros: other.packed.zeros
+      )
+    }
+  }
+
+  /// The same codes and zero points under other step sizes, which may have any sign; no code is
+  /// copied.
+  public func replacing(stepSizes: Tensor<Float>) -> QuantizedMatrix {
+    expect(
+      stepSizes.shape == self.stepSizes.shape,
+      "quantized matrix: other step sizes, \(self.stepSizes.shape) · \(stepSizes.shape)"
+    )
+    return QuantizedMatrix(self, stepSizes: stepSizes)
+  }
+
   /// [N × K].
   public var shape: Shape { [packed.rowCount, packed.columnCount] }
   /// The codes as packed words [N × ⌈K·bits/32⌉], in stored order.
@@ -127,6 +156,21 @@ public struct QuantizedMatrix: Sendable {
     return packed.product(with: input, bias: bias)
   }
 
+  /// gradient · W straight from the codes: what flows back through `product(with:bias:)`.
+  ///
+  /// - Shapes: gradient [… × N], result [… × K].
+  public func inputGradient(_ gradient: Tensor<Float>) -> Tensor<Float> {
+    var result: Tensor<Float>
+    if case .outputGroups = scheme.granularity {
+      result = .zeros(gradient.shape.replacingLast(with: shape[1]))
+      forEachBlock(of: gradient) { codes, steps, _ in result += codes * steps }
+    } else {
+      result = packed.inputGradient(gradient)
+    }
+    guard let placesOfInputs else { return result }
+    return result.taking(placesOfInputs, axis: -1)
+  }
+
   /// The rows `indices` as floats [indices.count × K].
   public func rows(_ indices: [Int32]) -> Tensor<Float> {
     var rows = packed.rows(indices)
@@ -136,7 +180,7 @@ public struct QuantizedMatrix: Sendable {
   }
 
   /// Where each input's column is stored.
-  private var placesOfInputs: Tensor<Int32>? {
+  var placesOfInputs: Tensor<Int32>? {
     guard let inputOrder else { return nil }
     var places = [Int32](repeating: 0, count: inputOrder.count)
     for (place, input) in inputOrder.elements.enumerated() { places[Int(input)] = Int32(place) }
@@ -193,6 +237,34 @@ extension QuantizedMatrix {
     let result = Tensor.concatenating(parts, axis: -1)
     guard let bias else { return result }
     return result + bias
+  }
+
+  /// For each block of rows that share steps: gradient_block · (C − z) [… × K], the steps [K], and
+  /// the block's number.
+  func forEachBlock(
+    of gradient: Tensor<Float>,
+    _ body: (_ codes: Tensor<Float>, _ steps: Tensor<Float>, _ index: Int) -> Void
+  ) {
+    guard case .outputGroups(let size) = scheme.granularity else { return }
+    expect(
+      gradient.rank > 0 && gradient.shape[-1] == shape[0],
+      "linear, backward: inner extents differ, \(gradient.shape) · \(shape)"
+    )
+    for (index, start) in stride(from: 0, to: shape[0], by: size).enumerated() {
+      let range = start..<min(start + size, shape[0])
+      let block = PackedRows(
+        bits: packed.bits,
+        columnCount: packed.columnCount,
+        groupSize: packed.columnCount,
+        words: packed.words.sliced(range, axis: 0),
+        scales: packed.scales,
+        zeros: packed.zeros
+      )
+      let part = gradient.sliced(range, axis: -1)
+      let (steps, zeros) = grids(ofBlock: index)
+      let sums = part.sum(axes: [-1], keepingDimensions: true)
+      body(block.inputGradient(part) - sums * zeros, steps, index)
+    }
   }
 
   /// The steps and zero points of one block of rows, [K] each.

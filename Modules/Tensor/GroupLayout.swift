@@ -1,3 +1,5 @@
+import CKernels
+
 /// How the elements of a matrix form rectangular groups, each with values of its own.
 ///
 /// Element (r, c) belongs to group (r / rowsPerGroup, c / columnsPerGroup); the last groups of either
@@ -64,5 +66,29 @@ package struct GroupLayout: Hashable, Sendable {
       }
     }
     return Tensor(sums.map { Float($0) }, shape: shape)
+  }
+
+  /// Σ over the columns of each group of a ⊙ b, row by row.
+  ///
+  /// - Shapes: a and b [R × columns], result [R × columnGroups].
+  package func rowSums(of a: Tensor<Float>, times b: Tensor<Float>) -> Tensor<Float> {
+    expect(
+      a.shape == b.shape && a.rank == 2 && a.shape[1] == columnCount,
+      "group layout: \(a.shape) · \(b.shape) for rows of \(columnCount)"
+    )
+    let width = columnGroups
+    return a.withUnsafeElements { a in
+      b.withUnsafeElements { b in
+        Tensor(uninitialized: [a.count / max(columnCount, 1), width]) { target in
+          guard let left = a.baseAddress, let right = b.baseAddress else { return }
+          for index in target.indices {
+            let first = index % width * columnsPerGroup
+            let start = index / width * columnCount + first
+            let count = min(columnsPerGroup, columnCount - first)
+            target[index] = ck_dot(count, left + start, right + start)
+          }
+        }
+      }
+    }
   }
 }

@@ -41,6 +41,11 @@ package struct PackedRows: Sendable {
     withRows { $0.product(with: input, bias: bias) }
   }
 
+  /// gradient · W from the codes; gradient [… × N], result [… × K].
+  package func inputGradient(_ gradient: Tensor<Float>) -> Tensor<Float> {
+    withRows { $0.inputGradient(gradient) }
+  }
+
   /// The rows `indices` as floats [indices.count × K].
   package func rows(_ indices: [Int32]) -> Tensor<Float> { withRows { $0.expanded(indices) } }
 

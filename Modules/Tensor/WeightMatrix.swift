@@ -50,6 +50,13 @@ public enum WeightMatrix: Sendable {
     withUnsafeRows { rows in rows.product(with: input, bias: bias) }
   }
 
+  /// gradient · W, what flows back through `product(with:bias:)` to its input.
+  ///
+  /// - Shapes: gradient [… × N], result [… × K].
+  public func inputGradient(_ gradient: Tensor<Float>) -> Tensor<Float> {
+    withUnsafeRows { rows in rows.inputGradient(gradient) }
+  }
+
   /// The rows `indices` as floats.
   ///
   /// - Shapes: result [indices.count × K].

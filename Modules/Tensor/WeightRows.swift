@@ -26,6 +26,28 @@ extension ck_rows {
     }
   }
 
+  /// gradient · W, the gradient of the input of `product(with:bias:)`.
+  ///
+  /// - Shapes: gradient [… × row_count], result [… × column_count].
+  func inputGradient(_ gradient: Tensor<Float>) -> Tensor<Float> {
+    expect(
+      gradient.rank > 0 && gradient.shape[-1] == row_count,
+      "linear, backward: inner extents differ, \(gradient.shape) · [\(row_count)×\(column_count)]"
+    )
+    let count = gradient.shape.extents.dropLast().reduce(1, *)
+    return gradient.withUnsafeElements { y in
+      Tensor<Float>(uninitialized: gradient.shape.replacingLast(with: column_count)) { target in
+        guard let from = y.baseAddress, let to = target.baseAddress, count > 0 else {
+          target.update(repeating: 0)
+          return
+        }
+        withUnsafePointer(to: self) { matrix in
+          ck_linear_gradient(matrix, count, from, row_count, to, column_count)
+        }
+      }
+    }
+  }
+
   /// The rows `indices` as floats [indices.count × column_count].
   func expanded(_ indices: [Int32]) -> Tensor<Float> {
     Tensor<Float>(uninitialized: [indices.count, column_count]) { target in

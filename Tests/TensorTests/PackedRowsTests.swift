@@ -70,6 +70,11 @@ import Testing
         let bound = 2e-6 * Float(100 << bits)
         expectClose(packed.product(with: x, bias: nil), expected, absolute: bound)
       }
+      for gradients in [1, 3, 30] {
+        let dy = Tensor<Float>.normal([gradients, rows], using: &generator)
+        let bound = 2e-6 * Float(9 << bits)
+        expectClose(packed.inputGradient(dy), dy.matmul(dense), absolute: bound)
+      }
     }
   }
 
@@ -87,5 +92,27 @@ import Testing
     // [−1 − 1 + 0 + 2, 0.5 + 0 − 1.5 − 4]
     let product = packed.product(with: Tensor([1, 2, 3, 4]), bias: Tensor([10, 20]))
     #expect(product.elements == [10, 15])
+  }
+
+  /// More rows and columns than one block of the kernel, with a group that straddles its border.
+  @Test(arguments: [1, 2]) func inputGradientsOfLargeMatricesMatchTheDenseOnes(threads: Int) {
+    let before = WorkPool.threadCount
+    defer { WorkPool.threadCount = before }
+    WorkPool.threadCount = threads
+    var generator = Philox(seed: 61)
+    let (rows, columns) = (1300, 2500)
+    let codes = codes([rows, columns], bits: 3, &generator)
+    let scales = Tensor<Float>.uniform([rows, 25], from: 0.1, to: 1, using: &generator)
+    let packed = PackedRows(
+      bits: 3,
+      columnCount: columns,
+      groupSize: 100,
+      words: PackedRows.packing(codes, bits: 3),
+      scales: scales,
+      zeros: nil
+    )
+    let dy = Tensor<Float>.normal([20, rows], using: &generator)
+    let dense = packed.rows((0..<Int32(rows)).map { $0 })
+    #expect(packed.inputGradient(dy) == dy.matmul(dense))
   }
 }

@@ -38,7 +38,7 @@ public final class FrozenLinear: LinearLayer {
   public func callAsFunction(_ input: Variable) -> Variable {
     let weight = weight
     return .custom(self(input.value), input: input) { gradient in
-      gradient.matmul(weight.floats())
+      weight.inputGradient(gradient)
     }
   }
 

@@ -1,6 +1,6 @@
 /// Whether operations leave nodes on the tape: true but inside `withoutGradients`.
-enum Recording {
-  @TaskLocal static var isOn = true
+package enum Recording {
+  @TaskLocal package static var isOn = true
 }
 
 /// Runs code whose operations leave nothing on the tape: inference, evaluation, updates by hand.

@@ -54,6 +54,10 @@ typedef enum {
   /// Unsigned codes of `bits` bits: code i of a row starts at bit i·bits of the row, little-endian,
   /// rows padded to 32 bits. value = scale[row/row_group, column/group] · (code − zero[same]).
   CK_PACKED = 3,
+  /// Planes of signs, `bits` of them: row r holds plane i in ⌈column_count/32⌉ words from word
+  /// r·row_stride + i·⌈column_count/32⌉ on; a set bit is +1, a clear one −1.
+  /// value = zero[row, group] + Σ_i scale[row, group, i] · sign_i.
+  CK_BINARY = 4,
 } ck_storage;
 
 /// The rows of a weight matrix [row_count × column_count] in any storage.
@@ -61,13 +65,15 @@ typedef struct {
   ck_storage storage;
   ptrdiff_t row_count, column_count;
   const void *data;
-  ptrdiff_t row_stride;  // elements; for CK_PACKED 32-bit words
-  // CK_PACKED only:
+  ptrdiff_t row_stride;  // elements; for CK_PACKED and CK_BINARY 32-bit words
+  // CK_PACKED and CK_BINARY only:
   int bits;              // 1 … 8
   ptrdiff_t group_size;  // columns that share a scale; the last group of a row may be short
-  const float *scale;    // [row_count or 1] × [groups]
-  const float *zero;     // as scale, or NULL when all are 2^(bits−1)
-  ptrdiff_t scale_stride;  // groups per row, or 0 when one scale serves the whole matrix
+  const float *scale;    // [row_count or 1] × [groups]; CK_BINARY: [row_count × groups × bits]
+  // CK_PACKED: as scale, or NULL when all are 2^(bits−1). CK_BINARY: [row_count × groups], or NULL
+  // when all are 0.
+  const float *zero;
+  ptrdiff_t scale_stride;  // scales per row, or 0 when one scale serves the whole CK_PACKED matrix
 } ck_rows;
 
 /// Expands columns [column, column + count) of `row` into `out`.
@@ -79,6 +85,11 @@ void ck_expand_row(const ck_rows *rows, ptrdiff_t row, ptrdiff_t column, ptrdiff
 /// the same bits for any thread count.
 void ck_linear(const ck_rows *w, ptrdiff_t m, const float *x, ptrdiff_t stride_x,
                const float *bias, float *y, ptrdiff_t stride_y);
+
+/// X = Y · W, the gradient of the input of `ck_linear`; rows are expanded while they are packed, W
+/// as a whole never is. Y [m × row_count], W [row_count × column_count], X [m × column_count].
+void ck_linear_gradient(const ck_rows *w, ptrdiff_t m, const float *y, ptrdiff_t stride_y,
+                        float *x, ptrdiff_t stride_x);
 
 // MARK: - Attention
 

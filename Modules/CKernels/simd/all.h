@@ -17,6 +17,7 @@
 #include "rows.h"
 #include "convert.h"
 #include "quantize.h"
+#include "binary.h"
 #include "expand.h"
 #include "dot.h"
 #include "packed_dot.h"

@@ -66,12 +66,13 @@ DOTS(dots_float16, uint16_t, LOAD_FLOAT16, LOAD_FLOAT16_PART)
 DOTS(dots_bfloat16, uint16_t, LOAD_BFLOAT16, LOAD_BFLOAT16_PART)
 #undef DOTS
 
-/// Packed rows whose groups do not suit the kernel of packed_dot.h.
+/// Rows of codes that no kernel multiplies in place: binary ones, and packed ones whose groups do not
+/// suit packed_dot.h.
 static void dots_expanded(const ck_rows *rows, ptrdiff_t first, ptrdiff_t count, const float *x,
                           float *y) {
   float *expanded = ck_scratch(SCRATCH_PART, rows->column_count);
   for (ptrdiff_t i = 0; i < count; i++) {
-    expand_packed(rows, first + i, 0, rows->column_count, expanded);
+    kernel_expand_row(rows, first + i, 0, rows->column_count, expanded);
     y[i] = kernel_dot(rows->column_count, expanded, x);
   }
 }
@@ -86,7 +87,8 @@ static void row_dots(const ck_rows *rows, ptrdiff_t first, ptrdiff_t count, cons
     case CK_BFLOAT16:
       dots_bfloat16((const uint16_t *)rows->data + at, stride, count, n, x, y);
       break;
-    case CK_PACKED: dots_expanded(rows, first, count, x, y); break;
+    case CK_PACKED:
+    case CK_BINARY: dots_expanded(rows, first, count, x, y); break;
   }
 }
 

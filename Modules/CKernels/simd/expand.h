@@ -167,5 +167,6 @@ static void kernel_expand_row(const ck_rows *rows, ptrdiff_t row, ptrdiff_t colu
       kernel_bfloat16_to_float32(count, (const uint16_t *)rows->data + at, out);
       break;
     case CK_PACKED: expand_packed(rows, row, column, count, out); break;
+    case CK_BINARY: expand_binary(rows, row, column, count, out); break;
   }
 }
