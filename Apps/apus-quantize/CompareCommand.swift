@@ -17,9 +17,14 @@ struct CompareCommand: ParsableCommand {
       finished is kept in the output folder: a comparison that was stopped goes on when the same \
       command is given again.
 
+      The AdaDim methods choose between groups of inputs and of outputs themselves: of W3G64 and \
+      W3IC64 they take the one that comes first, the other would give the same model.
+
       EXAMPLES
         apus-quantize compare SmolLM2-135M --output compared --calibration train.txt \\
             --evaluate wiki.txt --methods rtn,gptq,flexround,lrq --schemes W4,W3G64 --seeds 3
+        apus-quantize compare SmolLM2-135M --output dimensions --calibration train.txt \\
+            --evaluate wiki.txt --methods rtn,gptq,adadim-rtn,adadim-gptq --schemes W3G64,W3IC64
       """
   )
 
@@ -118,8 +123,17 @@ struct CompareCommand: ParsableCommand {
     guard !methods.isEmpty, !schemes.isEmpty else {
       throw ValidationError("--methods or --schemes is empty; name at least one")
     }
-    return schemes.flatMap { scheme in
-      methods.flatMap { method in
+    var chosen: Set<String> = []
+    return try schemes.flatMap { scheme in
+      try methods.flatMap { method -> [ComparedModel] in
+        do { try method.check(scheme.weights) } catch {
+          throw ValidationError("--schemes: \(scheme.name) with \(method.rawValue): \(error)")
+        }
+        if [.adaDimNearest, .adaDimGPTQ].contains(method) {
+          // The dimension that the name has is not asked for.
+          let choice = method.rawValue + scheme.name.replacing("IC", with: "G")
+          guard chosen.insert(choice).inserted else { return [] }
+        }
         // Without activations round-to-nearest looks at no samples.
         let count = method == .roundToNearest && scheme.activations == nil ? 1 : seeds
         return (0..<count).map { seed in

@@ -27,7 +27,8 @@ import Testing
 
   @Test(arguments: [
     ["gptq", "W4G8"], ["adadim-rtn", "W3G8"], ["adadim-gptq", "W3G8"], ["flexround", "W3"],
-    ["adaround", "W3"], ["lrq", "W4A8KV8"], ["rtn", "W8A8"],
+    ["adaround", "W3"], ["lrq", "W4A8KV8"], ["rtn", "W8A8"], ["gptq", "W3IC8"], ["rtn", "W3IC8"],
+    ["flexround", "W3IC8"], ["lrq", "W3IC8"], ["adaround", "W3IC8"],
   ])
   func everyMethodMakesAModel(item: [String]) throws {
     try withText { model, folder, text in
@@ -83,6 +84,9 @@ import Testing
       try expectFailure(64, "add --calibration FILE", ["--method", "gptq"])
       try expectFailure(64, "leave --bits", ["--scheme", "W4", "--bits", "3"])
       try expectFailure(64, "is no scheme", ["--scheme", "four"])
+      try expectFailure(64, "W3G64 or W3IC64 (not both)", ["--scheme", "W3G64IC64"])
+      // What cannot work is refused before the text is missed.
+      try expectFailure(64, "set a group size", ["--method", "adadim-rtn", "--scheme", "W3"])
       try expectFailure(64, ".html or .json", ["--report", "a.pdf"])
       try expectFailure(
         1,
@@ -166,6 +170,31 @@ import Testing
       }
       #expect(try losses(again) == losses(outcome))
       #expect(try names(in: output).contains("comparison.html"))
+    }
+  }
+
+  /// Fixed dimensions beside AdaDim's choice, which is made once.
+  @Test func dimensionsOfGroupsAreCompared() throws {
+    try withText { model, folder, text in
+      func compare(_ schemes: String) throws -> Outcome {
+        try run(
+          ["compare", model, "-o", folder + "/compared", "--methods", "rtn,gptq,adadim-gptq"]
+            + ["--schemes", schemes, "--calibration", text, "--evaluate", text]
+            + ["--max-windows", "2", "--json"] + Self.options
+        )
+      }
+      let outcome = try compare("W3G8,W3IC8")
+      #expect(outcome.status == 0, "\(outcome.error)")
+      let results = try #require(try outcome.document()["results"] as? [[String: Any]])
+      #expect(
+        results.map { "\($0["scheme"] ?? "") \($0["method"] ?? "")" } == [
+          "W3G8 rtn", "W3G8 gptq", "W3G8 adadim-gptq", "W3IC8 rtn", "W3IC8 gptq",
+        ]
+      )
+      let layers = results.compactMap { $0["outputGroupLayers"] as? Int }
+      #expect(layers[0] == 0 && layers[1] == 0 && layers[3] == 14 && layers[4] == 14)
+      let refused = try compare("W3G8,W3")
+      #expect(refused.status == 64 && refused.error.contains("W3 with adadim-gptq"))
     }
   }
 
