@@ -13,7 +13,8 @@ struct CompareCommand: ParsableCommand {
     abstract: "Quantize a model by several methods and schemes, and compare what each costs.",
     discussion: """
       Every method learns from the same pieces of the calibration text; with several seeds each seed \
-      draws its own pieces, and the table shows means and standard deviations. Everything that is \
+      draws its own pieces, and the table shows means and standard deviations. The state error is that \
+      behind the last block on these pieces; rtn needs no text, and has none without it. Everything that is \
       finished is kept in the output folder: a comparison that was stopped goes on when the same \
       command is given again.
 
@@ -75,7 +76,9 @@ struct CompareCommand: ParsableCommand {
     let options = try source.perplexityOptions(evaluation)
     let plan = try plan()
     // What is typed wrongly shows before hours of work.
-    _ = try calibration.samples(for: source, seed: calibration.seed)
+    if try !plan.allSatisfy({ try isDirect($0) }) {
+      _ = try calibration.samples(for: source, seed: calibration.seed)
+    }
     var results: [ComparedResult] = []
     for (number, compared) in plan.enumerated() {
       try Cancellation.check("finished models are in \(output); the same command goes on there")
@@ -149,6 +152,13 @@ struct CompareCommand: ParsableCommand {
     return try QuantizationArguments.parse(words)
   }
 
+  private func isDirect(_ compared: ComparedModel) throws -> Bool {
+    BlockQuantization.isDirect(
+      try arguments(of: compared).configuration(compared.method),
+      calibration
+    )
+  }
+
   /// What a result holds for.
   private func identity(
     of compared: ComparedModel,
@@ -174,7 +184,6 @@ struct CompareCommand: ParsableCommand {
     folder: String
   ) throws -> ComparedResult {
     let start = secondsOfUptime()
-    let samples = try calibration.samples(for: source, seed: compared.seed)
     let quantization = try BlockQuantization(
       source,
       arguments(of: compared),
@@ -183,7 +192,16 @@ struct CompareCommand: ParsableCommand {
       seed: compared.seed,
       folder: folder + "/work"
     )
-    let blocks = try quantization.run(samples: samples, output: style)
+    // With a calibration text round-to-nearest goes through the blocks as well, though its codes need no
+    // samples: the error of the last states is what the other methods' errors are read against. That is
+    // two passes over the samples, fewer tokens than perplexity reads as a rule.
+    let blocks =
+      try isDirect(compared)
+      ? nil
+      : quantization.run(
+        samples: calibration.samples(for: source, seed: compared.seed),
+        output: style
+      )
     let target = try OutputFolder(path: folder + "/model", replaces: true, source: source.path)
     let report = try source.quantize(
       quantization.configuration,
@@ -201,8 +219,8 @@ struct CompareCommand: ParsableCommand {
       bitsPerQuantizedWeight: report.bitsPerQuantizedWeight,
       bytes: report.byteCount,
       meanRelativeError: total / Double(max(report.layers.count, 1)),
-      stateError: blocks.reports.last?.relativeError,
-      seconds: blocks.reports.reduce(0) { $0 + $1.seconds },
+      stateError: blocks?.reports.last?.relativeError,
+      seconds: blocks?.reports.reduce(0) { $0 + $1.seconds } ?? 0,
       outputGroupLayers: report.layers.count { layer in
         if case .outputGroups = layer.scheme.granularity { true } else { false }
       }

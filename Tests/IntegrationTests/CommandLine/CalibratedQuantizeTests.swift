@@ -198,6 +198,31 @@ import Testing
     }
   }
 
+  /// Round-to-nearest needs no text; with one it has the error of the states, and the same codes.
+  @Test func roundToNearestIsComparedWithoutAText() throws {
+    try withText { model, folder, text in
+      func compare(_ output: String, _ arguments: [String]) throws -> Outcome {
+        try run(
+          ["compare", model, "-o", folder + "/" + output, "--schemes", "W4G8", "--evaluate", text]
+            + ["--max-windows", "2", "--json"] + arguments + Self.options
+        )
+      }
+      func result(_ outcome: Outcome) throws -> [String: Any] {
+        #expect(outcome.status == 0, "\(outcome.error)")
+        let results = try #require(try outcome.document()["results"] as? [[String: Any]])
+        return try #require(results.first)
+      }
+      let alone = try result(compare("alone", ["--methods", "rtn"]))
+      let read = try result(compare("read", ["--methods", "rtn", "--calibration", text]))
+      #expect(alone["stateError"] == nil && read["stateError"] is Double)
+      for key in ["perplexity", "bytes", "klDivergence", "bitsPerWeight"] {
+        #expect(alone[key] as? Double == read[key] as? Double && alone[key] is Double, "\(key)")
+      }
+      let refused = try compare("refused", ["--methods", "rtn,gptq"])
+      #expect(refused.status == 64 && refused.error.contains("add --calibration FILE"))
+    }
+  }
+
   private func modified(_ path: String) throws -> Date? {
     try FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date
   }
