@@ -97,8 +97,9 @@ import Testing
     }
   }
 
-  /// Killed at any moment, the same command ends with the same bytes.
-  @Test func killedRunsGoOn() throws {
+  /// Killed before the first block, while one is learned, and between two, the same command ends with the
+  /// same bytes.
+  @Test(.timeLimit(.minutes(5))) func killedRunsGoOn() throws {
     try withText { model, folder, text in
       func arguments(_ output: String) -> [String] {
         ["run", model, "-o", folder + "/" + output, "--method", "flexround", "--scheme", "W3"]
@@ -110,20 +111,21 @@ import Testing
         try Data(contentsOf: URL(filePath: folder + "/\(output)/model.safetensors"))
       }
       let expected = try bytes("whole")
-      var kills = 0
-      for (number, delay) in [30_000, 90_000, 170_000, 300_000, 500_000].enumerated() {
+      // Each file is written at one moment of the run: its beginning, the first block's targets, the first
+      // finished block, the second block's targets.
+      for file in [
+        "run.json", "original-001.safetensors", "block-000.safetensors", "original-002.safetensors",
+      ] {
+        let path = folder + "/killed.work/" + file
+        let before = try? modified(path)
         let invocation = try Invocation(arguments("killed"))
-        usleep(UInt32(delay) + UInt32(number) * 7_000)
-        if invocation.isRunning { kills += 1 }
+        #expect(invocation.waits { (try? modified(path)) != before }, "\(file) is written")
         invocation.send(SIGKILL)
-        invocation.wait()
-        if FileManager.default.fileExists(atPath: folder + "/killed") { break }
+        #expect(invocation.wait() == -SIGKILL, "\(file): the run ended by itself")
+        #expect(!FileManager.default.fileExists(atPath: folder + "/killed"), "\(file)")
       }
-      #expect(kills > 0)
-      if !FileManager.default.fileExists(atPath: folder + "/killed") {
-        let outcome = try run(arguments("killed"))
-        #expect(outcome.status == 0, "\(outcome.error)")
-      }
+      let outcome = try run(arguments("killed"))
+      #expect(outcome.status == 0, "\(outcome.error)")
       #expect(try bytes("killed") == expected)
       #expect(try names(in: folder) == ["killed", "text", "tiny", "whole"])
     }
