@@ -97,6 +97,27 @@ import Testing
     }
   }
 
+  /// Ids without a row are found when the model is opened, not in the midst of a pass.
+  @Test func aTokenizerThatIsLargerThanTheModelIsRefused() throws {
+    try withTinyModel(TinyModel(vocabularyCount: 500)) { model, folder in
+      let text = folder + "/text"
+      try Data("Once upon a time there was a cat.".utf8).write(to: URL(filePath: text))
+      for arguments in [
+        ["run", model, "-o", folder + "/small", "--method", "gptq", "--calibration", text],
+        ["run", model, "-o", folder + "/small", "--evaluate", text],
+        ["compare", model, "-o", folder + "/compared", "--calibration", text, "--evaluate", text],
+        ["eval", model, "--text", text],
+        ["logits", model, "--text", text, "-o", folder + "/logits"],
+      ] {
+        let outcome = try run(arguments)
+        #expect(outcome.status == 1 && outcome.errorLines.count == 1, "\(outcome.error)")
+        let reason = "tokenizer: it has 512 tokens, the embedding only 500 rows"
+        #expect(outcome.error.contains(reason), "\(outcome.error)")
+        #expect(try names(in: folder) == ["text", "tiny"])
+      }
+    }
+  }
+
   /// Killed before the first block, while one is learned, and between two, the same command ends with the
   /// same bytes.
   @Test(.timeLimit(.minutes(5))) func killedRunsGoOn() throws {
