@@ -155,7 +155,13 @@ extension CoreSuite {
         "heads": .integer(Int64(size.heads)), "vocabulary": .integer(Int64(size.vocabulary)),
         "length": .integer(Int64(size.length)), "batch": .integer(Int64(size.batch)),
       ]
-      try measurePeak(size, arguments)
+      var memory = arguments
+      memory["name"] = "training_memory"
+      memory["steps"] = 3
+      try run.measurePeak("GPT \(size.name)", peer: memory) {
+        let step = try size.makeStep()
+        for _ in 0..<3 { step() }
+      }
       var peer = arguments
       peer["kind"] = "training"
       peer["name"] = "gpt"
@@ -169,37 +175,5 @@ extension CoreSuite {
         )
       )
     }
-  }
-
-  /// How far three steps and what they need raise the peak of physical memory, on both sides.
-  private func measurePeak(_ size: TrainingModel, _ arguments: JSONObject) throws {
-    MemoryPool.trim()
-    guard
-      let ours = try ResidentMemory.peakGrowth({
-        let step = try size.makeStep()
-        for _ in 0..<3 { step() }
-      })
-    else { return }
-    MemoryPool.trim()
-    var order = arguments
-    order["do"] = "tell"
-    order["name"] = "training_memory"
-    order["steps"] = 3
-    // What a used process has kept would lower its growth.
-    let theirs = try run.peer?.fresh().ask(order)["peak"]?.doubleValue
-    func value(_ bytes: Double) -> ReportRow.Value {
-      ReportRow.Value(median: bytes / 1e6, best: bytes / 1e6)
-    }
-    try run.add(
-      ReportRow(
-        name: "GPT \(size.name), peak of memory",
-        unit: "MB",
-        isHigherBetter: false,
-        ours: value(Double(ours)),
-        reference: theirs.map { (run.peer?.variants["torch"] ?? "torch", value($0)) },
-        share: nil,
-        neighbours: nil
-      )
-    )
   }
 }

@@ -67,30 +67,11 @@ extension RoundingSuite {
     let arguments: JSONObject = [
       "batch": .integer(Int64(BlockStep.batch)), "length": .integer(Int64(BlockStep.length)),
     ]
-    MemoryPool.trim()
-    if let ours = try ResidentMemory.peakGrowth({
+    var memory = arguments
+    memory["name"] = "block_memory"
+    try run.measurePeak("FlexRound", peer: memory) {
       let step = try BlockStep().makeStep()
       for _ in 0..<3 { step() }
-    }) {
-      MemoryPool.trim()
-      var order = arguments
-      order["do"] = "tell"
-      order["name"] = "block_memory"
-      let theirs = try run.peer?.fresh().ask(order)["peak"]?.doubleValue
-      func value(_ bytes: Double) -> ReportRow.Value {
-        ReportRow.Value(median: bytes / 1e6, best: bytes / 1e6)
-      }
-      try run.add(
-        ReportRow(
-          name: "FlexRound, peak of memory",
-          unit: "MB",
-          isHigherBetter: false,
-          ours: value(Double(ours)),
-          reference: theirs.map { (run.peer?.variants["torch"] ?? "torch", value($0)) },
-          share: nil,
-          neighbours: nil
-        )
-      )
     }
     try run.measure(
       BenchCase(

@@ -34,9 +34,14 @@ struct BlockQuantization {
     )
   }
 
-  /// Whether a method needs no calibration text.
-  static func isDirect(_ configuration: QuantizationConfiguration) -> Bool {
+  /// Whether the weights are rounded as they are written: the method learns nothing, and no text is given
+  /// on which the error of the states could be measured.
+  static func isDirect(
+    _ configuration: QuantizationConfiguration,
+    _ calibration: CalibrationArguments
+  ) -> Bool {
     configuration.method == .roundToNearest && configuration.activations == nil
+      && calibration.calibration == nil
   }
 
   /// Quantizes the blocks, or goes on where a run was stopped.

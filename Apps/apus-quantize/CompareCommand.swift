@@ -13,13 +13,19 @@ struct CompareCommand: ParsableCommand {
     abstract: "Quantize a model by several methods and schemes, and compare what each costs.",
     discussion: """
       Every method learns from the same pieces of the calibration text; with several seeds each seed \
-      draws its own pieces, and the table shows means and standard deviations. Everything that is \
+      draws its own pieces, and the table shows means and standard deviations. The state error is that \
+      behind the last block on these pieces; rtn needs no text, and has none without it. Everything that is \
       finished is kept in the output folder: a comparison that was stopped goes on when the same \
       command is given again.
+
+      The AdaDim methods choose between groups of inputs and of outputs themselves: of W3G64 and \
+      W3IC64 they take the one that comes first, the other would give the same model.
 
       EXAMPLES
         apus-quantize compare SmolLM2-135M --output compared --calibration train.txt \\
             --evaluate wiki.txt --methods rtn,gptq,flexround,lrq --schemes W4,W3G64 --seeds 3
+        apus-quantize compare SmolLM2-135M --output dimensions --calibration train.txt \\
+            --evaluate wiki.txt --methods rtn,gptq,adadim-rtn,adadim-gptq --schemes W3G64,W3IC64
       """
   )
 
@@ -70,7 +76,9 @@ struct CompareCommand: ParsableCommand {
     let options = try source.perplexityOptions(evaluation)
     let plan = try plan()
     // What is typed wrongly shows before hours of work.
-    _ = try calibration.samples(for: source, seed: calibration.seed)
+    if try !plan.allSatisfy({ try isDirect($0) }) {
+      _ = try calibration.samples(for: source, seed: calibration.seed)
+    }
     var results: [ComparedResult] = []
     for (number, compared) in plan.enumerated() {
       try Cancellation.check("finished models are in \(output); the same command goes on there")
@@ -118,8 +126,17 @@ struct CompareCommand: ParsableCommand {
     guard !methods.isEmpty, !schemes.isEmpty else {
       throw ValidationError("--methods or --schemes is empty; name at least one")
     }
-    return schemes.flatMap { scheme in
-      methods.flatMap { method in
+    var chosen: Set<String> = []
+    return try schemes.flatMap { scheme in
+      try methods.flatMap { method -> [ComparedModel] in
+        do { try method.check(scheme.weights) } catch {
+          throw ValidationError("--schemes: \(scheme.name) with \(method.rawValue): \(error)")
+        }
+        if [.adaDimNearest, .adaDimGPTQ].contains(method) {
+          // The dimension that the name has is not asked for.
+          let choice = method.rawValue + scheme.name.replacing("IC", with: "G")
+          guard chosen.insert(choice).inserted else { return [] }
+        }
         // Without activations round-to-nearest looks at no samples.
         let count = method == .roundToNearest && scheme.activations == nil ? 1 : seeds
         return (0..<count).map { seed in
@@ -133,6 +150,13 @@ struct CompareCommand: ParsableCommand {
     var words = ["--scheme", compared.scheme.name, "--method", compared.method.rawValue]
     if let range { words += ["--range", range.rawValue] }
     return try QuantizationArguments.parse(words)
+  }
+
+  private func isDirect(_ compared: ComparedModel) throws -> Bool {
+    BlockQuantization.isDirect(
+      try arguments(of: compared).configuration(compared.method),
+      calibration
+    )
   }
 
   /// What a result holds for.
@@ -160,7 +184,6 @@ struct CompareCommand: ParsableCommand {
     folder: String
   ) throws -> ComparedResult {
     let start = secondsOfUptime()
-    let samples = try calibration.samples(for: source, seed: compared.seed)
     let quantization = try BlockQuantization(
       source,
       arguments(of: compared),
@@ -169,7 +192,16 @@ struct CompareCommand: ParsableCommand {
       seed: compared.seed,
       folder: folder + "/work"
     )
-    let blocks = try quantization.run(samples: samples, output: style)
+    // With a calibration text round-to-nearest goes through the blocks as well, though its codes need no
+    // samples: the error of the last states is what the other methods' errors are read against. That is
+    // two passes over the samples, fewer tokens than perplexity reads as a rule.
+    let blocks =
+      try isDirect(compared)
+      ? nil
+      : quantization.run(
+        samples: calibration.samples(for: source, seed: compared.seed),
+        output: style
+      )
     let target = try OutputFolder(path: folder + "/model", replaces: true, source: source.path)
     let report = try source.quantize(
       quantization.configuration,
@@ -187,8 +219,8 @@ struct CompareCommand: ParsableCommand {
       bitsPerQuantizedWeight: report.bitsPerQuantizedWeight,
       bytes: report.byteCount,
       meanRelativeError: total / Double(max(report.layers.count, 1)),
-      stateError: blocks.reports.last?.relativeError,
-      seconds: blocks.reports.reduce(0) { $0 + $1.seconds },
+      stateError: blocks?.reports.last?.relativeError,
+      seconds: blocks?.reports.reduce(0) { $0 + $1.seconds } ?? 0,
       outputGroupLayers: report.layers.count { layer in
         if case .outputGroups = layer.scheme.granularity { true } else { false }
       }

@@ -24,7 +24,7 @@ struct ComparedResult: Codable {
   var bitsPerQuantizedWeight: Double
   var bytes: Int
   var meanRelativeError: Double
-  /// The relative error of the states behind the last block, on the calibration set.
+  /// The relative error of the states behind the last block, on the calibration set; nil without one.
   var stateError: Double?
   /// Seconds of quantization.
   var seconds: Double

@@ -31,7 +31,7 @@ struct QuantizationArguments: ParsableArguments {
     help: ArgumentHelp(
       """
       Bits by the name that papers give them, in place of --bits and --granularity: W4A16, W3G64 (groups \
-      of 64), W8A8, W4A8KV8.
+      of 64 inputs in a row), W3IC64 (of 64 outputs in an input channel), W8A8, W4A8KV8.
       """,
       valueName: "name"
     )
@@ -112,6 +112,9 @@ struct QuantizationArguments: ParsableArguments {
       _ = try scheme(bits: bits ?? 4, method)
     }
     try explain("--scheme") { () throws(QuantizationError) in _ = try named(method) }
+    try explain("--method") { () throws(QuantizationError) in
+      try method.check(weights(method))
+    }
   }
 
   /// Puts the name of the option in front of the library's reason.
@@ -129,11 +132,19 @@ struct QuantizationArguments: ParsableArguments {
     let named = try named(method)
     return QuantizationConfiguration(
       method: method,
-      scheme: try named?.weights ?? scheme(bits: bits ?? 4, method),
+      scheme: try weights(method),
       embeddingScheme: try embeddingBits.map { try scheme(bits: $0, .roundToNearest) },
       activations: named?.activations,
       keyValueBits: named?.keyValueBits
     )
+  }
+
+  /// What the layers of the blocks are rounded to.
+  private func weights(
+    _ method: QuantizationConfiguration.Method
+  ) throws(QuantizationError) -> WeightScheme {
+    if let named = try named(method) { return named.weights }
+    return try scheme(bits: bits ?? 4, method)
   }
 
   /// The named scheme; nil where none was typed.

@@ -78,7 +78,7 @@ struct RunCommand: ParsableCommand {
     let folder = try OutputFolder(path: output, replaces: force, source: source.path)
 
     var blocks: QuantizedBlocks?
-    let isDirect = BlockQuantization.isDirect(configuration) && calibration.calibration == nil
+    let isDirect = BlockQuantization.isDirect(configuration, calibration)
     let work = calibration.work ?? folder.path + ".work"
     if !isDirect {
       try source.checkFullPrecision()

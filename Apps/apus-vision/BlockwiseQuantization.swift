@@ -28,7 +28,7 @@ struct BlockwiseQuantization {
   ) throws -> (blocks: [any StackedBlock], result: StudyResult) {
     var result = StudyResult(cell: cell, accuracy: 0, blockErrors: [], keptStarts: 0, seconds: 0)
     var blocks: [any StackedBlock] = []
-    var movement = CodeMovement()
+    var movement = MovedCodes()
     var inputs = images
     for index in 0..<net.blockCount {
       let block = try net.block(index)
@@ -48,7 +48,7 @@ struct BlockwiseQuantization {
       )
       result.blockErrors.append(found.report.error)
       if found.report.choice == .start { result.keptStarts += 1 }
-      if !isEdge { try movement.add(found, in: net, block: index, scheme) }
+      if !isEdge { movement.add(found.layers) }
       inputs = Self.output(of: block, inputs)
       blocks.append(block)
     }
@@ -85,36 +85,20 @@ struct BlockwiseQuantization {
   }
 }
 
-/// Counts codes that differ from round-to-nearest.
-private struct CodeMovement {
-  private var total = 0
-  private var moved = 0
-  private var movedBeyondOne = 0
+/// The codes of all layers that differ from round-to-nearest's.
+private struct MovedCodes {
+  private var (total, moved, far) = (0.0, 0.0, 0.0)
 
   var shares: MovedWeights {
-    MovedWeights(
-      share: Double(moved) / Double(max(total, 1)),
-      shareBeyondOne: Double(movedBeyondOne) / Double(max(total, 1))
-    )
+    MovedWeights(share: moved / max(total, 1), shareBeyondOne: far / max(total, 1))
   }
 
-  mutating func add(
-    _ found: ModuleReconstruction,
-    in net: VisionNet,
-    block index: Int,
-    _ scheme: WeightScheme
-  ) throws {
-    let original = net.blocks[index]
-    for layer in found.layers {
-      guard let dense = original.convolutionLayer(at: layer.name) as? Conv2d else { continue }
-      let weight = dense.weight.value.reshaped(to: layer.weight.shape)
-      let nearest = try RoundToNearest(scheme).quantize(weight, layer: layer.name).matrix
-      for (now, then) in zip(layer.weight.codes().elements, nearest.codes().elements) {
-        let distance = abs(Int(now) - Int(then))
-        total += 1
-        if distance > 0 { moved += 1 }
-        if distance > 1 { movedBeyondOne += 1 }
-      }
+  mutating func add(_ layers: [ModuleReconstruction.Layer]) {
+    for layer in layers {
+      let count = Double(layer.shape.count)
+      total += count
+      moved += count * layer.movement.movedShare
+      far += count * layer.movement.farShare
     }
   }
 }

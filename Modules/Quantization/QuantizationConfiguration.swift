@@ -18,6 +18,19 @@ public struct QuantizationConfiguration: Codable, Hashable, Sendable {
     case flexRound = "flexround"
     /// Rounding learned with low-rank scales.
     case lrq
+
+    /// Refuses a scheme in whose granularity the method does not work, before anything is computed.
+    ///
+    /// AdaDim needs groups, of inputs or of outputs: their size is what it takes from the scheme. All
+    /// other methods work in every granularity.
+    ///
+    /// - Throws: `QuantizationError.invalidScheme`.
+    public func check(_ scheme: WeightScheme) throws(QuantizationError) {
+      switch self {
+      case .adaDimNearest, .adaDimGPTQ: _ = try AdaDim(scheme, base: .nearest)
+      case .roundToNearest, .gptq, .adaRound, .flexRound, .lrq: break
+      }
+    }
   }
 
   /// How codes are chosen.

@@ -16,8 +16,9 @@ public import Tensor
 public struct QuantizedWeights: QuantizedWeightSource {
   /// How the weights are quantized.
   public let configuration: QuantizationConfiguration
+  /// Where everything that is not packed comes from.
+  public let dense: any WeightSource
   private let catalog: any TensorCatalog
-  private let dense: any WeightSource
   private let embeddings: Set<String>
 
   /// The weights in `catalog`.
@@ -45,33 +46,11 @@ public struct QuantizedWeights: QuantizedWeightSource {
   /// Whether the weight of that layer is packed.
   public func isPacked(_ layer: String) -> Bool { contains(layer + Self.wordsSuffix) }
 
-  /// A tensor of floats of the given shape.
-  public func tensor(_ name: String, shape: Shape) throws -> Tensor<Float> {
-    try dense.tensor(name, shape: shape)
-  }
-
-  /// The packed layer of that name, or the dense one if its weight is not packed.
-  public func linear(
-    _ name: String,
-    outputWidth: Int,
-    inputWidth: Int,
-    hasBias: Bool
-  ) throws -> any LinearLayer {
-    guard isPacked(name) else {
-      return try dense.linear(
-        name,
-        outputWidth: outputWidth,
-        inputWidth: inputWidth,
-        hasBias: hasBias
-      )
-    }
-    let matrix = try matrix(name, shape: [outputWidth, inputWidth])
-    let bias = hasBias ? try tensor(name + ".bias", shape: [outputWidth]) : nil
-    return PackedLinear(weight: matrix, bias: bias, inputQuantizer: try inputQuantizer(name))
-  }
-
-  /// What stands before a layer of a block.
-  private func inputQuantizer(_ name: String) throws -> (any ActivationQuantizer)? {
+  /// What stands before a packed layer of a block: nothing where activations stay in floating point.
+  ///
+  /// - Throws: `QuantizationError.invalidTensor` or `CheckpointError` for a grid that is missing or
+  ///   damaged.
+  public func inputQuantizer(_ name: String) throws -> (any ActivationQuantizer)? {
     guard let activations = configuration.activations, !embeddings.contains(name) else {
       return nil
     }

@@ -45,6 +45,7 @@ import Transformer
   /// A method for each layout of what is written: groups of inputs, of outputs, static activations.
   static let cases: [(method: RoundingMethod, scheme: String)] = [
     (.gptq(GPTQ(order: .activation, groupGrids: .fixed)), "W4G8"),
+    (.gptq(GPTQ(order: .activation, groupGrids: .fixed)), "W4IC8A8"), (.nearest, "W3IC8"),
     (.adaDim(.gptq()), "W3G8"),
     (.learned(.flexRound(), ReconstructionSettings(steps: 10)), "W4"),
     (.learned(.lrq(LRQ.Configuration(rank: .fixed(2))), ReconstructionSettings(steps: 10)), "W3"),
@@ -165,7 +166,10 @@ import Transformer
     expectClose([result.models[1].perplexity.meanLoss], [second.meanLoss], relative: 1e-6)
   }
 
-  @Test(arguments: ["W", "4A16", "W4A4", "W9A16", "W0", "W4KV4", "W4G0", "W4A16G8", ""])
+  @Test(arguments: [
+    "W", "4A16", "W4A4", "W9A16", "W0", "W4KV4", "W4G0", "W4A16G8", "", "W3IC0", "W3IC", "W3G8IC8",
+    "W3IC8G8", "W3I8",
+  ])
   func namesThatAreNoSchemes(name: String) {
     #expect(throws: QuantizationError.self) { try NamedScheme(name) }
   }
@@ -181,5 +185,8 @@ import Transformer
       #expect(scheme.weights.grid.bits == bits && scheme.activations == nil)
     }
     #expect(try NamedScheme("W3G64").weights.granularity == .inputGroups(64))
+    let columns = try NamedScheme("w3ic64a8kv8")
+    #expect(columns.name == "W3IC64A8KV8" && columns.weights.granularity == .outputGroups(64))
+    #expect(columns.activations?.sharing == .token && columns.keyValueBits == 8)
   }
 }

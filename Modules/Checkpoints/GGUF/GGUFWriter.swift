@@ -32,10 +32,8 @@ public struct GGUFDeclaration: Equatable, Sendable {
 /// - Source: the GGUF description of ggml.
 public final class GGUFWriter {
   /// The path that the file will have.
-  public let path: String
-  private let file: AtomicFile
-  private let layout: NameTable<GGUFEntry>
-  private var written = NameTable<Bool>()
+  public var path: String { file.path }
+  private let file: DeclaredFile<GGUFEntry>
 
   /// Creates the file under a temporary name, with its metadata and its records.
   ///
@@ -50,7 +48,6 @@ public final class GGUFWriter {
     metadata: [(key: String, value: GGUFField)],
     tensors: [GGUFDeclaration]
   ) throws(CheckpointError) {
-    self.path = path
     let alignment = try checkedAlignment(metadata, path)
     var header: [UInt8] = Array("GGUF".utf8) + GGUFField.littleEndian(UInt32(3))
     header += GGUFField.littleEndian(UInt64(tensors.count))
@@ -59,27 +56,13 @@ public final class GGUFWriter {
       header += GGUFField.counted(Array(key.utf8)) + GGUFField.littleEndian(value.type.rawValue)
       header += value.bytes
     }
-    let (records, offsets, end) = try recordBytes(tensors, alignment, path)
+    let (records, ranges, end) = try recordBytes(tensors, alignment, path)
     header += records
     header += [UInt8](repeating: 0, count: -header.count & (alignment - 1))
-    var layout = NameTable<GGUFEntry>()
-    for (tensor, range) in zip(tensors, offsets) {
-      let entry = GGUFEntry(
-        name: tensor.name,
-        type: tensor.type,
-        extents: tensor.extents,
-        byteRange: range.lowerBound + header.count..<range.upperBound + header.count
-      )
-      guard layout.append(tensor.name, entry) else {
-        throw .malformed(path: path, tensor: tensor.name, offset: nil, reason: "is declared twice")
-      }
+    let entries = zip(tensors, ranges).map { tensor, range in
+      GGUFEntry(name: tensor.name, type: tensor.type, extents: tensor.extents, byteRange: range)
     }
-    self.layout = layout
-    file = try AtomicFile(path: path, reserving: header.count + end)
-    let outcome = header.withUnsafeBytes { bytes in
-      Result<Void, CheckpointError> { () throws(CheckpointError) in try file.append(bytes) }
-    }
-    try outcome.get()
+    file = try DeclaredFile(path: path, header: header, entries: entries, byteCount: end)
   }
 
   /// Writes the numbers of a tensor that was declared with the same plain type and shape.
@@ -90,14 +73,14 @@ public final class GGUFWriter {
     _ tensor: Tensor<Element>,
     named name: String
   ) throws(CheckpointError) {
-    let entry = try entry(name)
+    let entry = try file.entry(name)
     expect(
       entry.type.plain?.elementType == Element.elementType
         && entry.extents == tensor.shape.extents,
       "write GGUF: \(name) is \(Element.elementType) \(tensor.shape), declared as "
         + "\(entry.type.name) \(entry.extents)"
     )
-    try store(tensor, entry)
+    try file.write(tensor, to: entry)
   }
 
   /// Writes the blocks of a tensor that was declared with a quantized type.
@@ -107,45 +90,19 @@ public final class GGUFWriter {
   ///   - name: the declared name.
   /// - Throws: as `write(_:named:)`.
   public func write(blocks: Tensor<UInt8>, named name: String) throws(CheckpointError) {
-    let entry = try entry(name)
+    let entry = try file.entry(name)
     expect(
       entry.type.isQuantized && entry.byteRange.count == blocks.count,
       "write GGUF: \(name) has \(blocks.count) bytes, declared as \(entry.type.name) "
         + "\(entry.extents)"
     )
-    try store(blocks, entry)
+    try file.write(blocks, to: entry)
   }
 
   /// Puts the file in its place.
   ///
   /// - Throws: `CheckpointError.malformed` when a declared tensor was not written, `.unwritable`.
-  public func finish() throws(CheckpointError) {
-    for entry in layout.entries where written[entry.name] == nil {
-      file.discard()
-      throw .malformed(
-        path: path,
-        tensor: entry.name,
-        offset: nil,
-        reason: "was declared but not written"
-      )
-    }
-    try file.commit()
-  }
-
-  private func entry(_ name: String) throws(CheckpointError) -> GGUFEntry {
-    if let entry = layout[name] { return entry }
-    throw .missingTensor(path: path, name: name, near: nearNames(to: name, in: layout.names))
-  }
-
-  private func store<Element: TensorElement>(
-    _ tensor: Tensor<Element>,
-    _ entry: GGUFEntry
-  ) throws(CheckpointError) {
-    try tensor.withUnsafeElements { (elements) throws(CheckpointError) in
-      try file.write(UnsafeRawBufferPointer(elements), at: entry.byteRange.lowerBound)
-    }
-    _ = written.append(entry.name, true)
-  }
+  public func finish() throws(CheckpointError) { try file.finish() }
 }
 
 /// Checks the keys; the alignment that they ask for.

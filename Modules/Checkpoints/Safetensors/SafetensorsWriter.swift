@@ -32,11 +32,8 @@ public struct SafetensorsDeclaration: Equatable, Sendable {
 /// - Source: the safetensors format description; the order is the reference writer's.
 public final class SafetensorsWriter {
   /// The path that the file will have.
-  public let path: String
-  private let file: AtomicFile
-  private let layout: NameTable<SafetensorsEntry>
-  private var written = NameTable<Bool>()
-  private var writtenRows: [String: Int] = [:]
+  public var path: String { file.path }
+  private let file: DeclaredFile<SafetensorsEntry>
 
   /// Creates the file under a temporary name, with its header.
   ///
@@ -47,37 +44,17 @@ public final class SafetensorsWriter {
     tensors: [SafetensorsDeclaration],
     metadata: [String: String] = [:]
   ) throws(CheckpointError) {
-    self.path = path
-    let relative = try sortedLayout(tensors, path)
-    let header = headerBytes(relative, metadata)  // a name declared twice is refused below
+    let entries = try sortedLayout(tensors, path)
+    let header = headerBytes(entries, metadata)  // a name declared twice is refused below
     guard header.count - 8 <= SafetensorsFile.maximumHeaderByteCount else {
       throw .malformed(path, "the header of \(header.count) bytes is too long")
     }
-    var layout = NameTable<SafetensorsEntry>()
-    for entry in relative {
-      let (start, count) = (entry.byteRange.lowerBound + header.count, entry.byteRange.count)
-      let moved = SafetensorsEntry(
-        name: entry.name,
-        type: entry.type,
-        extents: entry.extents,
-        byteRange: start..<start + count
-      )
-      guard layout.append(entry.name, moved) else {
-        throw .malformed(
-          path: path,
-          tensor: entry.name,
-          offset: nil,
-          reason: "is declared twice"
-        )
-      }
-    }
-    self.layout = layout
-    let end = layout.entries.last?.value.byteRange.upperBound ?? header.count
-    file = try AtomicFile(path: path, reserving: end)
-    let outcome = header.withUnsafeBytes { bytes in
-      Result<Void, CheckpointError> { () throws(CheckpointError) in try file.append(bytes) }
-    }
-    try outcome.get()
+    file = try DeclaredFile(
+      path: path,
+      header: header,
+      entries: entries,
+      byteCount: entries.last?.byteRange.upperBound ?? 0
+    )
   }
 
   /// Writes the numbers of a declared tensor, whose type and shape must be the declared ones.
@@ -88,18 +65,13 @@ public final class SafetensorsWriter {
     _ tensor: Tensor<Element>,
     named name: String
   ) throws(CheckpointError) {
-    guard let entry = layout[name] else {
-      throw .missingTensor(path: path, name: name, near: nearNames(to: name, in: layout.names))
-    }
+    let entry = try file.entry(name)
     expect(
       entry.type.elementType == Element.elementType && entry.extents == tensor.shape.extents,
       "write safetensors: \(name) is \(Element.elementType) \(tensor.shape), declared as "
         + "\(entry.type.rawValue) \(entry.extents)"
     )
-    try tensor.withUnsafeElements { (elements) throws(CheckpointError) in
-      try file.write(UnsafeRawBufferPointer(elements), at: entry.byteRange.lowerBound)
-    }
-    _ = written.append(name, true)
+    try file.write(tensor, to: entry)
   }
 
   /// Writes some rows of a declared tensor: the numbers of its leading axis from `first` on.
@@ -112,9 +84,7 @@ public final class SafetensorsWriter {
     from first: Int,
     named name: String
   ) throws(CheckpointError) {
-    guard let entry = layout[name] else {
-      throw .missingTensor(path: path, name: name, near: nearNames(to: name, in: layout.names))
-    }
+    let entry = try file.entry(name)
     let count = entry.extents.first ?? 0
     expect(
       entry.type.elementType == Element.elementType && rows.rank == entry.extents.count
@@ -123,30 +93,14 @@ public final class SafetensorsWriter {
       "write safetensors: \(name) is \(Element.elementType) \(rows.shape) at row \(first), "
         + "declared as \(entry.type.rawValue) \(entry.extents)"
     )
-    try rows.withUnsafeElements { (elements) throws(CheckpointError) in
-      let bytes = UnsafeRawBufferPointer(elements)
-      let start = count == 0 ? 0 : entry.byteRange.count / count * first
-      try file.write(bytes, at: entry.byteRange.lowerBound + start)
-    }
-    writtenRows[name, default: 0] += rows.shape[0]
-    if writtenRows[name] == count { _ = written.append(name, true) }
+    let rowByteCount = count == 0 ? 0 : entry.byteRange.count / count
+    try file.write(rows, to: entry, at: rowByteCount * first)
   }
 
   /// Puts the file in its place.
   ///
   /// - Throws: `CheckpointError.malformed` when a declared tensor was not written, `.unwritable`.
-  public func finish() throws(CheckpointError) {
-    for entry in layout.entries where written[entry.name] == nil {
-      file.discard()
-      throw .malformed(
-        path: path,
-        tensor: entry.name,
-        offset: nil,
-        reason: "was declared but not written"
-      )
-    }
-    try file.commit()
-  }
+  public func finish() throws(CheckpointError) { try file.finish() }
 }
 
 /// The declarations in the order of their data, with ranges that count from its start.

@@ -49,8 +49,9 @@ public struct BlockQuantizer: Sendable {
   ///   - folder: the work folder: new, or that of the same run.
   ///   - progress: told often; return false to stop, which keeps the finished blocks.
   /// - Returns: the quantized blocks.
-  /// - Throws: `QuantizationError`: `.emptyCalibration`, `.foreignWork` for a folder that holds something
-  ///   else, `.cancelled`, and the methods' own; `CheckpointError` for the disk.
+  /// - Throws: `QuantizationError`: `.emptyCalibration`, `.invalidScheme` for a granularity in which the
+  ///   method does not work, `.foreignWork` for a folder that holds something else, `.cancelled`, and the
+  ///   methods' own; `CheckpointError` for the disk.
   public func run<Stack: BlockStack>(
     _ stack: Stack,
     samples: Tensor<Stack.Element>,
@@ -58,6 +59,9 @@ public struct BlockQuantizer: Sendable {
     progress: (Progress) -> Bool = { _ in true }
   ) throws -> QuantizedBlocks {
     guard samples.rank > 0, samples.shape[0] > 0 else { throw QuantizationError.emptyCalibration }
+    for scheme in [settings.scheme] + settings.exceptions.compactMap(\.scheme) {
+      try settings.method.name.check(scheme)
+    }
     let work = try BlockWork(folder, settings, stack, samples)
     if work.finishedCount == 0 { try begin(work, stack, samples) }
     for index in work.finishedCount..<stack.blockCount {

@@ -330,11 +330,15 @@ extension LinearLayer {
 }
 
 extension AdaDim {
-  /// The method for a scheme, whose groups are those of both layouts.
+  /// The method for a scheme in groups, whose size is that of both layouts whichever of them the scheme
+  /// has.
   init(_ scheme: WeightScheme, base: Base) throws(QuantizationError) {
-    guard case .inputGroups(let size) = scheme.granularity else {
+    let size: Int
+    switch scheme.granularity {
+    case .inputGroups(let count), .outputGroups(let count): size = count
+    case .tensor, .outputChannel:
       throw .invalidScheme(
-        "AdaDim chooses between groups of inputs and of outputs: set a group size"
+        "AdaDim chooses between groups of inputs and of outputs: set a group size, as W3G64 does"
       )
     }
     self.init(

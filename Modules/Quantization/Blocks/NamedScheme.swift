@@ -1,12 +1,14 @@
-/// What a model is rounded to, by the name that papers give it: `W4A16`, `W4A8KV8`, `W3G64`.
+/// What a model is rounded to, by the name that papers give it: `W4A16`, `W4A8KV8`, `W3G64`, `W3IC64`.
 ///
-///     W bits [G group size] [A bits] [KV bits]
+///     W bits [G group size | IC group size] [A bits] [KV bits]
 ///
-/// Weights are asymmetric, per output channel or in groups of inputs. `A16` (or nothing) leaves
+/// Weights are asymmetric: per output channel, in groups of inputs along a row (`G`), or in groups of
+/// outputs inside one input channel (`IC`, AdaDim's "per-IC"). `A16` (or nothing) leaves
 /// activations as they are; 8-bit activations are static per tensor with 8-bit weights, behind
 /// SmoothQuant, and dynamic per token with fewer. `KV8` stores keys and values in 8 bits.
 ///
-/// - Source: Lee et al. 2023 and 2025 (FlexRound, LRQ): W8A8, W4A8KV8, W4A16, W3A16.
+/// - Source: Lee et al. 2023 and 2025 (FlexRound, LRQ): W8A8, W4A8KV8, W4A16, W3A16; Heo et al. 2024
+///   (AdaDim): groups of 64 and 128 in both dimensions.
 public struct NamedScheme: Hashable, Sendable {
   /// The name, in capitals.
   public let name: String
@@ -33,19 +35,24 @@ public struct NamedScheme: Hashable, Sendable {
   ) throws(QuantizationError) {
     guard
       let match = name.uppercased().wholeMatch(
-        of: /W(?<w>\d)(?:G(?<g>\d{1,9}))?(?:A(?<a>\d{1,2}))?(?:KV(?<kv>\d{1,2}))?/
+        of: /W(?<w>\d)(?:(?<axis>G|IC)(?<g>\d{1,9}))?(?:A(?<a>\d{1,2}))?(?:KV(?<kv>\d{1,2}))?/
       )
     else {
       throw .invalidScheme(
-        "'\(name)' is no scheme; write W4A16, W3G64, W8A8 or W4A8KV8"
+        "'\(name)' is no scheme; write W4A16, W3G64 or W3IC64 (not both), W8A8 or W4A8KV8"
       )
     }
     self.name = name.uppercased()
     let bits = Int(match.w) ?? 0
-    let group = match.g.flatMap { Int($0) }
+    let granularity: Granularity =
+      switch (match.axis, match.g.flatMap { Int($0) }) {
+      case ("IC", let size?): .outputGroups(size)
+      case (_, let size?): .inputGroups(size)
+      case (_, nil): .outputChannel
+      }
     weights = try WeightScheme(
       grid: QuantizationGrid(bits: bits),
-      granularity: group.map { .inputGroups($0) } ?? .outputChannel,
+      granularity: granularity,
       range: range,
       scaleType: scaleType
     )

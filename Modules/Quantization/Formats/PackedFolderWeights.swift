@@ -8,8 +8,9 @@ public import Tensor
 public struct PackedFolderWeights: QuantizedWeightSource {
   /// What the folder says about its packed layers.
   public let configuration: PackedFolderConfiguration
+  /// Where everything that is not packed comes from.
+  public let dense: any WeightSource
   private let catalog: any TensorCatalog
-  private let dense: any WeightSource
 
   /// The weights in `catalog`; what is not packed comes from `dense`.
   public init(
@@ -27,31 +28,6 @@ public struct PackedFolderWeights: QuantizedWeightSource {
 
   /// Whether the weight of that layer is packed.
   public func isPacked(_ layer: String) -> Bool { contains(layer + "." + codesName) }
-
-  /// A tensor of floats of the given shape.
-  public func tensor(_ name: String, shape: Shape) throws -> Tensor<Float> {
-    try dense.tensor(name, shape: shape)
-  }
-
-  /// The packed layer of that name, or the dense one if its weight is not packed.
-  public func linear(
-    _ name: String,
-    outputWidth: Int,
-    inputWidth: Int,
-    hasBias: Bool
-  ) throws -> any LinearLayer {
-    guard isPacked(name) else {
-      return try dense.linear(
-        name,
-        outputWidth: outputWidth,
-        inputWidth: inputWidth,
-        hasBias: hasBias
-      )
-    }
-    let matrix = try matrix(name, shape: [outputWidth, inputWidth])
-    let bias = hasBias ? try tensor(name + ".bias", shape: [outputWidth]) : nil
-    return PackedLinear(weight: matrix, bias: bias)
-  }
 
   /// The quantized matrix of a packed layer.
   ///

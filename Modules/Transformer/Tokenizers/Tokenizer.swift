@@ -79,14 +79,15 @@ struct TokenizerParts {
 
 extension Tokenizer {
   /// The tokenizer without the added tokens that a model of `count` ids has no rows for: their
-  /// spellings are plain text then; nil if ordinary tokens lie there.
+  /// spellings are plain text then; nil if texts still lead there: to ordinary tokens, the unknown token
+  /// or one of the template.
   ///
   /// Released files add tokens that the text model never sees: Gemma 3's `<image_soft_token>` is the
   /// first id behind the embedding.
   func limited(to count: Int) -> Tokenizer? {
     guard let vocabulary = Vocabulary(vocabulary, limitedTo: count) else { return nil }
     func known(_ id: Int32?) -> Int32? { id.flatMap { $0 < count ? $0 : nil } }
-    return Tokenizer(
+    let limited = Tokenizer(
       TokenizerParts(
         vocabulary: vocabulary,
         model: model,
@@ -98,6 +99,10 @@ extension Tokenizer {
         eosID: known(eosID)
       )
     )
+    // A letter of Old Persian, which hardly any vocabulary has, stands for what is unknown.
+    let texts = ["𐎠"] + (count..<self.vocabulary.count).compactMap { token(for: Int32($0)) }
+    let isInside = texts.allSatisfy { text in limited.encode(text).allSatisfy { $0 < count } }
+    return isInside ? limited : nil
   }
 
   init(_ parts: TokenizerParts) {

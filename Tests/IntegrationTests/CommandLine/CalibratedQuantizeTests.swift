@@ -27,7 +27,8 @@ import Testing
 
   @Test(arguments: [
     ["gptq", "W4G8"], ["adadim-rtn", "W3G8"], ["adadim-gptq", "W3G8"], ["flexround", "W3"],
-    ["adaround", "W3"], ["lrq", "W4A8KV8"], ["rtn", "W8A8"],
+    ["adaround", "W3"], ["lrq", "W4A8KV8"], ["rtn", "W8A8"], ["gptq", "W3IC8"], ["rtn", "W3IC8"],
+    ["flexround", "W3IC8"], ["lrq", "W3IC8"], ["adaround", "W3IC8"],
   ])
   func everyMethodMakesAModel(item: [String]) throws {
     try withText { model, folder, text in
@@ -83,6 +84,9 @@ import Testing
       try expectFailure(64, "add --calibration FILE", ["--method", "gptq"])
       try expectFailure(64, "leave --bits", ["--scheme", "W4", "--bits", "3"])
       try expectFailure(64, "is no scheme", ["--scheme", "four"])
+      try expectFailure(64, "W3G64 or W3IC64 (not both)", ["--scheme", "W3G64IC64"])
+      // What cannot work is refused before the text is missed.
+      try expectFailure(64, "set a group size", ["--method", "adadim-rtn", "--scheme", "W3"])
       try expectFailure(64, ".html or .json", ["--report", "a.pdf"])
       try expectFailure(
         1,
@@ -93,8 +97,30 @@ import Testing
     }
   }
 
-  /// Killed at any moment, the same command ends with the same bytes.
-  @Test func killedRunsGoOn() throws {
+  /// Ids without a row are found when the model is opened, not in the midst of a pass.
+  @Test func aTokenizerThatIsLargerThanTheModelIsRefused() throws {
+    try withTinyModel(TinyModel(vocabularyCount: 500)) { model, folder in
+      let text = folder + "/text"
+      try Data("Once upon a time there was a cat.".utf8).write(to: URL(filePath: text))
+      for arguments in [
+        ["run", model, "-o", folder + "/small", "--method", "gptq", "--calibration", text],
+        ["run", model, "-o", folder + "/small", "--evaluate", text],
+        ["compare", model, "-o", folder + "/compared", "--calibration", text, "--evaluate", text],
+        ["eval", model, "--text", text],
+        ["logits", model, "--text", text, "-o", folder + "/logits"],
+      ] {
+        let outcome = try run(arguments)
+        #expect(outcome.status == 1 && outcome.errorLines.count == 1, "\(outcome.error)")
+        let reason = "tokenizer: it has 512 tokens, the embedding only 500 rows"
+        #expect(outcome.error.contains(reason), "\(outcome.error)")
+        #expect(try names(in: folder) == ["text", "tiny"])
+      }
+    }
+  }
+
+  /// Killed before the first block, while one is learned, and between two, the same command ends with the
+  /// same bytes.
+  @Test(.timeLimit(.minutes(5))) func killedRunsGoOn() throws {
     try withText { model, folder, text in
       func arguments(_ output: String) -> [String] {
         ["run", model, "-o", folder + "/" + output, "--method", "flexround", "--scheme", "W3"]
@@ -106,20 +132,21 @@ import Testing
         try Data(contentsOf: URL(filePath: folder + "/\(output)/model.safetensors"))
       }
       let expected = try bytes("whole")
-      var kills = 0
-      for (number, delay) in [30_000, 90_000, 170_000, 300_000, 500_000].enumerated() {
+      // Each file is written at one moment of the run: its beginning, the first block's targets, the first
+      // finished block, the second block's targets.
+      for file in [
+        "run.json", "original-001.safetensors", "block-000.safetensors", "original-002.safetensors",
+      ] {
+        let path = folder + "/killed.work/" + file
+        let before = try? modified(path)
         let invocation = try Invocation(arguments("killed"))
-        usleep(UInt32(delay) + UInt32(number) * 7_000)
-        if invocation.isRunning { kills += 1 }
+        #expect(invocation.waits { (try? modified(path)) != before }, "\(file) is written")
         invocation.send(SIGKILL)
-        invocation.wait()
-        if FileManager.default.fileExists(atPath: folder + "/killed") { break }
+        #expect(invocation.wait() == -SIGKILL, "\(file): the run ended by itself")
+        #expect(!FileManager.default.fileExists(atPath: folder + "/killed"), "\(file)")
       }
-      #expect(kills > 0)
-      if !FileManager.default.fileExists(atPath: folder + "/killed") {
-        let outcome = try run(arguments("killed"))
-        #expect(outcome.status == 0, "\(outcome.error)")
-      }
+      let outcome = try run(arguments("killed"))
+      #expect(outcome.status == 0, "\(outcome.error)")
       #expect(try bytes("killed") == expected)
       #expect(try names(in: folder) == ["killed", "text", "tiny", "whole"])
     }
@@ -166,6 +193,56 @@ import Testing
       }
       #expect(try losses(again) == losses(outcome))
       #expect(try names(in: output).contains("comparison.html"))
+    }
+  }
+
+  /// Fixed dimensions beside AdaDim's choice, which is made once.
+  @Test func dimensionsOfGroupsAreCompared() throws {
+    try withText { model, folder, text in
+      func compare(_ schemes: String) throws -> Outcome {
+        try run(
+          ["compare", model, "-o", folder + "/compared", "--methods", "rtn,gptq,adadim-gptq"]
+            + ["--schemes", schemes, "--calibration", text, "--evaluate", text]
+            + ["--max-windows", "2", "--json"] + Self.options
+        )
+      }
+      let outcome = try compare("W3G8,W3IC8")
+      #expect(outcome.status == 0, "\(outcome.error)")
+      let results = try #require(try outcome.document()["results"] as? [[String: Any]])
+      #expect(
+        results.map { "\($0["scheme"] ?? "") \($0["method"] ?? "")" } == [
+          "W3G8 rtn", "W3G8 gptq", "W3G8 adadim-gptq", "W3IC8 rtn", "W3IC8 gptq",
+        ]
+      )
+      let layers = results.compactMap { $0["outputGroupLayers"] as? Int }
+      #expect(layers[0] == 0 && layers[1] == 0 && layers[3] == 14 && layers[4] == 14)
+      let refused = try compare("W3G8,W3")
+      #expect(refused.status == 64 && refused.error.contains("W3 with adadim-gptq"))
+    }
+  }
+
+  /// Round-to-nearest needs no text; with one it has the error of the states, and the same codes.
+  @Test func roundToNearestIsComparedWithoutAText() throws {
+    try withText { model, folder, text in
+      func compare(_ output: String, _ arguments: [String]) throws -> Outcome {
+        try run(
+          ["compare", model, "-o", folder + "/" + output, "--schemes", "W4G8", "--evaluate", text]
+            + ["--max-windows", "2", "--json"] + arguments + Self.options
+        )
+      }
+      func result(_ outcome: Outcome) throws -> [String: Any] {
+        #expect(outcome.status == 0, "\(outcome.error)")
+        let results = try #require(try outcome.document()["results"] as? [[String: Any]])
+        return try #require(results.first)
+      }
+      let alone = try result(compare("alone", ["--methods", "rtn"]))
+      let read = try result(compare("read", ["--methods", "rtn", "--calibration", text]))
+      #expect(alone["stateError"] == nil && read["stateError"] is Double)
+      for key in ["perplexity", "bytes", "klDivergence", "bitsPerWeight"] {
+        #expect(alone[key] as? Double == read[key] as? Double && alone[key] is Double, "\(key)")
+      }
+      let refused = try compare("refused", ["--methods", "rtn,gptq"])
+      #expect(refused.status == 64 && refused.error.contains("add --calibration FILE"))
     }
   }
 

@@ -10,7 +10,8 @@ struct TinyModel {
   var blockCount = 2
   /// Whether all weights are zeros that take no room on the disk.
   var isSparse = false
-  let vocabularyCount = 512
+  /// The rows of the embedding; the tokenizer has 512 ids.
+  var vocabularyCount = 512
 
   /// Writes the folder.
   func write(to path: String) throws {

@@ -1,4 +1,5 @@
 import Autograd
+import Foundation
 import Quantization
 import Tensor
 import TestSupport
@@ -105,6 +106,30 @@ import Testing
         )
       }
       #expect(error.map { "\($0)".contains("set a group size") } == true)
+      #expect(!FileManager.default.fileExists(atPath: folder + "/work"), "nothing was begun")
+    }
+  }
+
+  /// The size of a scheme's groups is all that AdaDim takes from it, not their dimension.
+  @Test(arguments: [AdaDim.Base.nearest, .gptq()])
+  func adaDimChoosesWhicheverDimensionTheSchemeHas(base: AdaDim.Base) throws {
+    try withTemporaryFolder { folder in
+      func blocks(_ granularity: Granularity, _ name: String) throws -> QuantizedBlocks {
+        try BlockQuantizer(
+          BlockQuantizerSettings(
+            method: .adaDim(base),
+            scheme: try BlockQuantizerTests.scheme(3, granularity)
+          )
+        ).run(ToyStack(), samples: ToyStack.samples(6), in: folder + "/" + name)
+      }
+      let (rows, columns) = (
+        try blocks(.inputGroups(8), "rows"), try blocks(.outputGroups(8), "columns")
+      )
+      for name in rows.layerNames {
+        #expect(rows.scheme(of: name) == columns.scheme(of: name))
+        let matrix = try #require(try columns.matrix(name))
+        #expect(try rows.matrix(name)?.dequantized() == matrix.dequantized())
+      }
     }
   }
 

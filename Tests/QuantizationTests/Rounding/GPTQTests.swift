@@ -266,6 +266,25 @@ import Testing
     #expect(method.candidates(for: [15, 25]) == [.inputGroups(8)])
   }
 
+  /// With the dimension fixed, GPTQ gives what AdaDim's base gives where it chooses that dimension.
+  @Test func gptqInGroupsOfOutputsIsAdaDimsBase() throws {
+    // 25 inputs cannot be divided by 8: groups of outputs are the only candidate.
+    let (weight, inputs) = (weight([16, 25]), inputs(200, 25))
+    let hessian = CalibrationHessian(inputs)
+    let grid = try QuantizationGrid(bits: 3)
+    let choice = try AdaDim(grid: grid, groupSize: 8, base: .gptq()).quantize(
+      weight,
+      hessian: hessian
+    ) { AdaDim.outputError(of: $0, for: weight, inputs: inputs) }
+    let fixed = try GPTQ(order: .activation, groupGrids: .fixed).quantize(
+      weight,
+      hessian: hessian,
+      scheme: WeightScheme(grid: grid, granularity: .outputGroups(8))
+    ).matrix
+    #expect(choice.granularity == .outputGroups(8) && fixed.inputOrder == nil)
+    #expect(choice.matrix.dequantized() == fixed.dequantized())
+  }
+
   @Test func transposingSwapsTheAxes() throws {
     let weight = weight([24, 16])
     for range in RangeEstimation.allCases {

@@ -46,8 +46,45 @@ import Transformer
       #expect(ids.count == 19 && ids.allSatisfy { $0 < 255 })
       #expect(tokenizer.id(of: "<image_soft_token>") == nil)
     }
-    let merged = TinyTokenizers.byteLevel(merges: [("a", "b")])
-    #expect(throws: ModelError.self) { try open(llama, tokenizer: merged) { _ in } }
+  }
+
+  /// What a text can become must have a row: ordinary tokens, those of the template, pieces of a Unigram
+  /// model, the unknown token.
+  @Test func tokensWithoutARowThatTextsLeadToAreRefused() throws {
+    func expectMismatch(_ tokenizer: JSONValue, rows: Int64, tokens: Int) {
+      var configuration = llama
+      configuration["vocab_size"] = .integer(rows)
+      let error = #expect(throws: ModelError.self) {
+        try open(configuration, tokenizer: tokenizer) { _ in }
+      }
+      let text = error.map { "\($0)" } ?? ""
+      #expect(text.contains("it has \(tokens) tokens, the embedding only \(rows) rows"), "\(text)")
+    }
+    expectMismatch(TinyTokenizers.byteLevel(merges: [("a", "b")]), rows: 256, tokens: 257)
+
+    var framed = TinyTokenizers.byteLevel(added: [TinyTokenizers.added(256, "<s>")]).objectValue
+    framed?["post_processor"] = [
+      "type": "TemplateProcessing", "pair": [],
+      "single": [
+        ["SpecialToken": ["id": "<s>", "type_id": 0]], ["Sequence": ["id": "A", "type_id": 0]],
+      ],
+      "special_tokens": ["<s>": ["id": "<s>", "ids": [256], "tokens": ["<s>"]]],
+    ]
+    expectMismatch(.object(try #require(framed)), rows: 256, tokens: 257)
+
+    func unigram(_ pieces: [String], unknown: Int64) -> JSONValue {
+      let last = Int64(pieces.count - 1)
+      return [
+        "version": "1.0", "added_tokens": [TinyTokenizers.added(last, pieces[pieces.count - 1])],
+        "normalizer": nil, "pre_tokenizer": nil, "post_processor": nil, "decoder": nil,
+        "model": [
+          "type": "Unigram", "unk_id": .integer(unknown),
+          "vocab": .array(pieces.map { [.string($0), -1.0] }),
+        ],
+      ]
+    }
+    expectMismatch(unigram(["<unk>", "a", "b", "<x>"], unknown: 0), rows: 3, tokens: 4)
+    expectMismatch(unigram(["a", "b", "<unk>"], unknown: 2), rows: 2, tokens: 3)
   }
 
   @Test func emptySettingsOfGenerationAreNone() throws {
