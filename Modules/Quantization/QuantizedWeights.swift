@@ -144,7 +144,7 @@ public struct QuantizedWeights: QuantizedWeightSource {
     return order
   }
 
-  private static func check(
+  static func check(
     _ name: String,
     _ found: Shape,
     expected: Shape,

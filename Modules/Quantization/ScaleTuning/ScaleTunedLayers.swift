@@ -1,0 +1,309 @@
+public import Autograd
+public import Tensor
+
+/// The layers of a model whose scales are tuned: one frozen base, any number of tasks.
+///
+///     try model.usePEQA()
+///     let layers = try ScaleTunedLayers(of: model)
+///     ...                                             // train layers.parameters
+///     try layers.adapter(task: "law").write(to: "law.safetensors")
+///
+///     try layers.add(ScaleAdapter(path: "law.safetensors"))
+///     try layers.activate("law")                      // one reference is set: no scale is copied
+///     try layers.activate(nil)                        // the base again, bit for bit
+///
+/// Not safe to use from several threads at once: an actor that owns the model owns this too.
+public final class ScaleTunedLayers {
+  /// A layer and its name.
+  public struct Entry {
+    /// The name that adapters know the layer by.
+    public let name: String
+    /// The layer.
+    public let layer: any ScaleTunedLinear
+  }
+
+  /// The layers in the order of their names.
+  public let entries: [Entry]
+  /// What the scales belong to.
+  public let method: ScaleAdapter.Method
+  /// The tasks that can be activated, in the order in which they were added.
+  public private(set) var tasks: [String] = []
+  /// The digest of everything that is frozen.
+  public private(set) lazy var baseDigest: String = digest()
+  private let choice = TaskChoice()
+
+  /// The tuned layers of a module.
+  ///
+  /// - Parameters:
+  ///   - module: a model with layers of one method.
+  ///   - name: the name that adapters know a layer by, from its path in the module.
+  /// - Throws: `ScaleAdapterError.nothingToTune` if there is none, or layers of both methods.
+  public init(
+    of module: some Module,
+    name: (_ path: String) -> String = { $0 }
+  ) throws(ScaleAdapterError) {
+    let found = module.namedLinearLayers().compactMap { path, layer in
+      (layer as? any ScaleTunedLinear).map { Entry(name: name(path), layer: $0) }
+    }
+    guard let first = found.first else {
+      throw .nothingToTune("the model has no layer with scales to tune; use PEQA or AlphaTuning")
+    }
+    func isPEQA(_ entry: Entry) -> Bool { entry.layer is PEQALinear }
+    guard found.allSatisfy({ isPEQA($0) == isPEQA(first) }) else {
+      throw .nothingToTune("the model mixes PEQA and AlphaTuning; use one of them")
+    }
+    method = isPEQA(first) ? .peqa : .alphaTuning
+    entries = found.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    for entry in entries { entry.layer.tasks = LayerTasks(scales: [], choice: choice) }
+  }
+
+  /// What a task trains.
+  public var parameters: [Parameter] { entries.map(\.layer.scales) }
+
+  /// How many scales have another sign than at the start, of all.
+  public var signChanges: (changed: Int, total: Int) {
+    var counts = (changed: 0, total: 0)
+    for entry in entries {
+      let (now, start) = (entry.layer.scales.value.elements, entry.layer.initialScales.elements)
+      counts.total += now.count
+      counts.changed += zip(now, start).count { $0 * $1 < 0 }
+    }
+    return counts
+  }
+
+  private func digest() -> String {
+    var digest = FrozenDigest()
+    for entry in entries { entry.layer.hashFrozen(into: &digest) }
+    return digest.text
+  }
+
+  // MARK: Adapters
+
+  /// The scales of now as a task.
+  public func adapter(task: String, step: Int = 0) -> ScaleAdapter {
+    func text(_ value: (Entry) -> String) -> String {
+      let values = Set(entries.map(value))
+      return values.count == 1 ? values.first ?? "" : "mixed"
+    }
+    return ScaleAdapter(
+      method: method,
+      task: task,
+      step: step,
+      baseDigest: baseDigest,
+      bits: text { $0.bits },
+      group: text { $0.group },
+      axis: text { $0.isByInput ? "ic" : "oc" },
+      scales: Dictionary(
+        uniqueKeysWithValues: entries.map { ($0.name, $0.stored($0.layer.scales.value)) }
+      )
+    )
+  }
+
+  /// Makes an adapter's scales the ones that are trained.
+  ///
+  /// - Throws: `ScaleAdapterError` if it belongs to another base or does not fit.
+  public func load(_ adapter: ScaleAdapter) throws(ScaleAdapterError) {
+    for (entry, scales) in zip(entries, try checked(adapter)) { entry.layer.scales.value = scales }
+  }
+
+  /// Makes the start's scales the ones that are trained.
+  public func reset() {
+    for entry in entries { entry.layer.scales.value = entry.layer.initialScales }
+  }
+
+  /// Adds a task, or replaces the one of that name.
+  ///
+  /// - Throws: `ScaleAdapterError` if it belongs to another base or does not fit.
+  public func add(_ adapter: ScaleAdapter) throws(ScaleAdapterError) {
+    let scales = try checked(adapter)
+    let place = tasks.firstIndex(of: adapter.task)
+    for (entry, scales) in zip(entries, scales) {
+      if let place {
+        entry.layer.tasks?.scales[place] = scales
+      } else {
+        entry.layer.tasks?.scales.append(scales)
+      }
+    }
+    if place == nil { tasks.append(adapter.task) }
+  }
+
+  /// Lets the model compute by a task's scales, or by those that are trained.
+  ///
+  /// Inference alone looks at this: a step of training always uses its own scales.
+  ///
+  /// - Throws: `ScaleAdapterError.unknownTask`.
+  public func activate(_ task: String?) throws(ScaleAdapterError) {
+    choice.active = try task.map { name throws(ScaleAdapterError) in try place(of: name) }
+    choice.rows = nil
+  }
+
+  /// Runs code in which each row that the layers read belongs to a task of its own.
+  ///
+  /// - Parameters:
+  ///   - tasks: the task of each row, nil for the scales that are trained; for sequences of several
+  ///     tokens, one entry a token.
+  ///   - body: what computes.
+  /// - Throws: `ScaleAdapterError.unknownTask`, or what the body throws.
+  public func withTasks<Result>(
+    ofRows tasks: [String?],
+    _ body: () throws -> Result
+  ) throws -> Result {
+    var places: [String: Int] = [:]
+    for name in Set(tasks.compactMap { $0 }) { places[name] = try place(of: name) }
+    let before = choice.rows
+    choice.rows = tasks.map { $0.flatMap { places[$0] } }
+    defer { choice.rows = before }
+    return try body()
+  }
+
+  private func place(of task: String) throws(ScaleAdapterError) -> Int {
+    guard let place = tasks.firstIndex(of: task) else {
+      throw .unknownTask(task, known: tasks)
+    }
+    return place
+  }
+
+  /// The scales of an adapter as the layers want them, in their order.
+  private func checked(
+    _ adapter: ScaleAdapter
+  ) throws(ScaleAdapterError) -> [Tensor<Float>] {
+    guard adapter.method == method else {
+      throw .layers(
+        task: adapter.task,
+        reason: "it is of \(adapter.method.rawValue), the model of \(method.rawValue)"
+      )
+    }
+    guard adapter.baseDigest == baseDigest else {
+      throw .foreignBase(task: adapter.task, expected: baseDigest, found: adapter.baseDigest)
+    }
+    if let extra = Set(adapter.scales.keys).subtracting(entries.map(\.name)).min() {
+      throw .layers(task: adapter.task, reason: "the model has no layer '\(extra)'")
+    }
+    var scales: [Tensor<Float>] = []
+    for entry in entries {
+      guard let stored = adapter.scales[entry.name] else {
+        throw .layers(task: adapter.task, reason: "it has no scales for '\(entry.name)'")
+      }
+      let expected = entry.stored(entry.layer.scales.value).shape
+      guard stored.shape == expected else {
+        throw .shape(
+          task: adapter.task,
+          layer: entry.name,
+          expected: expected,
+          found: stored.shape
+        )
+      }
+      scales.append(entry.stored(stored))
+    }
+    return scales
+  }
+}
+
+extension ScaleTunedLayers.Entry {
+  fileprivate var bits: String {
+    switch layer {
+    case let layer as PEQALinear: "\(layer.base.scheme.grid.bits)"
+    case let layer as AlphaTuningLinear: "\(layer.base.planeCount)"
+    default: ""
+    }
+  }
+
+  fileprivate var group: String {
+    switch layer {
+    case let layer as PEQALinear:
+      switch layer.base.scheme.granularity {
+      case .inputGroups(let size), .outputGroups(let size): "\(size)"
+      case .tensor, .outputChannel: "-1"
+      }
+    case let layer as AlphaTuningLinear:
+      layer.base.groupSize >= layer.inputWidth ? "-1" : "\(layer.base.groupSize)"
+    default: ""
+    }
+  }
+
+  fileprivate var isByInput: Bool {
+    guard let layer = layer as? PEQALinear else { return false }
+    if case .outputGroups = layer.base.scheme.granularity { return true }
+    return false
+  }
+
+  /// Between the layer's order and the file's, which has groups of outputs by column.
+  fileprivate func stored(_ scales: Tensor<Float>) -> Tensor<Float> {
+    isByInput ? scales.transposed() : scales
+  }
+}
+
+// MARK: - Making them
+
+extension Module {
+  /// Puts a PEQA layer in the place of every packed linear layer.
+  ///
+  /// - Parameter isIncluded: which layers, by their path; all by default.
+  /// - Returns: how many there are.
+  /// - Throws: `ModuleError` if a layer's owner does not let it be replaced.
+  @discardableResult
+  public func usePEQA(
+    where isIncluded: (_ path: String) -> Bool = { _ in true }
+  ) throws(ModuleError) -> Int {
+    var count = 0
+    for (path, layer) in namedLinearLayers() where isIncluded(path) {
+      guard let packed = layer as? PackedLinear else { continue }
+      try replaceLayer(
+        at: path,
+        with: PEQALinear(packed.weight, bias: packed.bias, inputQuantizer: packed.inputQuantizer)
+      )
+      count += 1
+    }
+    return count
+  }
+
+  /// Codes every linear layer in binary planes, and puts an AlphaTuning layer in its place.
+  ///
+  /// - Parameters:
+  ///   - coding: how planes are found.
+  ///   - trainedPlanes: how many planes' scales are trained.
+  ///   - gradientDivisor: what the gradient of the scales is divided by.
+  ///   - isIncluded: which layers, by their path; those inside blocks, say.
+  ///   - progress: gets each path before its layer is coded; false stops.
+  /// - Returns: how many there are.
+  /// - Throws: `ModuleError`, `QuantizationError`.
+  @discardableResult
+  public func useAlphaTuning(
+    _ coding: BinaryCoding,
+    trainedPlanes: Int = 1,
+    gradientDivisor: AlphaTuningLinear.GradientDivisor = .groupSize,
+    where isIncluded: (_ path: String) -> Bool,
+    progress: (_ path: String) -> Bool = { _ in true }
+  ) throws -> Int {
+    var count = 0
+    for (path, layer) in namedLinearLayers() where isIncluded(path) {
+      guard progress(path) else { throw QuantizationError.cancelled }
+      let rows = (0..<Int32(layer.outputWidth)).map { $0 }
+      let coded = try coding.quantize(layer.weightRows(rows), layer: path)
+      try replaceLayer(
+        at: path,
+        with: AlphaTuningLinear(
+          coded,
+          bias: layer.bias,
+          trainedPlanes: trainedPlanes,
+          gradientDivisor: gradientDivisor
+        )
+      )
+      count += 1
+    }
+    return count
+  }
+}
+
+extension LinearLayer {
+  /// b as numbers, whatever the kind of layer.
+  fileprivate var bias: Tensor<Float>? {
+    switch self {
+    case let layer as Linear: layer.bias?.value
+    case let layer as FrozenLinear: layer.bias
+    case let layer as PackedLinear: layer.bias
+    case let layer as any ScaleTunedLinear: layer.bias
+    default: nil
+    }
+  }
+}
