@@ -129,8 +129,8 @@ public final class AlphaTuningLinear: ScaleTunedLinear {
       rowsPerGroup: 1,
       columnsPerGroup: base.groupSize
     )
-    let planes = (0..<trainedPlanes).map { base.signRows(plane: $0) }
-    let sums = rowSums(gradient, input, layout, values: planes.map { plane in { plane.rows($0) } })
+    let planes = (0..<trainedPlanes).map { base.unitPlane($0).rows }
+    let sums = rowSums(gradient, input, layout, values: planes)
     let size = gradientDivisor == .one ? 1 : Float(min(base.groupSize, inputWidth))
     let parts = sums.map { $0.reshaped(to: [outputWidth, layout.columnGroups, 1]) }
     return Tensor.concatenating(parts, axis: -1) / size

@@ -85,6 +85,25 @@ public struct BinaryCodedMatrix: Sendable {
     packed.product(with: input, bias: bias)
   }
 
+  /// gradient · W straight from the codes: what flows back through `product(with:bias:)`.
+  ///
+  /// - Shapes: gradient [… × N], result [… × K].
+  public func inputGradient(_ gradient: Tensor<Float>) -> Tensor<Float> {
+    packed.inputGradient(gradient)
+  }
+
+  /// One plane with scales of 1: its rows are signs.
+  func unitPlane(_ plane: Int) -> BinaryRows {
+    BinaryRows(
+      planeCount: 1,
+      columnCount: packed.columnCount,
+      groupSize: max(packed.columnCount, 1),
+      words: words.sliced(plane..<plane + 1, axis: 1),
+      scales: .ones([shape[0], 1, 1]),
+      offsets: nil
+    )
+  }
+
   /// The same signs and offsets with other scales [N × G × q].
   public func replacing(scales: Tensor<Float>) -> BinaryCodedMatrix {
     BinaryCodedMatrix(

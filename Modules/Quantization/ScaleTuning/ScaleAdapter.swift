@@ -1,4 +1,4 @@
-public import Checkpoints
+import Checkpoints
 public import Tensor
 
 /// A task of a quantized base: its scales, and which base they belong to.
@@ -104,7 +104,7 @@ extension ScaleAdapter {
       guard name.hasSuffix(method.suffix) else {
         throw invalid("holds a tensor '\(name)', which is no scale of \(method.rawValue)")
       }
-      let tensor = try file.floats(name)
+      let tensor: Tensor<Float> = try file.tensor(named: name)
       guard tensor.withUnsafeElements({ $0.allSatisfy { $0.isFinite } }) else {
         throw invalid("holds a scale in '\(name)' that is not finite")
       }

@@ -1,5 +1,5 @@
 public import Autograd
-public import Tensor
+import Tensor
 
 /// The layers of a model whose scales are tuned: one frozen base, any number of tasks.
 ///

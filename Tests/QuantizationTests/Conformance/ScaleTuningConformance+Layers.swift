@@ -122,7 +122,7 @@ extension ScaleTuningConformance {
           gradientDivisor: try item.text("grad") == "exact" ? .one : .groupSize
         )
       }
-      let group = item.values["group"]?.intValue ?? (try item.int("group\(index)"))
+      let group = try item.values["group"]?.intValue ?? item.int("group\(index)")
       let matrix = QuantizedMatrix(
         codes: Tensor<UInt8>(
           try item.integers("codes\(index)").elements.map { UInt8($0) },
@@ -142,7 +142,7 @@ extension ScaleTuningConformance {
       return PEQALinear(matrix, bias: bias)
     }
 
-    @Test(arguments: traces) func traces(item: FixtureCase) throws {
+    @Test(arguments: traces) func trace(item: FixtureCase) throws {
       let shared = FixtureCase(path: item.path, prefix: "", values: item.values)
       let (x, target) = (Variable(try shared.tensor("x")), Variable(try shared.tensor("target")))
       let layers = [try layer(1, item), try layer(2, item)]

@@ -1,0 +1,292 @@
+import Autograd
+import Checkpoints
+import Foundation
+import Tensor
+import TestSupport
+import Testing
+
+@testable import Quantization
+
+/// Two linear layers whose places can be taken by tuned ones.
+private final class TwoLayers: LinearLayerOwner {
+  var first: any LinearLayer
+  var second: any LinearLayer
+
+  static var linearLayers: [LinearLayerPath<TwoLayers>] {
+    [("first", \.first), ("second", \.second)]
+  }
+
+  init(_ first: any LinearLayer, _ second: any LinearLayer) {
+    (self.first, self.second) = (first, second)
+  }
+
+  func callAsFunction(_ x: Tensor<Float>) -> Tensor<Float> { second(first(x).relu()) }
+  func callAsFunction(_ x: Variable) -> Variable { second(first(x).relu()) }
+}
+
+@Suite struct ScaleTunedLayersTests {
+  private static let granularities: [Granularity] = [
+    .tensor, .outputChannel, .inputGroups(8), .outputGroups(5),
+  ]
+
+  private func packed(
+    _ shape: Shape,
+    _ granularity: Granularity,
+    _ generator: inout Philox
+  ) throws -> PackedLinear {
+    let scheme = try WeightScheme(
+      grid: QuantizationGrid(bits: 3),
+      granularity: granularity,
+      scaleType: .float32
+    )
+    let weight = Tensor<Float>.normal(shape, using: &generator)
+    return PackedLinear(
+      weight: try RoundToNearest(scheme).quantize(weight).matrix,
+      bias: .normal([shape[0]], using: &generator)
+    )
+  }
+
+  private func model(_ granularity: Granularity, seed: UInt64 = 1) throws -> TwoLayers {
+    var generator = Philox(seed: seed)
+    return TwoLayers(
+      try packed([12, 20], granularity, &generator),
+      try packed([6, 12], granularity, &generator)
+    )
+  }
+
+  /// Some steps of Adam towards random outputs.
+  private func train(_ model: TwoLayers, _ layers: ScaleTunedLayers, seed: UInt64) {
+    var generator = Philox(seed: seed)
+    let x = Variable(.normal([16, 20], using: &generator))
+    let target = Variable(.normal([16, 6], using: &generator))
+    let optimizer = Adam([ParameterGroup(layers.parameters)], learningRate: 0.02)
+    for _ in 0..<5 {
+      let difference = model(x) - target
+      (difference * difference).mean().backward()
+      optimizer.step()
+      for parameter in layers.parameters { parameter.clearGradient() }
+    }
+  }
+
+  @Test(arguments: granularities) func layersStartAsThePackedOnesAre(
+    granularity: Granularity
+  ) throws {
+    let model = try model(granularity)
+    var generator = Philox(seed: 2)
+    for rows in [1, 4, 40] {
+      let x = Tensor<Float>.normal([rows, 20], using: &generator)
+      let expected = model(x)
+      let tuned = try self.model(granularity)
+      #expect(try tuned.usePEQA() == 2)
+      #expect(tuned(x) == expected)
+    }
+  }
+
+  @Test(arguments: granularities) func gradientsAreTheDenseOnes(granularity: Granularity) throws {
+    let model = try model(granularity)
+    try model.usePEQA()
+    let layer = try #require(model.first as? PEQALinear)
+    var generator = Philox(seed: 3)
+    let x = Parameter(.normal([2, 7, 20], using: &generator))
+    let weights = Variable(.normal([2, 7, 12], using: &generator))
+    (layer(x.variable) * weights).sum().backward()
+    // G of the dense weight, then the sums by their definition.
+    let flat = x.value.reshaped(to: [14, 20])
+    let g = weights.value.reshaped(to: [14, 12]).matmul(flat, transposingSelf: true)
+    let grids = layer.base.expandedGrids()
+    let codes = layer.base.dequantized() / grids.stepSizes
+    let layout = granularity.layout(for: [12, 20])
+    var expected = Tensor<Float>.zeros(layout.shape)
+    for row in 0..<12 {
+      for column in 0..<20 {
+        let index =
+          row / layout.rowsPerGroup * layout.columnGroups + column / layout.columnsPerGroup
+        let term = (g * codes)[row].elements[column]
+        expected.withUnsafeMutableElements { $0[index] += term }
+      }
+    }
+    expectClose(try #require(layer.scales.gradient), expected, absolute: 1e-3)
+    let dx = weights.value.matmul(layer.base.dequantized())
+    expectClose(try #require(x.gradient), dx, absolute: 1e-4)
+  }
+
+  @Test func orderedInputsKeepTheirGradients() throws {
+    var generator = Philox(seed: 4)
+    let weight = Tensor<Float>.normal([10, 16], using: &generator)
+    let inputs = Tensor<Float>.normal([40, 16], using: &generator)
+    let scheme = try WeightScheme(
+      grid: QuantizationGrid(bits: 3),
+      granularity: .inputGroups(4),
+      scaleType: .float32
+    )
+    var hessian = CalibrationHessian(width: 16)
+    hessian.add(inputs, sequenceCount: 1)
+    let matrix = try GPTQ(order: .activation).quantize(weight, scheme: scheme, hessian: hessian)
+      .matrix
+    try #require(matrix.inputOrder != nil)
+    let layer = PEQALinear(matrix)
+    let x = Parameter(inputs)
+    let weights = Variable(.normal([40, 10], using: &generator))
+    let loss = { (layer(x.variable) * weights).sum() }
+    loss().backward()
+    let gradient = try #require(layer.scales.gradient)
+    // The loss is linear in the scales: a difference quotient is exact but for rounding.
+    for index in [0, 7, 39] {
+      let start = layer.scales.value
+      var changed = start
+      changed.withUnsafeMutableElements { $0[index] += 1 }
+      let before = loss().item
+      layer.scales.value = changed
+      let after = loss().item
+      layer.scales.value = start
+      expectClose([after - before], [gradient.elements[index]], relative: 1e-3, absolute: 1e-2)
+    }
+    let dx = weights.value.matmul(matrix.dequantized())
+    expectClose(try #require(x.gradient), dx, absolute: 1e-4)
+  }
+
+  @Test(arguments: granularities) func tasksComeAndGoBitForBit(granularity: Granularity) throws {
+    let model = try model(granularity)
+    try model.usePEQA()
+    let layers = try ScaleTunedLayers(of: model)
+    var generator = Philox(seed: 5)
+    let x = Tensor<Float>.normal([9, 20], using: &generator)
+    let base = model(x)
+    let words = layers.entries.compactMap { ($0.layer as? PEQALinear)?.base.words }
+    var outputs: [String: Tensor<Float>] = [:]
+    let folder = try TemporaryFolder()
+    for (seed, task) in ["law", "medicine"].enumerated() {
+      layers.reset()
+      #expect(model(x) == base)
+      train(model, layers, seed: UInt64(seed))
+      outputs[task] = model(x)
+      #expect(outputs[task] != base)
+      let path = folder.path + "/\(task).safetensors"
+      try layers.adapter(task: task, step: 5).write(to: path)
+      try layers.add(ScaleAdapter(path: path))
+    }
+    #expect(words == layers.entries.compactMap { ($0.layer as? PEQALinear)?.base.words })
+    layers.reset()
+    for task in ["law", "medicine", "law"] {
+      try layers.activate(task)
+      #expect(model(x) == outputs[task])
+      try layers.activate(nil)
+      #expect(model(x) == base)
+    }
+    // One batch of rows of both tasks and of the base.
+    let rows: [String?] = ["law", nil, "medicine", "medicine", "law", nil, "law", "law", nil]
+    let mixed = try layers.withTasks(ofRows: rows) { model(x) }
+    for (row, task) in rows.enumerated() {
+      let expected = (task.flatMap { outputs[$0] } ?? base)[row]
+      expectClose(mixed[row], expected, relative: 1e-5, absolute: 1e-5)
+    }
+    #expect(model(x) == base)
+    // What is merged is what was tuned.
+    try layers.load(ScaleAdapter(path: folder.path + "/law.safetensors"))
+    let merged = TwoLayers(
+      try #require(model.first as? PEQALinear).packed(),
+      try #require(model.second as? PEQALinear).packed()
+    )
+    #expect(merged(x) == outputs["law"])
+  }
+
+  @Test func alphaTuningKeepsItsPlanes() throws {
+    var generator = Philox(seed: 6)
+    let dense = TwoLayers(
+      Linear(inputWidth: 20, outputWidth: 12, using: &generator),
+      Linear(inputWidth: 12, outputWidth: 6, using: &generator)
+    )
+    let x = Tensor<Float>.normal([9, 20], using: &generator)
+    let coding = try BinaryCoding(planes: 3, groupSize: 10)
+    #expect(try dense.useAlphaTuning(coding, where: { _ in true }) == 2)
+    let layers = try ScaleTunedLayers(of: dense)
+    let (base, digest) = (dense(x), layers.baseDigest)
+    train(dense, layers, seed: 7)
+    let tuned = dense(x)
+    #expect(tuned != base)
+    let first = try #require(dense.first as? AlphaTuningLinear)
+    #expect(first.scales.shape == [12, 2, 1])
+    #expect(try ScaleTunedLayers(of: dense).baseDigest == digest)
+    let adapter = layers.adapter(task: "t")
+    layers.reset()
+    #expect(dense(x) == base)
+    try layers.add(adapter)
+    try layers.activate("t")
+    #expect(dense(x) == tuned)
+  }
+
+  @Test func foreignAndDamagedAdaptersAreRefused() throws {
+    let model = try model(.outputChannel)
+    try model.usePEQA()
+    let layers = try ScaleTunedLayers(of: model)
+    let other = try self.model(.outputChannel, seed: 9)
+    try other.usePEQA()
+    let foreign = try ScaleTunedLayers(of: other).adapter(task: "foreign")
+    #expect(throws: ScaleAdapterError.self) { try layers.add(foreign) }
+    #expect(throws: ScaleAdapterError.self) { try layers.load(foreign) }
+    #expect(throws: ScaleAdapterError.unknownTask("nobody", known: [])) {
+      try layers.activate("nobody")
+    }
+    let good = layers.adapter(task: "good")
+    var bad = good
+    bad.scales["first"] = nil
+    #expect(throws: ScaleAdapterError.self) { try layers.add(bad) }
+    bad = good
+    bad.scales["third"] = Tensor([1], shape: [1, 1])
+    #expect(throws: ScaleAdapterError.self) { try layers.add(bad) }
+    bad = good
+    bad.scales["first"] = .ones([12, 2])
+    #expect(
+      throws: ScaleAdapterError.shape(
+        task: "good",
+        layer: "first",
+        expected: [12, 1],
+        found: [12, 2]
+      )
+    ) { try layers.add(bad) }
+    bad = good
+    bad.scales["first"] = Tensor(repeating: .nan, shape: [12, 1])
+    let folder = try TemporaryFolder()
+    let path = folder.path + "/a.safetensors"
+    try bad.write(to: path)
+    #expect(throws: ScaleAdapterError.self) { try ScaleAdapter(path: path) }
+    try good.write(to: path, as: .float16)
+    let read = try ScaleAdapter(path: path)
+    #expect(read.step == 0 && read.task == "good" && read.baseDigest == layers.baseDigest)
+    #expect(layers.tasks.isEmpty)
+    #expect(throws: ScaleAdapterError.self) {
+      try ScaleTunedLayers(of: try self.model(.outputChannel))
+    }
+  }
+
+  @Test(arguments: [
+    ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+    ("abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+    (
+      "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+      "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
+    ),
+  ])
+  func digestsAreTheKnownOnes(text: String, expected: String) {
+    var hash = SHA256()
+    Array(text.utf8).withUnsafeBytes { hash.update($0) }
+    #expect(hash.digest() == expected)
+  }
+
+  @Test func digestsOfManyPiecesAreThoseOfTheWhole() {
+    var (hash, pieces) = (SHA256(), SHA256())
+    let bytes = [UInt8](repeating: UInt8(ascii: "a"), count: 1_000_000)
+    bytes.withUnsafeBytes { bytes in
+      hash.update(bytes)
+      var start = 0
+      for size in sequence(first: 1, next: { $0 % 97 + 3 }) where start < bytes.count {
+        let end = min(start + size, bytes.count)
+        pieces.update(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
+        start = end
+        if start == bytes.count { break }
+      }
+    }
+    let expected = "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"
+    #expect(hash.digest() == expected && pieces.digest() == expected)
+  }
+}
