@@ -176,6 +176,13 @@ private struct AdapterSettings {
   let rank: Int
   /// α such that the product counts α/r times.
   let alpha: Float
+  /// What changes the product, or trains something beside it.
+  private static let unsupportedKeys = [
+    "use_dora", "fan_in_fan_out", "lora_bias", "use_qalora", "use_bdlora", "alpha_pattern",
+    "rank_pattern", "modules_to_save", "layer_replication", "target_parameters",
+    "trainable_token_indices", "alora_invocation_tokens", "arrow_config", "kasa_config",
+    "velora_config", "monteclora_config",
+  ]
 
   init(_ path: String) throws {
     guard let object = try JSONValue.read(path).objectValue else {
@@ -190,19 +197,24 @@ private struct AdapterSettings {
     guard let rank = object["r"]?.intValue, (1...65536).contains(rank),
       let alpha = object["lora_alpha"]?.doubleValue, alpha.isFinite
     else { throw refuse("'r' and 'lora_alpha' must be numbers, r at least 1") }
-    for key in ["use_dora", "fan_in_fan_out", "lora_bias", "use_qalora"]
-    where object[key]?.boolValue == true {
-      throw refuse("'\(key)' is true, which is not supported")
-    }
     guard object["bias"].map({ $0.stringValue == "none" || $0.isNull }) ?? true else {
       throw refuse("'bias' is not \"none\": trained biases are not supported")
     }
-    for key in ["alpha_pattern", "rank_pattern", "modules_to_save", "layer_replication"] {
+    for key in Self.unsupportedKeys {
       let value = object[key] ?? .null
-      let isEmpty = value.isNull || value.arrayValue?.isEmpty ?? false
+      let isEmpty = value.isNull || value == false || value.arrayValue?.isEmpty ?? false
       guard isEmpty || value.objectValue?.isEmpty ?? false else {
         throw refuse("'\(key)' is \(value.serialized()), which is not supported")
       }
+    }
+    // These starts take a part out of the base's weights, which the folder does not hold.
+    if let start = object["init_lora_weights"]?.stringValue?.lowercased(),
+      ["pissa", "olora", "corda", "loftq", "lora_ga"].contains(where: start.hasPrefix)
+    {
+      throw refuse(
+        "'init_lora_weights' is \"\(start)\", which changed the base model; convert the adapter with "
+          + "peft"
+      )
     }
     self.rank = rank
     // Kalajdzievski 2023, "A Rank Stabilization Scaling Factor": α/√r instead of α/r.

@@ -1,5 +1,5 @@
 public import Autograd
-public import Tensor
+import Tensor
 
 /// A sequence to tune on: its tokens, and which of them the model is to learn.
 public struct TuningExample: Hashable, Sendable {

@@ -107,6 +107,7 @@ import Transformer
     arguments: [
       ("peft_type", "IA3"), ("use_dora", true), ("fan_in_fan_out", true), ("bias", "all"),
       ("rank_pattern", ["q_proj": 4]), ("modules_to_save", ["lm_head"]), ("r", 0),
+      ("init_lora_weights", "pissa_niter_4"),
     ] as [(String, JSONValue)]
   )
   func whatIsNotSupportedIsRefused(key: String, value: JSONValue) throws {
