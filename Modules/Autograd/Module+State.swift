@@ -15,12 +15,30 @@ public struct StateReport: Equatable, Sendable {
   }
 }
 
+/// Which parameters a state holds; buffers are in it always.
+public enum StateScope: String, Codable, Hashable, Sendable {
+  /// All.
+  case all
+  /// Those that are trained: what a run changes on top of a model that is kept elsewhere.
+  case trainable
+
+  fileprivate func includes(_ parameter: Parameter) -> Bool {
+    self == .all || parameter.isTrainable
+  }
+}
+
 extension Module {
   /// The values of all parameters and buffers by name; tied ones once, under their first name.
-  public func state() -> [String: Tensor<Float>] {
+  public func state() -> [String: Tensor<Float>] { state(of: .all) }
+
+  /// The values of the parameters of a scope, and of all buffers, by name; tied ones once, under
+  /// their first name.
+  public func state(of scope: StateScope) -> [String: Tensor<Float>] {
     let visitor = ModuleVisitor(visiting: self)
     var state: [String: Tensor<Float>] = [:]
-    for entry in visitor.parameters { state[entry.name] = entry.parameter.value }
+    for entry in visitor.parameters where scope.includes(entry.parameter) {
+      state[entry.name] = entry.parameter.value
+    }
     for entry in visitor.buffers { state[entry.name] = entry.buffer.value }
     return state
   }
@@ -31,15 +49,17 @@ extension Module {
   ///
   /// - Parameters:
   ///   - state: tensors by name, of the module's shapes.
+  ///   - scope: the parameters that the state is of; others keep their values.
   ///   - strict: whether names on one side only are errors; shapes must always fit.
   /// - Returns: the names on one side only.
   /// - Throws: `ModuleError.stateMismatch` with all differences.
   @discardableResult
   public func load(
     _ state: [String: Tensor<Float>],
+    of scope: StateScope = .all,
     strict: Bool = true
   ) throws(ModuleError) -> StateReport {
-    let plan = StatePlan(ModuleVisitor(visiting: self), state.mapValues(\.shape))
+    let plan = StatePlan(ModuleVisitor(visiting: self), state.mapValues(\.shape), scope)
     let report = try plan.checked(strict: strict)
     for step in plan.steps {
       if let tensor = state[step.source] { step.assign(tensor) }
@@ -117,9 +137,13 @@ private struct StatePlan {
   private var mismatch = StateMismatch()
   private var unused: Set<String>
 
-  init(_ visitor: ModuleVisitor, _ shapes: [String: Shape]) {
+  init(
+    _ visitor: ModuleVisitor,
+    _ shapes: [String: Shape],
+    _ scope: StateScope = .all
+  ) {
     unused = Set(shapes.keys)
-    for entry in visitor.parameters {
+    for entry in visitor.parameters where scope.includes(entry.parameter) {
       let names = [entry.name] + entry.aliases
       add(names, entry.parameter.shape, .parameter(entry.parameter), shapes)
     }

@@ -157,7 +157,8 @@ extension PretrainedModel {
 }
 
 extension DecoderModel {
-  /// Writes the parameters of a trained model as a Hugging Face folder.
+  /// Writes a model as a Hugging Face folder: packed layers as the numbers that they stand for,
+  /// low-rank adapters merged into their layers.
   ///
   /// - Parameters:
   ///   - folder: where it goes; must not exist, or be empty, unless `replacing`.
@@ -175,6 +176,10 @@ extension DecoderModel {
     for entry in namedParameters() {
       for name in [entry.name] + entry.aliases { values[name] = entry.parameter.value }
     }
+    let layers = Dictionary(
+      namedLinearLayers().map { ($0.name, $0.layer) },
+      uniquingKeysWith: { first, _ in first }
+    )
     try ModelFolder.write(
       configuration,
       documents: documents,
@@ -182,10 +187,12 @@ extension DecoderModel {
       to: folder,
       replacing: replacing
     ) { tensor in
-      guard let value = values[tensor.path] else {
-        preconditionFailure("save: \(tensor.path) is no parameter, the model is not trainable")
+      if let value = values[tensor.path] { return value }
+      let (path, isBias) = (tensor.path.split(separator: "."), tensor.path.hasSuffix(".bias"))
+      guard let layer = layers[path.dropLast().joined(separator: ".")] else {
+        preconditionFailure("save: \(tensor.path) is neither a parameter nor of a linear layer")
       }
-      return value
+      return isBias ? layer.denseBias() : layer.denseWeight()
     }
   }
 }

@@ -16,6 +16,12 @@ public final class DecoderModel: Module {
   public let head: any LinearLayer
   /// How the caches that `makeCache()` makes store keys and values.
   public var cachePrecision = KeyValueCache.Precision.float
+  /// Whether training runs each block again in the backward pass, see
+  /// ``TransformerBody/recomputesBlocks``.
+  public var recomputesBlocks: Bool {
+    get { body.recomputesBlocks }
+    set { body.recomputesBlocks = newValue }
+  }
 
   /// Builds the model from a configuration and a source of weights.
   public convenience init(
@@ -85,6 +91,8 @@ extension DecoderModel {
 
   /// The mean cross-entropy of the next tokens in nats.
   ///
+  /// Rows whose target counts for nothing do not pass the head.
+  ///
   /// - Parameters:
   ///   - tokens: what the model reads, [B × T].
   ///   - targets: what follows each of them, [B × T]; −100 counts for nothing.
@@ -95,14 +103,26 @@ extension DecoderModel {
     targets: Tensor<Int32>,
     observe: ModelObserver? = nil
   ) -> Variable {
-    let states = states(tokens, observe: observe)
-    let targets = targets.reshaped(to: [targets.count])
+    let (states, targets) = counted(states(tokens, observe: observe), targets.elements)
     if let head = head as? Linear, head.bias == nil, configuration.logitSoftCap == nil {
       return linearCrossEntropy(hidden: states, weight: head.weight.variable, targets: targets)
     }
     return crossEntropy(logits: logits(states), targets: targets)
   }
+
+  /// The rows whose targets count; all if none does.
+  private func counted(_ states: Variable, _ targets: [Int32]) -> (Variable, Tensor<Int32>) {
+    let rows = targets.indices.filter { targets[$0] != ignoredTarget }
+    guard !rows.isEmpty, rows.count < targets.count else {
+      return (states, Tensor(targets, shape: [targets.count]))
+    }
+    let taken = states.taking(Tensor(rows.map { Int32($0) }, shape: [rows.count]), axis: 0)
+    return (taken, Tensor(rows.map { targets[$0] }, shape: [rows.count]))
+  }
 }
+
+/// The target of a token whose successor counts for nothing; torch's number.
+let ignoredTarget: Int32 = -100
 
 // MARK: - Sequences that go on
 

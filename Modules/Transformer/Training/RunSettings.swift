@@ -81,17 +81,26 @@ enum TrainingJSON {
   ///
   /// - Throws: `PretrainingError` that names the first difference.
   static func claim(_ value: some Encodable, at path: String, what: String) throws {
+    guard let reason = try refusal(of: value, at: path, what: what) else { return }
+    throw PretrainingError(reason)
+  }
+
+  /// Writes a file, or says why the one that is there is of something else; nil if it says the same.
+  static func refusal(
+    of value: some Encodable,
+    at path: String,
+    what: String
+  ) throws -> String? {
     let wanted = try data(value, isPretty: true)
     guard FileManager.default.fileExists(atPath: path) else {
-      return try AtomicFile.write(wanted, to: path)
+      try AtomicFile.write(wanted, to: path)
+      return nil
     }
     let found = try JSONValue.read(path)
     let new = try JSONValue.parse(String(decoding: wanted, as: UTF8.self))
-    guard let key = difference(found, new, "") else { return }
-    throw PretrainingError(
-      "\(path) belongs to a \(what) with other settings (\(key)); repeat its command to go on, or "
-        + "choose a new folder"
-    )
+    guard let key = difference(found, new, "") else { return nil }
+    return "\(path) belongs to a \(what) with other settings (\(key)); repeat its command to go "
+      + "on, or choose a new folder"
   }
 
   /// The first setting that differs, with both values.

@@ -6,7 +6,8 @@ public struct TrainingOptions: Hashable, Sendable, Codable {
   public var seed: UInt64
   /// Where the run ends; nil where the batches do.
   public var steps: Int?
-  /// The batches of one step: their losses are averaged, and their gradients added.
+  /// The batches of one step: their losses are averaged, with the weights that `train` may be given,
+  /// and so are their gradients.
   public var accumulation = 1
   /// The largest norm of all gradients together; larger ones are scaled down to it.
   public var maximumGradientNorm: Float?
@@ -20,6 +21,8 @@ public struct TrainingOptions: Hashable, Sendable, Codable {
   public var keptCheckpoints = 3
   /// Which checkpoint stays beside them, by what was measured in its very step.
   public var best: BestCheckpoint?
+  /// Which parameters checkpoints hold; those that are not in them must be the same in each session.
+  public var savedState = StateScope.all
 
   /// The usual options.
   ///

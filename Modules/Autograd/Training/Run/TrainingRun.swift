@@ -64,16 +64,20 @@ public struct TrainingRun {
   ///
   /// - Parameters:
   ///   - batches: what steps draw from; the run sets their position.
+  ///   - weight: how much the loss of a batch counts beside the others of its step, above 0: the
+  ///     number of its targets, so that a step's loss is the mean over all of them. Nil counts all
+  ///     batches the same.
   ///   - loss: the loss of a batch, a scalar on the tape.
   /// - Returns: why the run ended, and what it measured last.
   /// - Throws: `TrainingError`; checkpoints stay, and the folder can be resumed.
   @discardableResult
   public func train<Data: Dataset>(
     on batches: Batches<Data>,
+    weighting weight: ((_ batch: Data.Batch) -> Double)? = nil,
     loss: (_ batch: Data.Batch, _ step: inout TrainingStep) throws -> Variable
   ) throws(TrainingError) -> TrainingReport {
     let session = try TrainingSession(self, batches)
-    return try session.run(loss)
+    return try session.run(weight, loss)
   }
 
   /// The log's file.

@@ -3,6 +3,7 @@ import Tensor
 /// One session of a run: from where the last one was left to where this one ends.
 final class TrainingSession<Data: Dataset> {
   typealias Loss = (_ batch: Data.Batch, _ step: inout TrainingStep) throws -> Variable
+  typealias Weight = (_ batch: Data.Batch) -> Double
 
   private let run: TrainingRun
   private let parameters: [Parameter]
@@ -84,7 +85,7 @@ final class TrainingSession<Data: Dataset> {
     }
     let (model, optimizer) = (try checkpointing(saved.model), try checkpointing(saved.optimizer))
     do {
-      try run.model.load(model)
+      try run.model.load(model, of: run.options.savedState)
       try run.optimizer.load(optimizer)
     } catch {
       throw .state(path: saved.path, reason: "\(error)")
@@ -98,7 +99,7 @@ final class TrainingSession<Data: Dataset> {
 
 extension TrainingSession {
   /// Trains from where the session stands to the end of the run, or until it is told to stop.
-  func run(_ loss: Loss) throws(TrainingError) -> TrainingReport {
+  func run(_ weight: Weight?, _ loss: Loss) throws(TrainingError) -> TrainingReport {
     run.model.train()
     defer { for parameter in parameters { parameter.clearGradient() } }
     while step < total {
@@ -106,16 +107,16 @@ extension TrainingSession {
         try save()
         return report(.stopped)
       }
-      try advance(loss)
+      try advance(weight, loss)
     }
     try save()
     return report(.finished)
   }
 
   /// One step, with all that is due after it.
-  private func advance(_ loss: Loss) throws(TrainingError) {
+  private func advance(_ weight: Weight?, _ loss: Loss) throws(TrainingError) {
     let epoch = batches.nextEpoch
-    let values = try update(loss, epoch: epoch)
+    let values = try update(weight, loss, epoch: epoch)
     step += 1
     let measured = try evaluate()
     expect(
@@ -133,13 +134,17 @@ extension TrainingSession {
   }
 
   /// Loss, gradients and the optimizer's step; gives what was measured.
-  private func update(_ loss: Loss, epoch: Int) throws(TrainingError) -> [String: Double] {
+  private func update(
+    _ weight: Weight?,
+    _ loss: Loss,
+    epoch: Int
+  ) throws(TrainingError) -> [String: Double] {
     var current = TrainingStep(step + 1, epoch: epoch, seed: options.seed)
-    let mean = try accumulate(loss, &current)
+    let mean = try accumulate(weight, loss, &current)
     let norm = gradientNorm(of: parameters)
     try check(norm, "gradient norm", epoch, ["loss": mean])
     if let maximum = options.maximumGradientNorm { scaleGradients(of: parameters, norm, maximum) }
-    var values = current.means
+    var values = current.values
     values["loss"] = mean
     values["gradient norm"] = Double(norm)
     if let schedule = run.learningRate {
@@ -154,20 +159,47 @@ extension TrainingSession {
 
   /// Adds up the gradients of the step's batches; gives the mean of their losses.
   private func accumulate(
+    _ weight: Weight?,
     _ loss: Loss,
     _ current: inout TrainingStep
   ) throws(TrainingError) -> Double {
     let parts = min(options.accumulation, batches.remaining ?? .max)
-    var total = 0.0
-    for _ in 0..<parts {
-      guard let batch = batches.next() else { break }
-      let value: Variable
-      do { value = try loss(batch, &current) } catch { throw .failed(step: step + 1, error) }
-      total += Double(value.item)
-      try check(value.item, "loss", current.epoch, [:])
-      value.backward(from: Tensor([1 / Float(parts)], shape: value.shape))
+    guard let weight else {
+      var total = 0.0
+      for _ in 0..<parts {
+        guard let batch = batches.next() else { break }
+        total += try differentiate(batch, share: 1 / Float(parts), loss, &current)
+      }
+      return total / Double(parts)
     }
-    return total / Double(parts)
+    // All batches are drawn first: the share of each depends on the others.
+    let drawn = (0..<parts).compactMap { _ in batches.next() }
+    let weights = drawn.map(weight)
+    let sum = weights.reduce(0, +)
+    expect(
+      weights.allSatisfy { $0 > 0 } && sum.isFinite,
+      "training run: the weights of a step's batches are \(weights), above 0 is needed"
+    )
+    var total = 0.0
+    for (batch, weight) in zip(drawn, weights) {
+      let share = weight / sum
+      total += try share * differentiate(batch, share: Float(share), loss, &current)
+    }
+    return total
+  }
+
+  /// Adds the gradients of a batch, times its share; gives its loss.
+  private func differentiate(
+    _ batch: Data.Batch,
+    share: Float,
+    _ loss: Loss,
+    _ current: inout TrainingStep
+  ) throws(TrainingError) -> Double {
+    let value: Variable
+    do { value = try loss(batch, &current) } catch { throw .failed(step: step + 1, error) }
+    try check(value.item, "loss", current.epoch, [:])
+    value.backward(from: Tensor([share], shape: value.shape))
+    return Double(value.item)
   }
 
   /// Stops the run when a value is not finite; the log keeps what it was.
@@ -206,7 +238,7 @@ extension TrainingSession {
   private func save() throws(TrainingError) {
     guard step > 0, savedStep != step else { return }
     var checkpoint = TrainingCheckpoint(step: step, position: batches.position, metrics: latest)
-    checkpoint.model = run.model.state()
+    checkpoint.model = run.model.state(of: options.savedState)
     checkpoint.optimizer = run.optimizer.state()
     checkpoint.values = [identityName: identity, "options": options]
     do { try run.willSave?(&checkpoint) } catch { throw .failed(step: step, error) }

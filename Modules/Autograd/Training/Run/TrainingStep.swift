@@ -8,7 +8,7 @@ public struct TrainingStep {
   public let epoch: Int
   /// Random numbers of this step: a function of the seed and the step alone.
   public var generator: Philox
-  private(set) var sums: [String: (total: Double, count: Int)] = [:]
+  private var sums: [String: (total: Double, count: Int)] = [:]
 
   init(_ step: Int, epoch: Int, seed: UInt64) {
     self.step = step
@@ -22,7 +22,13 @@ public struct TrainingStep {
     sums[name] = (total + Double(value), count + 1)
   }
 
-  var means: [String: Double] { sums.mapValues { $0.total / Double($0.count) } }
+  /// Logs a number with the loss; where a step has several batches, their sum.
+  public mutating func count(_ name: String, _ value: Int) {
+    sums[name] = ((sums[name]?.total ?? 0) + Double(value), 1)
+  }
+
+  /// What is logged: means of what was measured, sums of what was counted.
+  var values: [String: Double] { sums.mapValues { $0.total / Double($0.count) } }
 }
 
 /// What came of a training run.
