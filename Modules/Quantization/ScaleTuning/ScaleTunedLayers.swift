@@ -143,6 +143,7 @@ public final class ScaleTunedLayers {
   ///   - tasks: the task of each row, nil for the scales that are trained; for sequences of several
   ///     tokens, one entry a token.
   ///   - body: what computes.
+  /// - Returns: what the body returns.
   /// - Throws: `ScaleAdapterError.unknownTask`, or what the body throws.
   public func withTasks<Result>(
     ofRows tasks: [String?],
