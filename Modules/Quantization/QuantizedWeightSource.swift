@@ -7,7 +7,29 @@ public protocol QuantizedWeightSource: WeightSource {
   /// Whether the weight of that layer is packed.
   func isPacked(_ layer: String) -> Bool
   /// The quantized matrix of a packed layer [N × K].
+  ///
+  /// - Throws: `QuantizationError.inexportable` where the codes are those of no uniform grid.
   func matrix(_ layer: String, shape: Shape) throws -> QuantizedMatrix
+  /// The weights that a packed layer stands for [N × K], whatever codes it has.
+  func floats(_ layer: String, shape: Shape) throws -> Tensor<Float>
+}
+
+extension QuantizedWeightSource {
+  /// The weights that a packed layer stands for [N × K].
+  public func floats(_ layer: String, shape: Shape) throws -> Tensor<Float> {
+    try matrix(layer, shape: shape).dequantized()
+  }
+
+  /// The quantized matrix of a packed layer for a file of that format, which a refusal names.
+  func matrix(_ layer: String, shape: Shape, for format: String) throws -> QuantizedMatrix {
+    do { return try matrix(layer, shape: shape) } catch QuantizationError.inexportable(
+      let layer,
+      _,
+      let reason
+    ) {
+      throw QuantizationError.inexportable(layer: layer, format: format, reason: reason)
+    }
+  }
 }
 
 /// How the packed layers of a model folder are stored: what `quantization_config` says.
