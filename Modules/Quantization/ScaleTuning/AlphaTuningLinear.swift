@@ -129,8 +129,10 @@ public final class AlphaTuningLinear: ScaleTunedLinear {
       rowsPerGroup: 1,
       columnsPerGroup: base.groupSize
     )
-    let planes = (0..<trainedPlanes).map { base.unitPlane($0).rows }
-    let sums = rowSums(gradient, input, layout, values: planes)
+    let planes = (0..<trainedPlanes).map { base.unitPlane($0) }
+    let sums = rowSums(gradient, input, layout, count: trainedPlanes) { plane, rows in
+      planes[plane].rows(rows)
+    }
     let size = gradientDivisor == .one ? 1 : Float(min(base.groupSize, inputWidth))
     let parts = sums.map { $0.reshaped(to: [outputWidth, layout.columnGroups, 1]) }
     return Tensor.concatenating(parts, axis: -1) / size

@@ -136,7 +136,7 @@ extension QuantizedMatrix {
     if let inputOrder { x = x.taking(inputOrder, axis: -1) }
     let layout = scheme.granularity.layout(for: shape)
     let unit = replacing(stepSizes: .ones(stepSizes.shape)).packed
-    return rowSums(gradient, x, layout, values: [unit.rows])[0]
+    return rowSums(gradient, x, layout, count: 1) { _, rows in unit.rows(rows) }[0]
   }
 
   /// ∂L/∂x and ∂L/∂s where groups of outputs share a step size.
@@ -161,25 +161,26 @@ extension QuantizedMatrix {
 /// Σ over each group of the columns of G ⊙ V, G = gradientᵀ · input, for several V; a few rows at a
 /// time, so that neither G nor any V ever exists as a whole.
 ///
-/// - Shapes: gradient [… × N], input [… × K], the rows of a V that `values` gives [rows × K], each
-///   result [N × columnGroups].
+/// - Shapes: gradient [… × N], input [… × K], the rows of V number `index` that `values` gives
+///   [rows × K], each of the `count` results [N × columnGroups].
 func rowSums(
   _ gradient: Tensor<Float>,
   _ input: Tensor<Float>,
   _ layout: GroupLayout,
-  values: [(_ rows: [Int32]) -> Tensor<Float>]
+  count: Int,
+  values: (_ index: Int, _ rows: [Int32]) -> Tensor<Float>
 ) -> [Tensor<Float>] {
   let (rows, columns) = (layout.rowCount, layout.columnCount)
   let x = input.reshaped(to: [input.count / max(columns, 1), columns])
   let dy = gradient.reshaped(to: [x.shape[0], rows])
   let step = max(elementsOfRows / max(columns, 1), 1)
-  var parts = [[Tensor<Float>]](repeating: [], count: values.count)
+  var parts = [[Tensor<Float>]](repeating: [], count: count)
   for start in stride(from: 0, to: rows, by: step) {
     let range = start..<min(start + step, rows)
     let g = dy.sliced(range, axis: 1).matmul(x, transposingSelf: true)
     let indices = range.map { Int32($0) }
-    for (index, rows) in values.enumerated() {
-      parts[index].append(layout.rowSums(of: g, times: rows(indices)))
+    for index in 0..<count {
+      parts[index].append(layout.rowSums(of: g, times: values(index, indices)))
     }
   }
   return parts.map { .concatenating($0, axis: 0) }

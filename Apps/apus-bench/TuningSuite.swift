@@ -1,0 +1,231 @@
+import Autograd
+import Quantization
+import Tensor
+import Transformer
+
+extension Suite {
+  /// Steps of fine-tuning by scales alone beside those of all weights.
+  static let tuning = Suite(
+    name: "tuning",
+    summary: "a step of PEQA, AlphaTuning and LoRA beside one of full fine-tuning: time and memory"
+  ) { run in
+    try TuningSuite(run: run).measure()
+  }
+}
+
+/// Fine-tuning steps of a model of SmolLM2-135M's shape with random weights, against our own full
+/// fine-tuning.
+struct TuningSuite {
+  let run: BenchRun
+
+  /// What is trained.
+  enum Method: String, CaseIterable {
+    case full
+    case peqa = "PEQA, 4 bits, rows"
+    case peqaGroups = "PEQA, 4 bits, groups of 64"
+    case alphaTuning = "AlphaTuning, 3 planes"
+    case lowRank = "LoRA, rank 8, over 4 bits"
+  }
+
+  private static let batch = 2
+  private static let length = 256
+  private var isQuick: Bool { run.effort.rounds < Effort.full.rounds }
+
+  /// SmolLM2-135M; a few of its blocks where it must be quick.
+  private var configuration: TransformerConfiguration {
+    var shape = TransformerConfiguration(
+      family: .llama,
+      vocabularyCount: 49_152,
+      hiddenWidth: 576,
+      feedForwardWidth: 1536,
+      blockCount: isQuick ? 3 : 30,
+      headCount: 9,
+      contextLength: 2048
+    )
+    shape.keyHeadCount = 3
+    shape.tiesEmbedding = true
+    return shape
+  }
+
+  func measure() throws {
+    for recomputes in [false, true] {
+      let size = "\(Self.batch) × \(Self.length) tokens"
+      let title = size + (recomputes ? ", recomputing blocks" : "")
+      guard run.startGroup(title) else { continue }
+      try measureTime(recomputes)
+      try measureMemory(recomputes)
+    }
+  }
+
+  /// All methods in turn, several times, so that a busy machine disturbs them alike.
+  private func measureTime(_ recomputes: Bool) throws {
+    let watch = Stopwatch()
+    let steps = try Method.allCases.map { try makeStep($0, recomputes).step }
+    var samples = [Samples](repeating: Samples(), count: steps.count)
+    for step in steps { step() }
+    for _ in 0..<(isQuick ? 2 : 3) {
+      for (index, step) in steps.enumerated() {
+        samples[index].add(watch.seconds(repeats: 1, inner: 1, step))
+      }
+    }
+    func value(_ index: Int) -> ReportRow.Value {
+      ReportRow.Value(median: 1e3 * samples[index].median, best: 1e3 * samples[index].best)
+    }
+    for (index, method) in Method.allCases.enumerated() {
+      try run.add(
+        ReportRow(
+          name: method.rawValue,
+          unit: "ms",
+          isHigherBetter: false,
+          ours: value(index),
+          reference: index == 0 ? nil : ("full fine-tuning", value(0)),
+          share: nil,
+          neighbours: nil
+        )
+      )
+    }
+  }
+
+  /// The peak above what the weights take in the file, each method alone.
+  private func measureMemory(_ recomputes: Bool) throws {
+    var full: ReportRow.Value?
+    for method in Method.allCases {
+      MemoryPool.trim()
+      var weightBytes = 0
+      let peak = try ResidentMemory.peakGrowth {
+        let (step, bytes) = try makeStep(method, recomputes)
+        weightBytes = bytes
+        for _ in 0..<2 { step() }
+      }
+      guard let peak else { return }
+      let above = Double(peak - weightBytes) / 1e6
+      let value = ReportRow.Value(median: above, best: above)
+      try run.add(
+        ReportRow(
+          name: method.rawValue + ", above weights",
+          unit: "MB",
+          isHigherBetter: false,
+          ours: value,
+          reference: full.map { ("full fine-tuning", $0) },
+          share: nil,
+          neighbours: nil
+        )
+      )
+      if method == .full { full = value }
+    }
+  }
+
+  /// A step of a method, and the bytes of the model's weights.
+  private func makeStep(
+    _ method: Method,
+    _ recomputes: Bool
+  ) throws -> (step: () -> Void, weightBytes: Int) {
+    var generator = Philox(seed: 0)
+    let configuration = configuration
+    let weights = RandomWeights(method, generator.fork(1))
+    let model = try DecoderModel(configuration, weights: weights)
+    let parameters: [Parameter]
+    switch method {
+    case .full:
+      parameters = model.parameters()
+    case .peqa, .peqaGroups:
+      try model.usePEQA()
+      parameters = try ScaleTunedLayers(of: model).parameters
+    case .alphaTuning:
+      try model.useAlphaTuning()
+      parameters = try ScaleTunedLayers(of: model).parameters
+    case .lowRank:
+      _ = try model.addLowRankAdapters(rank: 8, alpha: 16, using: &generator) { _ in true }
+      parameters = model.parameters().filter(\.isTrainable)
+    }
+    model.recomputesBlocks = recomputes
+    let shape: Shape = [Self.batch, Self.length]
+    let ids = Tensor.integers(
+      shape,
+      in: 0..<Int32(configuration.vocabularyCount),
+      using: &generator
+    )
+    let optimizer = AdamW([ParameterGroup(parameters)], learningRate: 1e-4)
+    let step = {
+      model.loss(ids, targets: ids).backward()
+      clipGradients(of: parameters, to: 1)
+      optimizer.step()
+      for parameter in parameters { parameter.clearGradient() }
+    }
+    return (step, weights.byteCount)
+  }
+}
+
+/// Weights as each method has them, made without a dense copy of what is packed.
+private final class RandomWeights: WeightSource {
+  private let method: TuningSuite.Method
+  private var generator: Philox
+  /// The bytes of the weights so far.
+  private(set) var byteCount = 0
+
+  init(_ method: TuningSuite.Method, _ generator: Philox) {
+    self.method = method
+    self.generator = generator
+  }
+
+  func contains(_ name: String) -> Bool { true }
+
+  func tensor(_ name: String, shape: Shape) -> Tensor<Float> {
+    byteCount += 4 * shape.count
+    return .ones(shape)
+  }
+
+  func parameter(_ name: String, shape: Shape, initial: Initializer) -> Parameter {
+    Parameter(tensor(name, shape: shape), isTrainable: method == .full)
+  }
+
+  func linear(
+    _ name: String,
+    outputWidth: Int,
+    inputWidth: Int,
+    hasBias: Bool
+  ) throws -> any LinearLayer {
+    let shape: Shape = [outputWidth, inputWidth]
+    if method == .full {
+      byteCount += 4 * shape.count
+      return Linear(weight: Parameter(.normal(shape, deviation: 0.02, using: &generator)))
+    }
+    guard !name.contains("embed") else {
+      byteCount += 2 * shape.count
+      let table = Tensor<Float>.normal(shape, deviation: 0.02, using: &generator)
+      return FrozenLinear(weight: .float16(Tensor(converting: table)))
+    }
+    if method == .alphaTuning {
+      let words = Tensor.integers(
+        [outputWidth, 3, (inputWidth + 31) / 32],
+        in: 0..<Int32.max,
+        using: &generator
+      )
+      let matrix = BinaryCodedMatrix(
+        columnCount: inputWidth,
+        words: words,
+        scales: Tensor(repeating: 0.01, shape: [outputWidth, 1, 3])
+      )
+      byteCount += matrix.byteCount
+      return BinaryCodedLinear(weight: matrix)
+    }
+    let scheme = try WeightScheme(
+      grid: QuantizationGrid(bits: 4, isSymmetric: true),
+      granularity: method == .peqaGroups ? .inputGroups(64) : .outputChannel,
+      scaleType: .float32
+    )
+    let groups = method == .peqaGroups ? (inputWidth + 63) / 64 : 1
+    var codes = Tensor<UInt8>.zeros(shape)
+    codes.withUnsafeMutableElements { codes in
+      for index in codes.indices { codes[index] = UInt8(generator.integer(below: 16)) }
+    }
+    let matrix = QuantizedMatrix(
+      codes: codes,
+      stepSizes: Tensor(repeating: 0.004, shape: [outputWidth, groups]),
+      zeroPoints: nil,
+      scheme: scheme
+    )
+    byteCount += matrix.byteCount
+    return PackedLinear(weight: matrix)
+  }
+}
