@@ -113,11 +113,20 @@ let package = Package(
       path: "Apps/Support",
       swiftSettings: strict
     ),
-    .executableTarget(
-      name: "apus-quantize",
+    .target(
+      name: "ModelSupport",
       dependencies: [
         "Support", "Quantization", "Transformer", "Checkpoints", "Autograd", "Tensor",
         argumentParser,
+      ],
+      path: "Apps/ModelSupport",
+      swiftSettings: strict
+    ),
+    .executableTarget(
+      name: "apus-quantize",
+      dependencies: [
+        "ModelSupport", "Support", "Quantization", "Transformer", "Checkpoints", "Autograd",
+        "Tensor", argumentParser,
       ],
       path: "Apps/apus-quantize",
       swiftSettings: strict
