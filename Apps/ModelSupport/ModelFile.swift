@@ -166,6 +166,20 @@ extension QuantizationConfiguration {
   }
 }
 
+extension LayerScheme {
+  /// The settings in a few words: "4 bits, groups of 64", "3 planes, groups of 64, greedy".
+  var text: String {
+    switch self {
+    case .uniform(let scheme): return scheme.text
+    case .binary(let coding, _):
+      var parts = [coding.planes.counted("plane")]
+      parts.append(coding.groupSize.map { "groups of \($0)" } ?? "per channel")
+      if coding.rounds == 0 { parts.append("greedy") }
+      return parts.joined(separator: ", ")
+    }
+  }
+}
+
 extension WeightScheme {
   /// The settings in a few words: "4 bits, groups of 64".
   package var text: String {

@@ -24,9 +24,18 @@ struct BlockQuantization {
     self.source = source
     self.folder = folder
     configuration = try arguments.configuration(method)
+    guard let rounding = calibration.method(method),
+      let scheme = configuration.scheme.weightScheme
+    else {
+      throw CommandFailure(
+        "\(method.rawValue) looks at weights alone and goes through no blocks; take 'run' without "
+          + "--calibration",
+        code: .usage
+      )
+    }
     settings = BlockQuantizerSettings(
-      method: calibration.method(method),
-      scheme: configuration.scheme,
+      method: rounding,
+      scheme: scheme,
       activations: configuration.activations,
       smoothing: try arguments.named(method)?.smoothing,
       prefix: calibration.prefix,
@@ -41,7 +50,8 @@ struct BlockQuantization {
     _ configuration: QuantizationConfiguration,
     _ calibration: CalibrationArguments
   ) -> Bool {
-    configuration.method == .roundToNearest && configuration.activations == nil
+    [.roundToNearest, .binaryCoding].contains(configuration.method)
+      && configuration.activations == nil
       && calibration.calibration == nil
   }
 

@@ -37,7 +37,7 @@ struct CalibrationArguments: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The text that methods other than rtn learn from, in UTF-8.",
+      "The text that methods other than rtn and bcq learn from, in UTF-8.",
       valueName: "file"
     )
   )
@@ -132,8 +132,8 @@ struct CalibrationArguments: ParsableArguments {
     }
   }
 
-  /// How the codes of that method are found.
-  func method(_ name: QuantizationConfiguration.Method) -> RoundingMethod {
+  /// How the codes of that method are found in a block; nil for methods that look at weights alone.
+  func method(_ name: QuantizationConfiguration.Method) -> RoundingMethod? {
     let gptq = GPTQ(order: .activation, groupGrids: .fixed)
     let learning = ReconstructionSettings(
       steps: steps ?? effort.steps.count,
@@ -151,6 +151,7 @@ struct CalibrationArguments: ParsableArguments {
     case .lrq:
       let rank = rank.map { LRQ.Rank.fixed($0) } ?? .automatic
       return .learned(.lrq(LRQ.Configuration(rank: rank)), learning)
+    case .binaryCoding: return nil
     }
   }
 

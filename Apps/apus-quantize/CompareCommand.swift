@@ -110,11 +110,12 @@ struct CompareCommand: ParsableCommand {
     func names(_ text: String) -> [String] {
       text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
     }
+    // Binary codes have planes, which no name of a scheme says.
+    let known = QuantizationConfiguration.Method.allCases.filter { $0 != .binaryCoding }
     let methods = try names(methods).map { name in
-      guard let method = QuantizationConfiguration.Method(rawValue: name) else {
-        let known = QuantizationConfiguration.Method.allCases.map(\.rawValue)
+      guard let method = known.first(where: { $0.rawValue == name }) else {
         throw ValidationError(
-          "--methods: '\(name)' is none of \(known.joined(separator: ", "))"
+          "--methods: '\(name)' is none of \(known.map(\.rawValue).joined(separator: ", "))"
         )
       }
       return method
@@ -223,7 +224,7 @@ struct CompareCommand: ParsableCommand {
       stateError: blocks?.reports.last?.relativeError,
       seconds: blocks?.reports.reduce(0) { $0 + $1.seconds } ?? 0,
       outputGroupLayers: report.layers.count { layer in
-        if case .outputGroups = layer.scheme.granularity { true } else { false }
+        if case .outputGroups? = layer.scheme.weightScheme?.granularity { true } else { false }
       }
     )
     if result.seconds == 0 { result.seconds = secondsOfUptime() - start }

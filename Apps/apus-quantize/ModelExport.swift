@@ -54,7 +54,7 @@ struct ModelExport {
         guard tensor.name.hasSuffix(".weight"), packed.isPacked(layer) else {
           return try pretrained.catalog.floats(tensor.name)
         }
-        return try packed.matrix(layer, shape: tensor.shape).dequantized()
+        return try packed.floats(layer, shape: tensor.shape)
       }
     } else {
       try pretrained.save(to: folder, as: element)

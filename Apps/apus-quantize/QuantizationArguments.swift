@@ -25,6 +25,10 @@ struct QuantizationArguments: ParsableArguments {
   }
 
   static let defaultGroupSize = 64
+  /// As many planes as there are bits by default.
+  static let defaultPlanes = 4
+  /// Those of LUT-GEMM's quantizer.
+  static let defaultRounds = 15
 
   @Option(
     help: ArgumentHelp(
@@ -46,11 +50,32 @@ struct QuantizationArguments: ParsableArguments {
 
   @Option(
     help: """
-      How weights are rounded: rtn takes the nearest point of the grid; the others learn from \
-      --calibration.
+      How weights are rounded: rtn takes the nearest point of the grid; bcq takes sums of scaled \
+      signs; the others learn from --calibration.
       """
   )
   var method = QuantizationConfiguration.Method.roundToNearest
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Signs per weight, in place of --bits with --method bcq. (default: \(Self.defaultPlanes))",
+      valueName: "1-8"
+    )
+  )
+  var planes: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      """
+      How often bcq refines signs and scales in turn; 0 leaves the greedy start. \
+      (default: \(Self.defaultRounds))
+      """,
+      valueName: "count"
+    )
+  )
+  var rounds: Int?
 
   @Option(
     help: """
@@ -103,6 +128,7 @@ struct QuantizationArguments: ParsableArguments {
         "--scheme says bits and groups itself; leave --bits, --granularity and --group-size out"
       )
     }
+    try checkBinaryCoding()
     try explain("--bits") { () throws(QuantizationError) in _ = try grid(bits: bits ?? 4) }
     try explain("--embedding-bits") { () throws(QuantizationError) in
       _ = try embeddingBits.map(grid(bits:))
@@ -113,6 +139,32 @@ struct QuantizationArguments: ParsableArguments {
     try explain("--scheme") { () throws(QuantizationError) in _ = try named(method) }
     try explain("--method") { () throws(QuantizationError) in
       try method.check(weights(method))
+    }
+  }
+
+  /// Refuses options of the other kind of codes, and planes or rounds that are out of range.
+  private func checkBinaryCoding() throws {
+    guard method == .binaryCoding else {
+      for (name, value) in [("--planes", planes), ("--rounds", rounds)] where value != nil {
+        throw ValidationError("\(name) belongs to --method bcq; add it or leave \(name) out")
+      }
+      return
+    }
+    let typed = [
+      ("--bits", bits != nil), ("--scheme", scheme != nil), ("--range", range != nil),
+      ("--symmetric", symmetry == .symmetric),
+      ("--granularity tensor", granularity == .tensor),
+    ]
+    for (name, isTyped) in typed where isTyped {
+      throw ValidationError(
+        "\(name) has no meaning with --method bcq, which has --planes in groups or rows; leave it out"
+      )
+    }
+    try explain("--planes") { () throws(QuantizationError) in
+      _ = try BinaryCoding(planes: planes ?? Self.defaultPlanes)
+    }
+    try explain("--rounds") { () throws(QuantizationError) in
+      _ = try BinaryCoding(planes: 1, rounds: rounds ?? Self.defaultRounds)
     }
   }
 
@@ -128,11 +180,23 @@ struct QuantizationArguments: ParsableArguments {
   func configuration(
     _ method: QuantizationConfiguration.Method
   ) throws -> QuantizationConfiguration {
+    let embeddingScheme = try embeddingBits.map { try scheme(bits: $0, .roundToNearest) }
+    if method == .binaryCoding {
+      return QuantizationConfiguration(
+        binaryCoding: try BinaryCoding(
+          planes: planes ?? Self.defaultPlanes,
+          groupSize: granularity == .channel ? nil : groupSize ?? Self.defaultGroupSize,
+          rounds: rounds ?? Self.defaultRounds
+        ),
+        scaleType: scaleType,
+        embeddingScheme: embeddingScheme
+      )
+    }
     let named = try named(method)
     return QuantizationConfiguration(
       method: method,
       scheme: try weights(method),
-      embeddingScheme: try embeddingBits.map { try scheme(bits: $0, .roundToNearest) },
+      embeddingScheme: embeddingScheme,
       activations: named?.activations,
       keyValueBits: named?.keyValueBits
     )

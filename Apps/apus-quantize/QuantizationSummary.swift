@@ -59,7 +59,7 @@ struct QuantizationSummary: Encodable {
       Layer(
         name: layer.name,
         shape: layer.shape.extents,
-        bits: layer.scheme.grid.bits,
+        bits: layer.scheme.bits,
         meanSquaredError: ReportNumber(layer.meanSquaredError),
         relativeError: ReportNumber(layer.relativeError),
         bytes: layer.byteCount,

@@ -17,7 +17,10 @@ struct RunCommand: ParsableCommand {
       mean square of the weights, averaged over the layers. The folder appears complete or not \
       at all, whatever interrupts the run.
 
-      Methods other than rtn go block by block and learn from the text of --calibration. Finished blocks \
+      rtn and bcq look at weights alone. bcq writes a weight as a sum of --planes signs, each with a \
+      scale that --group-size inputs share, or a whole row with --granularity channel.
+
+      The other methods go block by block and learn from the text of --calibration. Finished blocks \
       are kept beside the output until the model is written: a run that was stopped goes on when the \
       same command is given again, and ends with the same bits.
 
@@ -26,6 +29,7 @@ struct RunCommand: ParsableCommand {
         apus-quantize run SmolLM2-135M --output small --scheme W3A16 --method flexround \\
             --calibration train.txt --evaluate wiki.txt --report report.html
         apus-quantize run model.gguf --output tiny --bits 3 --group-size 32 --range mse
+        apus-quantize run SmolLM2-135M --output signs --method bcq --planes 3 --group-size 64
         apus-quantize run SmolLM2-135M --output small --bits 4 --embedding-bits 8 \\
             --evaluate wiki.txt --max-windows 8
       """
@@ -68,6 +72,11 @@ struct RunCommand: ParsableCommand {
   func validate() throws {
     if let report, ![".json", ".html"].contains(where: { report.hasSuffix($0) }) {
       throw ValidationError("--report \(report): end the name in .html or .json")
+    }
+    if arguments.method == .binaryCoding && calibration.calibration != nil {
+      throw ValidationError(
+        "--calibration has no meaning with --method bcq, which looks at weights alone; leave it out"
+      )
     }
   }
 

@@ -78,10 +78,12 @@ public struct CheckpointQuantizer {
     replacing: Bool = false,
     progress: (Progress) -> Bool = { _ in true }
   ) throws -> QuantizationReport {
-    if blocks == nil { try checkMethod() }
+    try checkMethod(hasBlocks: blocks != nil)
     var configuration = configuration
     for name in blocks?.layerNames ?? [] {
-      guard let scheme = blocks?.scheme(of: name), scheme != configuration.scheme else { continue }
+      guard let scheme = blocks?.scheme(of: name), .uniform(scheme) != configuration.scheme else {
+        continue
+      }
       configuration.layerSchemes[name] = scheme
     }
     let roles = try TensorRoles(plan, configuration, catalog, blocks)
@@ -144,25 +146,45 @@ public struct CheckpointQuantizer {
     return report
   }
 
-  private func checkMethod() throws(QuantizationError) {
-    guard configuration.method == .roundToNearest else {
+  private func checkMethod(hasBlocks: Bool) throws(QuantizationError) {
+    let method = configuration.method
+    guard (method == .binaryCoding) == (configuration.scheme.weightScheme == nil) else {
+      throw .invalidScheme("the method '\(method.rawValue)' does not make codes of that scheme")
+    }
+    if method == .binaryCoding {
+      guard !hasBlocks, configuration.activations == nil else {
+        throw .invalidScheme(
+          "the method 'bcq' looks at weights alone; leave blocks and activations out"
+        )
+      }
+    } else if !hasBlocks, method != .roundToNearest {
       throw .invalidScheme(
-        "the method '\(configuration.method.rawValue)' needs calibration inputs, which a checkpoint "
-          + "alone does not have; choose rtn"
+        "the method '\(method.rawValue)' needs calibration inputs, which a checkpoint "
+          + "alone does not have; choose rtn or bcq"
       )
     }
   }
 
   private func write(
     _ role: TensorRoles.Role,
-    _ scheme: WeightScheme,
+    _ scheme: LayerScheme,
     from catalog: any TensorCatalog,
     to writer: SafetensorsWriter
   ) throws -> QuantizationReport.Layer {
     let start = ContinuousClock.now
     let weight = try catalog.floats(role.name + ".weight")
-    let (matrix, error) = try RoundToNearest(scheme).quantize(weight, layer: role.name)
-    try matrix.write(to: writer, named: role.name)
+    let (error, byteCount): (Double, Int)
+    switch scheme {
+    case .uniform(let scheme):
+      let found = try RoundToNearest(scheme).quantize(weight, layer: role.name)
+      try found.matrix.write(to: writer, named: role.name)
+      (error, byteCount) = (found.meanSquaredError, found.matrix.byteCount)
+    case .binary(let coding, let scaleType):
+      let matrix = try coding.quantize(weight, layer: role.name)
+        .converted(to: scaleType, layer: role.name)
+      try matrix.write(to: writer, named: role.name)
+      (error, byteCount) = (matrix.meanSquaredError(from: weight), matrix.byteCount)
+    }
     let power = (weight * weight).mean()
     return QuantizationReport.Layer(
       name: role.name,
@@ -170,7 +192,7 @@ public struct CheckpointQuantizer {
       scheme: scheme,
       meanSquaredError: error,
       relativeError: power > 0 ? error / Double(power) : 0,
-      byteCount: matrix.byteCount,
+      byteCount: byteCount,
       sourceByteCount: role.source.byteCount,
       seconds: (ContinuousClock.now - start).seconds
     )
@@ -212,7 +234,7 @@ extension QuantizationReport.Layer {
     self.init(
       name: role.name,
       shape: role.source.shape,
-      scheme: matrix.scheme,
+      scheme: .uniform(matrix.scheme),
       meanSquaredError: report?.meanSquaredError ?? 0,
       relativeError: report?.relativeError ?? 0,
       byteCount: matrix.byteCount,

@@ -18,6 +18,8 @@ public struct QuantizationConfiguration: Codable, Hashable, Sendable {
     case flexRound = "flexround"
     /// Rounding learned with low-rank scales.
     case lrq
+    /// Sums of scaled signs: the method of `BinaryCoding`, and of no uniform scheme.
+    case binaryCoding = "bcq"
 
     /// Refuses a scheme in whose granularity the method does not work, before anything is computed.
     ///
@@ -28,7 +30,7 @@ public struct QuantizationConfiguration: Codable, Hashable, Sendable {
     public func check(_ scheme: WeightScheme) throws(QuantizationError) {
       switch self {
       case .adaDimNearest, .adaDimGPTQ: _ = try AdaDim(scheme, base: .nearest)
-      case .roundToNearest, .gptq, .adaRound, .flexRound, .lrq: break
+      case .roundToNearest, .gptq, .adaRound, .flexRound, .lrq, .binaryCoding: break
       }
     }
   }
@@ -36,7 +38,7 @@ public struct QuantizationConfiguration: Codable, Hashable, Sendable {
   /// How codes are chosen.
   public var method: Method
   /// The scheme of the linear layers inside the blocks.
-  public var scheme: WeightScheme
+  public var scheme: LayerScheme
   /// The scheme of the embedding (and of a head that shares it or stands beside it); nil keeps
   /// both in floating point.
   public var embeddingScheme: WeightScheme?
@@ -47,7 +49,7 @@ public struct QuantizationConfiguration: Codable, Hashable, Sendable {
   /// Bits of the keys and values in the cache; nil for floating point.
   public var keyValueBits: Int?
 
-  /// A configuration; the embedding stays in floating point unless it gets a scheme.
+  /// A configuration of uniform codes; the embedding stays in floating point unless it gets a scheme.
   public init(
     method: Method = .roundToNearest,
     scheme: WeightScheme,
@@ -57,10 +59,30 @@ public struct QuantizationConfiguration: Codable, Hashable, Sendable {
     keyValueBits: Int? = nil
   ) {
     self.method = method
-    self.scheme = scheme
+    self.scheme = .uniform(scheme)
     self.embeddingScheme = embeddingScheme
     self.layerSchemes = layerSchemes
     self.activations = activations
+    self.keyValueBits = keyValueBits
+  }
+
+  /// A configuration of binary codes.
+  ///
+  /// - Parameters:
+  ///   - coding: how the linear layers inside the blocks are coded.
+  ///   - scaleType: how their scales are stored.
+  ///   - embeddingScheme: the uniform scheme of the embedding; nil keeps it in floating point.
+  ///   - keyValueBits: bits of the keys and values in the cache; nil for floating point.
+  public init(
+    binaryCoding coding: BinaryCoding,
+    scaleType: ScaleType = .float16,
+    embeddingScheme: WeightScheme? = nil,
+    keyValueBits: Int? = nil
+  ) {
+    method = .binaryCoding
+    scheme = .binary(coding, scaleType: scaleType)
+    self.embeddingScheme = embeddingScheme
+    layerSchemes = [:]
     self.keyValueBits = keyValueBits
   }
 }
@@ -120,13 +142,16 @@ extension QuantizationConfiguration {
     }
     self.method = method
     do throws(QuantizationError) {
-      scheme = try WeightScheme(document: linear)
+      scheme = try LayerScheme(document: linear, method: method)
       embeddingScheme = try document["embedding"]?.objectValue.map(WeightScheme.init(document:))
       layerSchemes = [:]
       for (name, value) in document["layers"]?.objectValue ?? [:] {
         layerSchemes[name] = try value.objectValue.map(WeightScheme.init(document:))
       }
       activations = try document["activations"]?.objectValue.map(ActivationScheme.init(document:))
+      if method == .binaryCoding, activations != nil {
+        throw QuantizationError.invalidScheme("'activations' has no meaning with the method bcq")
+      }
       keyValueBits = document["key_value_bits"]?.intValue
       if let bits = keyValueBits, bits != 8 {
         throw QuantizationError.invalidScheme("'key_value_bits' is \(bits), only 8 is supported")

@@ -9,12 +9,12 @@ public struct QuantizationReport: Codable, Hashable, Sendable {
     /// [N × K].
     public var shape: Shape
     /// What it was rounded to.
-    public var scheme: WeightScheme
+    public var scheme: LayerScheme
     /// The mean of (ŵ − w)².
     public var meanSquaredError: Double
     /// `meanSquaredError` over the mean of w²; 0 for a matrix of zeros.
     public var relativeError: Double
-    /// The bytes of codes, step sizes and zero points.
+    /// The bytes of codes, scales and zero points.
     public var byteCount: Int
     /// The bytes of the matrix in the source.
     public var sourceByteCount: Int

@@ -9,9 +9,19 @@ public protocol QuantizedWeightSource: WeightSource {
   /// Whether the weight of that layer is packed.
   func isPacked(_ layer: String) -> Bool
   /// The quantized matrix of a packed layer [N × K].
+  ///
+  /// - Throws: `QuantizationError.inexportable` where the codes are those of no uniform grid.
   func matrix(_ layer: String, shape: Shape) throws -> QuantizedMatrix
   /// What the inputs of a packed layer pass through first; nil for nothing, which is the default.
   func inputQuantizer(_ layer: String) throws -> (any ActivationQuantizer)?
+  /// The weights that a packed layer stands for [N × K], whatever codes it has.
+  func floats(_ layer: String, shape: Shape) throws -> Tensor<Float>
+  /// The layer that computes from the codes of a packed layer [N × K]; a `PackedLinear` by default.
+  func packedLayer(
+    _ layer: String,
+    shape: Shape,
+    bias: Tensor<Float>?
+  ) throws -> any LinearLayer
 }
 
 extension QuantizedWeightSource {
@@ -35,13 +45,41 @@ extension QuantizedWeightSource {
         hasBias: hasBias
       )
     }
-    let matrix = try matrix(name, shape: [outputWidth, inputWidth])
     let bias = hasBias ? try tensor(name + ".bias", shape: [outputWidth]) : nil
-    return PackedLinear(weight: matrix, bias: bias, inputQuantizer: try inputQuantizer(name))
+    return try packedLayer(name, shape: [outputWidth, inputWidth], bias: bias)
+  }
+
+  /// The layer over the quantized matrix.
+  public func packedLayer(
+    _ layer: String,
+    shape: Shape,
+    bias: Tensor<Float>?
+  ) throws -> any LinearLayer {
+    PackedLinear(
+      weight: try matrix(layer, shape: shape),
+      bias: bias,
+      inputQuantizer: try inputQuantizer(layer)
+    )
   }
 
   /// Nothing.
   public func inputQuantizer(_ layer: String) throws -> (any ActivationQuantizer)? { nil }
+
+  /// The weights that a packed layer stands for [N × K].
+  public func floats(_ layer: String, shape: Shape) throws -> Tensor<Float> {
+    try matrix(layer, shape: shape).dequantized()
+  }
+
+  /// The quantized matrix of a packed layer for a file of that format, which a refusal names.
+  func matrix(_ layer: String, shape: Shape, for format: String) throws -> QuantizedMatrix {
+    do { return try matrix(layer, shape: shape) } catch QuantizationError.inexportable(
+      let layer,
+      _,
+      let reason
+    ) {
+      throw QuantizationError.inexportable(layer: layer, format: format, reason: reason)
+    }
+  }
 }
 
 /// How the packed layers of a model folder are stored: what `quantization_config` says.

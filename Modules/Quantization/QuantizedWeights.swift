@@ -13,6 +13,8 @@ public import Tensor
 /// | `name.weight_zero_point` | U8 | as the scale; absent for symmetric grids |
 /// | `name.weight_input_order` | I32 | [K]: the input of each stored column; absent in natural order |
 /// | `name.input_grid` | F32 | [2]: step size and zero point of the inputs; where all share one grid |
+///
+/// and one of binary codes as `BinaryCodedMatrix` says.
 public struct QuantizedWeights: QuantizedWeightSource {
   /// How the weights are quantized.
   public let configuration: QuantizationConfiguration
@@ -44,7 +46,27 @@ public struct QuantizedWeights: QuantizedWeightSource {
   public func contains(_ name: String) -> Bool { catalog.describe(name) != nil }
 
   /// Whether the weight of that layer is packed.
-  public func isPacked(_ layer: String) -> Bool { contains(layer + Self.wordsSuffix) }
+  public func isPacked(_ layer: String) -> Bool {
+    contains(layer + Self.wordsSuffix) || isBinary(layer)
+  }
+
+  private func isBinary(_ layer: String) -> Bool { BinaryCodedMatrix.isStored(layer, in: catalog) }
+
+  /// The layer over the binary or the packed matrix.
+  public func packedLayer(
+    _ layer: String,
+    shape: Shape,
+    bias: Tensor<Float>?
+  ) throws -> any LinearLayer {
+    if isBinary(layer) {
+      return BinaryCodedLinear(weight: try binaryMatrix(layer, shape: shape), bias: bias)
+    }
+    return PackedLinear(
+      weight: try matrix(layer, shape: shape),
+      bias: bias,
+      inputQuantizer: try inputQuantizer(layer)
+    )
+  }
 
   /// What stands before a packed layer of a block: nothing where activations stay in floating point.
   ///
@@ -71,13 +93,56 @@ public struct QuantizedWeights: QuantizedWeightSource {
   static let orderSuffix = ".weight_input_order"
   static let inputGridSuffix = ".input_grid"
 
+  /// The weights that a packed layer stands for [N × K].
+  public func floats(_ layer: String, shape: Shape) throws -> Tensor<Float> {
+    isBinary(layer)
+      ? try binaryMatrix(layer, shape: shape).dequantized()
+      : try matrix(layer, shape: shape).dequantized()
+  }
+
+  /// The binary codes of a layer.
+  ///
+  /// - Throws: `QuantizationError.invalidTensor` or `CheckpointError` if a part is missing, or is not
+  ///   as the configuration says.
+  public func binaryMatrix(_ name: String, shape: Shape) throws -> BinaryCodedMatrix {
+    guard !embeddings.contains(name), configuration.layerSchemes[name] == nil,
+      case .binary(let coding, _) = configuration.scheme
+    else {
+      throw invalid(
+        name + BinaryCodedMatrix.planesSuffix,
+        "holds binary codes, but the configuration has no planes for it"
+      )
+    }
+    let matrix = try BinaryCodedMatrix(
+      named: name,
+      shape: shape,
+      groupSize: coding.groupSize,
+      in: catalog
+    )
+    guard matrix.planeCount == coding.planes else {
+      throw invalid(
+        name + BinaryCodedMatrix.planesSuffix,
+        "has \(matrix.planeCount) planes, the configuration says \(coding.planes)"
+      )
+    }
+    return matrix
+  }
+
   /// The quantized matrix of a layer.
   ///
   /// - Throws: `QuantizationError.invalidTensor` or `CheckpointError` if a part is missing, shaped
-  ///   otherwise or out of range.
+  ///   otherwise or out of range; `QuantizationError.inexportable` for binary codes.
   public func matrix(_ name: String, shape: Shape) throws -> QuantizedMatrix {
+    guard !isBinary(name) else {
+      throw QuantizationError.inexportable(
+        layer: name,
+        format: "a uniform grid",
+        reason: "its weights are binary codes (bcq); export the numbers that they stand for, as "
+          + "huggingface or as gguf with --gguf-type f16"
+      )
+    }
     let isEmbedding = embeddings.contains(name)
-    let linear = configuration.layerSchemes[name] ?? configuration.scheme
+    let linear = configuration.layerSchemes[name] ?? configuration.scheme.weightScheme
     guard let scheme = isEmbedding ? configuration.embeddingScheme : linear else {
       throw invalid(
         name + Self.wordsSuffix,

@@ -5,7 +5,7 @@ import Tensor
 struct TensorRoles {
   enum Kind {
     /// Packed by this scheme.
-    case quantized(WeightScheme)
+    case quantized(LayerScheme)
     /// Packed already.
     case packed(QuantizedMatrix)
     /// Floats that differ from the source's, or that it does not have.
@@ -48,10 +48,11 @@ struct TensorRoles {
         }
         continue
       }
+      let embedding = configuration.embeddingScheme.map { LayerScheme.uniform($0) }
       let scheme =
         linear.contains(layer)
         ? blocks == nil ? configuration.scheme : nil
-        : embeddings.contains(layer) ? configuration.embeddingScheme : nil
+        : embeddings.contains(layer) ? embedding : nil
       if let scheme, name.hasSuffix(".weight") {
         guard source.shape.rank == 2 else {
           throw QuantizationError.invalidTensor(
@@ -98,7 +99,14 @@ struct TensorRoles {
             shape: value.shape
           )
         ]
-      case .quantized(let scheme):
+      case .quantized(.binary(let coding, let scaleType)):
+        return BinaryCodedMatrix.declarations(
+          of: role.source.shape,
+          coding: coding,
+          scaleType: scaleType,
+          named: role.name
+        )
+      case .quantized(.uniform(let scheme)):
         return QuantizedMatrix.declarations(
           of: role.source.shape,
           scheme: scheme,

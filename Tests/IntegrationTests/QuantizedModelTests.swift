@@ -194,11 +194,19 @@ struct QuantizingWeights: WeightSource {
       inputWidth: inputWidth,
       hasBias: hasBias
     )
-    let isEmbedding = embeddings.contains(name)
+    let embedding = configuration.embeddingScheme.map { LayerScheme.uniform($0) }
     guard let layer = dense as? FrozenLinear,
-      let scheme = isEmbedding ? configuration.embeddingScheme : configuration.scheme
+      let scheme = embeddings.contains(name) ? embedding : configuration.scheme
     else { return dense }
-    let matrix = try RoundToNearest(scheme).quantize(layer.weight.floats(), layer: name).matrix
-    return PackedLinear(weight: matrix, bias: layer.bias)
+    let weight = layer.weight.floats()
+    switch scheme {
+    case .uniform(let scheme):
+      let matrix = try RoundToNearest(scheme).quantize(weight, layer: name).matrix
+      return PackedLinear(weight: matrix, bias: layer.bias)
+    case .binary(let coding, let scaleType):
+      // The weights that the codes stand for, so that a packed layer has something to equal.
+      let values = try coding.quantize(weight).converted(to: scaleType).dequantized()
+      return FrozenLinear(weight: .float32(values), bias: layer.bias)
+    }
   }
 }

@@ -109,10 +109,17 @@ private struct GGUFItemSource {
     part.shape.rank == 2 && packed?.isPacked(Self.layer(part)) == true
   }
 
+  /// Whether all parts of a tensor are packed.
+  func isPacked(_ item: GGUFPlan.Item) -> Bool {
+    !item.parts.isEmpty && item.parts.allSatisfy { isPacked($0) }
+  }
+
   /// The matrices of a tensor whose parts are all packed; nil for others.
   func matrices(_ item: GGUFPlan.Item) throws -> [QuantizedMatrix]? {
-    guard let packed, !item.parts.isEmpty, item.parts.allSatisfy(isPacked) else { return nil }
-    return try item.parts.map { try packed.matrix(Self.layer($0), shape: $0.shape) }
+    guard let packed, isPacked(item) else { return nil }
+    return try item.parts.map {
+      try packed.matrix(Self.layer($0), shape: $0.shape, for: "GGUF")
+    }
   }
 
   /// The numbers of a tensor as the file holds them.
@@ -122,7 +129,7 @@ private struct GGUFItemSource {
     for part in item.parts {
       let values =
         if let packed, isPacked(part) {
-          try packed.matrix(Self.layer(part), shape: part.shape).dequantized()
+          try packed.floats(Self.layer(part), shape: part.shape)
         } else { try catalog.floats(part.name) }
       guard values.shape == part.shape else {
         throw CheckpointError.shapeMismatch(
@@ -160,6 +167,9 @@ extension GGUFExporter {
     _ source: GGUFItemSource
   ) throws -> GGUFChoice {
     if item.role == .other { return GGUFChoice(type: .float32) }
+    if case .type(let type) = storage, !type.isQuantized, source.isPacked(item) {
+      return GGUFChoice(type: type, loss: type == .float32 ? nil : "codes as \(type.name) numbers")
+    }
     if let matrices = try source.matrices(item) {
       return try choice(for: item, codes: matrices)
     }
@@ -178,7 +188,7 @@ extension GGUFExporter {
     return GGUFChoice(type: .float16, loss: "blocks of the source in half precision")
   }
 
-  /// Codes: the type that was asked for, or the smallest exact one.
+  /// Codes: the type of blocks that was asked for, or the smallest exact one.
   private func choice(
     for item: GGUFPlan.Item,
     codes: [QuantizedMatrix]
@@ -186,9 +196,6 @@ extension GGUFExporter {
     let layer = item.parts.map { GGUFItemSource.layer($0) }.joined(separator: "', '")
     func refused(_ reason: String) -> QuantizationError {
       .inexportable(layer: layer, format: "GGUF", reason: reason)
-    }
-    if case .type(let type) = storage, !type.isQuantized {
-      return GGUFChoice(type: type, loss: type == .float32 ? nil : "codes as \(type.name) numbers")
     }
     var reason = "no type holds its codes"
     var type = GGUFBlocks.exactType(for: codes)

@@ -44,7 +44,13 @@ public struct PackedFolderExporter {
     replacing: Bool = false,
     progress: (ExportProgress) -> Bool = { _ in true }
   ) throws -> ExportReport {
-    let source = PackedSource(catalog: catalog, packed: packed, shapes: shapes, plan: plan)
+    let source = PackedSource(
+      catalog: catalog,
+      packed: packed,
+      shapes: shapes,
+      plan: plan,
+      format: format
+    )
     let (configuration, losses) = try survey(source)
     let target = try AtomicFolder(path: folder.path(percentEncoded: false), replacing: replacing)
     try writeDocuments(plan, configuration, to: target)
@@ -106,14 +112,17 @@ private struct PackedSource {
   let shapes: [String: Shape]
   let linear: Set<String>
   let plan: QuantizationPlan
+  let format: PackedFolderConfiguration.Format
 
   init(
     catalog: any TensorCatalog,
     packed: any QuantizedWeightSource,
     shapes: [String: Shape],
-    plan: QuantizationPlan
+    plan: QuantizationPlan,
+    format: PackedFolderConfiguration.Format
   ) {
     (self.catalog, self.packed, self.shapes, self.plan) = (catalog, packed, shapes, plan)
+    self.format = format
     linear = Set(plan.linearLayers)
   }
 
@@ -126,7 +135,7 @@ private struct PackedSource {
     guard let layer = Self.layer(name), linear.contains(layer), packed.isPacked(layer) else {
       return nil
     }
-    return try packed.matrix(layer, shape: try shape(name))
+    return try packed.matrix(layer, shape: shape(name), for: format.rawValue)
   }
 
   func shape(_ name: String) throws -> Shape {
@@ -139,7 +148,7 @@ private struct PackedSource {
   /// The numbers of a tensor that is stored as floats.
   func floats(_ name: String) throws -> Tensor<Float> {
     if let layer = Self.layer(name), packed.isPacked(layer) {
-      return try packed.matrix(layer, shape: try shape(name)).dequantized()
+      return try packed.floats(layer, shape: shape(name))
     }
     return try packed.tensor(name, shape: try shape(name))
   }

@@ -15,15 +15,45 @@ extension BinaryCodedMatrix {
 
   /// The tensors that this matrix becomes, for the header of a file.
   public func declarations(named layer: String) -> [SafetensorsDeclaration] {
-    func part(_ suffix: String, _ type: ElementType, _ shape: Shape) -> SafetensorsDeclaration {
-      SafetensorsDeclaration(name: layer + suffix, type: SafetensorsType(type), shape: shape)
-    }
-    let type: ElementType = scaleType == .float16 ? .float16 : .float32
-    var parts = [
-      part(Self.planesSuffix, .int32, words.shape), part(Self.scalesSuffix, type, scales.shape),
+    let parts = Self.declarations(words.shape, scales.shape, scaleType, layer)
+    guard let offsets else { return parts }
+    let name = layer + Self.offsetsSuffix
+    return parts + [
+      SafetensorsDeclaration(name: name, type: parts[1].type, shape: offsets.shape)
     ]
-    if let offsets { parts.append(part(Self.offsetsSuffix, type, offsets.shape)) }
-    return parts
+  }
+
+  /// The tensors that the codes of a weight of that shape become.
+  static func declarations(
+    of shape: Shape,
+    coding: BinaryCoding,
+    scaleType: ScaleType,
+    named layer: String
+  ) -> [SafetensorsDeclaration] {
+    let groups = layout(for: shape, groupSize: coding.groupSize).columnGroups
+    return declarations(
+      [shape[0], coding.planes, wordCount(shape[1])],
+      [shape[0], groups, coding.planes],
+      scaleType,
+      layer
+    )
+  }
+
+  private static func declarations(
+    _ words: Shape,
+    _ scales: Shape,
+    _ scaleType: ScaleType,
+    _ layer: String
+  ) -> [SafetensorsDeclaration] {
+    let type: ElementType = scaleType == .float16 ? .float16 : .float32
+    return [
+      SafetensorsDeclaration(name: layer + planesSuffix, type: .int32, shape: words),
+      SafetensorsDeclaration(
+        name: layer + scalesSuffix,
+        type: SafetensorsType(type),
+        shape: scales
+      ),
+    ]
   }
 
   /// Writes the tensors that `declarations(named:)` announced.

@@ -118,14 +118,21 @@ public struct BinaryCodedMatrix: Sendable {
 
   /// The same matrix with scales and offsets as files of that type hold them.
   ///
+  /// - Parameters:
+  ///   - type: the type.
+  ///   - layer: the layer's name, for errors.
+  /// - Returns: the matrix that a file would give back.
   /// - Throws: `QuantizationError.invalidScheme` if one is too large for half precision.
-  public func converted(to type: ScaleType) throws(QuantizationError) -> BinaryCodedMatrix {
+  public func converted(
+    to type: ScaleType,
+    layer: String = "weight"
+  ) throws(QuantizationError) -> BinaryCodedMatrix {
     func stored(_ values: Tensor<Float>) throws(QuantizationError) -> Tensor<Float> {
       guard type == .float16 else { return values }
       let halves = Tensor<Float>(converting: Tensor<Float16>(converting: values))
       guard halves.allFinite else {
         throw .invalidScheme(
-          "a scale of a binary-coded matrix does not fit half precision; store float32"
+          "a scale of the binary codes of '\(layer)' does not fit half precision; store float32"
         )
       }
       return halves

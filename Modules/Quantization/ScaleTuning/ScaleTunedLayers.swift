@@ -143,6 +143,7 @@ public final class ScaleTunedLayers {
   ///   - tasks: the task of each row, nil for the scales that are trained; for sequences of several
   ///     tokens, one entry a token.
   ///   - body: what computes.
+  /// - Returns: what the body returns.
   /// - Throws: `ScaleAdapterError.unknownTask`, or what the body throws.
   public func withTasks<Result>(
     ofRows tasks: [String?],
@@ -252,6 +253,35 @@ extension Module {
         at: path,
         with: PEQALinear(packed.weight, bias: packed.bias, inputQuantizer: packed.inputQuantizer)
       )
+      count += 1
+    }
+    return count
+  }
+
+  /// Puts an AlphaTuning layer in the place of every linear layer of binary codes.
+  ///
+  /// - Parameters:
+  ///   - trainedPlanes: how many planes' scales are trained; at most the planes of the codes.
+  ///   - gradientDivisor: what the gradient of the scales is divided by.
+  ///   - isIncluded: which layers, by their path; all by default.
+  /// - Returns: how many there are.
+  /// - Throws: `ModuleError` if a layer's owner does not let it be replaced.
+  @discardableResult
+  public func useAlphaTuning(
+    trainedPlanes: Int = 1,
+    gradientDivisor: AlphaTuningLinear.GradientDivisor = .groupSize,
+    where isIncluded: (_ path: String) -> Bool = { _ in true }
+  ) throws(ModuleError) -> Int {
+    var count = 0
+    for (path, layer) in namedLinearLayers() where isIncluded(path) {
+      guard let coded = layer as? BinaryCodedLinear else { continue }
+      let tuned = AlphaTuningLinear(
+        coded.weight,
+        bias: coded.bias,
+        trainedPlanes: trainedPlanes,
+        gradientDivisor: gradientDivisor
+      )
+      try replaceLayer(at: path, with: tuned)
       count += 1
     }
     return count

@@ -38,6 +38,27 @@ import Testing
       "--group-size has no meaning"
     ),
     (["run", "m", "-o", "x", "--method", "magic"], "the value 'magic' is invalid"),
+    (["run", "m", "-o", "x", "--planes", "3"], "--planes belongs to --method bcq"),
+    (["run", "m", "-o", "x", "--method", "gptq", "--rounds", "1"], "--rounds belongs to --method"),
+    (["run", "m", "-o", "x", "--method", "bcq", "--planes", "9"], "--planes: 9 binary planes"),
+    (["run", "m", "-o", "x", "--method", "bcq", "--rounds", "-1"], "--rounds: -1 rounds"),
+    (["run", "m", "-o", "x", "--method", "bcq", "--group-size", "0"], "--group-size: a group of"),
+    (["run", "m", "-o", "x", "--method", "bcq", "--bits", "4"], "--bits has no meaning"),
+    (["run", "m", "-o", "x", "--method", "bcq", "--scheme", "W4"], "--scheme has no meaning"),
+    (["run", "m", "-o", "x", "--method", "bcq", "--range", "mse"], "--range has no meaning"),
+    (["run", "m", "-o", "x", "--method", "bcq", "--symmetric"], "--symmetric has no meaning"),
+    (
+      ["run", "m", "-o", "x", "--method", "bcq", "--granularity", "tensor"],
+      "--granularity tensor has no meaning"
+    ),
+    (
+      ["run", "m", "-o", "x", "--method", "bcq", "--calibration", "t"],
+      "--calibration has no meaning"
+    ),
+    (
+      ["compare", "m", "-o", "x", "--evaluate", "t", "--methods", "rtn,bcq"],
+      "--methods: 'bcq' is none of rtn, gptq"
+    ),
     (["eval", "m"], "missing expected argument '--text <file>'"),
     (["eval", "m", "--text", "t", "--window", "1"], "--window 1 is too small"),
     (["eval", "m", "--text", "t", "--stride", "0"], "--stride 0 is too small"),

@@ -54,6 +54,15 @@ private final class TwoLayers: LinearLayerOwner {
     )
   }
 
+  /// What a file makes of an adapter.
+  @discardableResult
+  private func read(_ adapter: ScaleAdapter, as type: ScaleType = .float32) throws -> ScaleAdapter {
+    try withTemporaryFolder { folder in
+      try adapter.write(to: folder + "/a.safetensors", as: type)
+      return try ScaleAdapter(path: folder + "/a.safetensors")
+    }
+  }
+
   /// Some steps of Adam towards random outputs.
   private func train(_ model: TwoLayers, _ layers: ScaleTunedLayers, seed: UInt64) {
     var generator = Philox(seed: seed)
@@ -119,10 +128,11 @@ private final class TwoLayers: LinearLayerOwner {
       granularity: .inputGroups(4),
       scaleType: .float32
     )
-    var hessian = CalibrationHessian(width: 16)
-    hessian.add(inputs, sequenceCount: 1)
-    let matrix = try GPTQ(order: .activation).quantize(weight, scheme: scheme, hessian: hessian)
-      .matrix
+    let matrix = try GPTQ(order: .activation).quantize(
+      weight,
+      hessian: CalibrationHessian(inputs),
+      scheme: scheme
+    ).matrix
     try #require(matrix.inputOrder != nil)
     let layer = PEQALinear(matrix)
     let x = Parameter(inputs)
@@ -132,12 +142,12 @@ private final class TwoLayers: LinearLayerOwner {
     let gradient = try #require(layer.scales.gradient)
     // The loss is linear in the scales: a difference quotient is exact but for rounding.
     for index in [0, 7, 39] {
-      let start = layer.scales.value
+      let start: Tensor<Float> = layer.scales.value
       var changed = start
       changed.withUnsafeMutableElements { $0[index] += 1 }
-      let before = loss().item
+      let before: Float = loss().item
       layer.scales.value = changed
-      let after = loss().item
+      let after: Float = loss().item
       layer.scales.value = start
       expectClose([after - before], [gradient.elements[index]], relative: 1e-3, absolute: 1e-2)
     }
@@ -154,16 +164,13 @@ private final class TwoLayers: LinearLayerOwner {
     let base = model(x)
     let words = layers.entries.compactMap { ($0.layer as? PEQALinear)?.base.words }
     var outputs: [String: Tensor<Float>] = [:]
-    let folder = try TemporaryFolder()
     for (seed, task) in ["law", "medicine"].enumerated() {
       layers.reset()
       #expect(model(x) == base)
       train(model, layers, seed: UInt64(seed))
       outputs[task] = model(x)
       #expect(outputs[task] != base)
-      let path = folder.path + "/\(task).safetensors"
-      try layers.adapter(task: task, step: 5).write(to: path)
-      try layers.add(ScaleAdapter(path: path))
+      try layers.add(self.read(layers.adapter(task: task, step: 5)))
     }
     #expect(words == layers.entries.compactMap { ($0.layer as? PEQALinear)?.base.words })
     layers.reset()
@@ -182,7 +189,7 @@ private final class TwoLayers: LinearLayerOwner {
     }
     #expect(model(x) == base)
     // What is merged is what was tuned.
-    try layers.load(ScaleAdapter(path: folder.path + "/law.safetensors"))
+    train(model, layers, seed: 0)
     let merged = TwoLayers(
       try #require(model.first as? PEQALinear).packed(),
       try #require(model.second as? PEQALinear).packed()
@@ -246,13 +253,9 @@ private final class TwoLayers: LinearLayerOwner {
     ) { try layers.add(bad) }
     bad = good
     bad.scales["first"] = Tensor(repeating: .nan, shape: [12, 1])
-    let folder = try TemporaryFolder()
-    let path = folder.path + "/a.safetensors"
-    try bad.write(to: path)
-    #expect(throws: ScaleAdapterError.self) { try ScaleAdapter(path: path) }
-    try good.write(to: path, as: .float16)
-    let read = try ScaleAdapter(path: path)
-    #expect(read.step == 0 && read.task == "good" && read.baseDigest == layers.baseDigest)
+    #expect(throws: ScaleAdapterError.self) { try self.read(bad) }
+    let halves = try self.read(good, as: .float16)
+    #expect(halves.step == 0 && halves.task == "good" && halves.baseDigest == layers.baseDigest)
     #expect(layers.tasks.isEmpty)
     #expect(throws: ScaleAdapterError.self) {
       try ScaleTunedLayers(of: try self.model(.outputChannel))
