@@ -168,7 +168,7 @@ extension QuantizationConfiguration {
 
 extension LayerScheme {
   /// The settings in a few words: "4 bits, groups of 64", "3 planes, groups of 64, greedy".
-  var text: String {
+  package var text: String {
     switch self {
     case .uniform(let scheme): return scheme.text
     case .binary(let coding, _):

@@ -1,11 +1,14 @@
 import ModelSupport
 import Quantization
 import Support
+import Tensor
 
 /// Adapters and the kind of base that fits them.
 struct AdapterChoice {
   let tasks: [TaskFile]
   let kind: TuningBase.Kind
+  /// How codes are made, with as many trained planes as the adapters have where none are typed.
+  let arguments: BaseArguments
 
   /// Looks at adapters that are used on one model.
   ///
@@ -13,6 +16,11 @@ struct AdapterChoice {
   init(_ paths: [String], _ arguments: BaseArguments) throws {
     tasks = try paths.map { try TaskFile(path: $0) }
     let binary = arguments.binaryOptions.first
+    var filled = arguments
+    if filled.trainedPlanes == nil, let planes = tasks.lazy.compactMap(Self.trainedPlanes).first {
+      filled.trainedPlanes = "\(planes)"
+    }
+    self.arguments = filled
     let kinds = Set(tasks.map(\.kind)).subtracting([.stored])
     guard kinds.count < 2 else {
       throw CommandFailure(
@@ -32,12 +40,16 @@ struct AdapterChoice {
   }
 
   /// The model, ready for the scales of the tasks.
-  func base(
-    _ file: ModelFile,
-    _ arguments: BaseArguments,
-    output: OutputArguments
-  ) throws -> TuningBase {
+  func base(_ file: ModelFile, output: OutputArguments) throws -> TuningBase {
     try TuningBase(file, kind, arguments, output: output)
+  }
+
+  /// The planes whose scales an adapter has; nil for other adapters.
+  private static func trainedPlanes(_ task: TaskFile) -> Int? {
+    guard case .scales(let adapter) = task.content, adapter.method == .alphaTuning else {
+      return nil
+    }
+    return adapter.scales.first?.value.shape.extents.last
   }
 }
 

@@ -154,7 +154,7 @@ struct AdapterVerifyCommand: ParsableCommand {
     let file = try ModelFile(path: model)
     let choice = try AdapterChoice(adapters, self.base)
     let isScaled = choice.kind != .stored
-    let base = isScaled ? try choice.base(file, self.base, output: output) : nil
+    let base = isScaled ? try choice.base(file, output: output) : nil
     let verdicts = try choice.tasks.map { try verdict($0, file, base) }
     var table = Table(["adapter", "task", "verdict"])
     for verdict in verdicts {
@@ -230,6 +230,14 @@ struct AdapterApplyCommand: ParsableCommand {
   @Option(help: "How the scales are stored. (default: float32)")
   var scaleType: ScaleType?
 
+  @OptionGroup(title: "Output") var style: OutputArguments
+
+  private struct Document: Encodable {
+    var output: String
+    var method: String
+    var bytes: Int
+  }
+
   func run() throws {
     let file = try ModelFile(path: model)
     let task = try TaskFile(path: adapter)
@@ -239,8 +247,10 @@ struct AdapterApplyCommand: ParsableCommand {
     case .lowRank: try merge(task, into: file, folder)
     }
     let result = try ModelFile(path: output)
+    let document = Document(output: output, method: result.method, bytes: result.byteCount)
     try StandardStream.output.writeLine(
-      "\(output): \(result.method), \(byteCount(result.byteCount))"
+      style.json
+        ? jsonText(document) : "\(output): \(document.method), \(byteCount(document.bytes))"
     )
   }
 
@@ -250,15 +260,10 @@ struct AdapterApplyCommand: ParsableCommand {
     to file: ModelFile,
     _ folder: OutputFolder
   ) throws {
-    guard adapter.method == .peqa else {
-      throw CommandFailure(
-        "\(task.path) holds scales of binary codes, which no model folder stores; use it with eval"
-      )
-    }
     guard let quantization = file.quantization else {
       throw CommandFailure(
-        "\(model) is in full precision; quantize it with 'apus-quantize run' by the scheme and range of "
-          + "the tuning, and apply \(task.path) to the result"
+        "\(model) is in full precision; quantize it with 'apus-quantize run' as the tuning did, and apply "
+          + "\(task.path) to the result"
       )
     }
     guard case .own(let configuration) = quantization else {
@@ -267,7 +272,8 @@ struct AdapterApplyCommand: ParsableCommand {
           + "written; quantize with 'apus-quantize run' to tune and apply"
       )
     }
-    let base = try TuningBase(file, .stepSizes, BaseArguments(), output: OutputArguments())
+    let choice = try AdapterChoice([task.path], BaseArguments.parse([]))
+    let base = try choice.base(file, output: style)
     try base.load(adapter, task.path)
     try base.layers?.writeModel(
       from: file.pretrained.catalog,
@@ -289,7 +295,7 @@ struct AdapterApplyCommand: ParsableCommand {
     guard scaleType == nil else {
       throw CommandFailure("--scale-type belongs to scales; leave it out", code: .usage)
     }
-    let base = try TuningBase(file, .stored, BaseArguments(), output: OutputArguments())
+    let base = try TuningBase(file, .stored, BaseArguments.parse([]), output: style)
     try LowRankAdapterFolder.load(URL(filePath: task.place), into: base.model)
     try file.pretrained.save(
       base.model,

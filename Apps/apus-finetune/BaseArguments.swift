@@ -25,8 +25,10 @@ struct BaseArguments: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "AlphaTuning: code the layers of the blocks in so many binary planes. (default: "
-        + "\(Self.defaultPlanes))",
+      """
+      AlphaTuning: code the layers of the blocks in so many binary planes, as 'apus-quantize run' does by \
+      --method bcq --scale-type float32. (default: \(Self.defaultPlanes))
+      """,
       valueName: "1-8"
     )
   )
@@ -72,7 +74,7 @@ struct BaseArguments: ParsableArguments {
     } catch QuantizationError.invalidScheme(let reason) {
       throw ValidationError("\(scheme == nil ? "--planes" : "--scheme"): \(reason)")
     }
-    _ = try trainedPlaneCount()
+    _ = try trainedPlaneCount(of: planes ?? 8)
   }
 
   /// The options of AlphaTuning that were typed.
@@ -101,15 +103,17 @@ struct BaseArguments: ParsableArguments {
   /// How planes are found.
   func coding() throws(QuantizationError) -> BinaryCoding {
     try BinaryCoding(
-      planes: planes ?? Self.defaultPlanes,
+      planes: planeCount,
       groupSize: groupSize,
       rounds: rounds ?? Self.defaultRounds
     )
   }
 
-  /// The planes whose scales are trained.
-  func trainedPlaneCount() throws(ValidationError) -> Int {
-    let planes = planes ?? Self.defaultPlanes
+  /// How many planes there are in a model that is coded in memory.
+  var planeCount: Int { planes ?? Self.defaultPlanes }
+
+  /// The planes whose scales are trained, of all.
+  func trainedPlaneCount(of planes: Int) throws(ValidationError) -> Int {
     guard let trainedPlanes, trainedPlanes != "all" else {
       return trainedPlanes == nil ? 1 : planes
     }

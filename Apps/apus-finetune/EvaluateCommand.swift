@@ -68,7 +68,7 @@ struct EvaluateCommand: ParsableCommand {
     let choice = try AdapterChoice(adapter, self.base)
     if let threads { WorkPool.threadCount = threads }
     let examples = try data.examples(for: file)
-    let base = try choice.base(file, self.base, output: output)
+    let base = try choice.base(file, output: output)
     var rows = [try row("base", nil, base.model, examples, reference: nil)]
     for task in choice.tasks {
       let reference = rows[0].loss.value

@@ -18,7 +18,8 @@ struct TrainCommand: ParsableCommand {
       of the model is made but for full.
 
         peqa         the step sizes of packed codes: MODEL is quantized, or --scheme says how
-        alphatuning  scales of binary codes, into which a model in full precision is coded
+        alphatuning  scales of binary codes: MODEL is of 'apus-quantize run --method bcq', or is coded
+                     in memory from full precision
         lora         low-rank adapters beside layers of any kind
         full         all weights of a model in full precision
 
@@ -222,13 +223,16 @@ extension TrainCommand {
 
   private func memorySettings(_ tuned: TuningBase) -> MemoryTable.Settings {
     var settings = MemoryTable.Settings()
-    if method == .peqa, let adapter = tuned.layers?.adapter(task: "") {
-      settings.bits = Int(adapter.bits) ?? settings.bits
-      settings.groupSize = Int(adapter.group).flatMap { $0 > 0 ? $0 : nil }
+    if let adapter = tuned.layers?.adapter(task: "") {
+      // What is mixed has no number; the table then shows the usual ones.
+      let group = Int(adapter.group).flatMap { $0 > 0 ? $0 : nil }
+      if method == .peqa {
+        (settings.bits, settings.groupSize) = (Int(adapter.bits) ?? settings.bits, group)
+      } else {
+        (settings.planes, settings.planeGroupSize) = (Int(adapter.bits) ?? settings.planes, group)
+        settings.trainedPlanes = (try? base.trainedPlaneCount(of: settings.planes)) ?? 1
+      }
     }
-    settings.planes = base.planes ?? settings.planes
-    settings.planeGroupSize = base.groupSize
-    settings.trainedPlanes = (try? base.trainedPlaneCount()) ?? 1
     settings.rank = lowRank.rank ?? settings.rank
     settings.targets = lowRank.targetNames
     return settings

@@ -5,6 +5,14 @@ import Quantization
 import Support
 import Transformer
 
+extension ModelFile {
+  /// Whether the layers of the blocks are binary codes.
+  fileprivate var hasBinaryCodes: Bool {
+    guard case .own(let settings)? = quantization else { return false }
+    return settings.method == .binaryCoding
+  }
+}
+
 /// A model as tuning begins with it.
 struct TuningBase {
   /// What becomes of the layers in the blocks.
@@ -13,7 +21,7 @@ struct TuningBase {
     case stored
     /// Packed ones get step sizes that train.
     case stepSizes
-    /// They become binary codes whose scales train.
+    /// They are binary codes, or become such, whose scales train.
     case binaryCodes
     /// All weights are floats in memory that train.
     case trainable
@@ -45,29 +53,7 @@ struct TuningBase {
       throw CommandFailure("\(file.path) is an encoder; only decoders are tuned")
     }
     let scheme = try arguments.weightScheme()
-    let isPacked = file.quantization != nil
-    if isPacked, scheme != nil {
-      throw CommandFailure(
-        "\(file.path) is quantized already (\(file.method)); leave --scheme out",
-        code: .usage
-      )
-    }
-    if scheme != nil || isPacked, kind == .binaryCodes || kind == .trainable {
-      let what = kind == .trainable ? "all weights are trained" : "AlphaTuning codes"
-      throw CommandFailure(
-        isPacked
-          ? "\(file.path) is quantized (\(file.method)); \(what) of a full-precision model"
-          : "--scheme: \(what) of a full-precision model; leave it out",
-        code: isPacked ? .failure : .usage
-      )
-    }
-    if kind == .stepSizes, scheme == nil, !isPacked {
-      throw CommandFailure(
-        "\(file.path) is in full precision, PEQA trains the step sizes of codes; add --scheme W4, "
-          + "or quantize it with 'apus-quantize run' first",
-        code: .usage
-      )
-    }
+    try Self.check(file, kind, arguments)
     switch kind {
     case .trainable: model = try file.pretrained.makeModel(isTrainable: true)
     case .stored, .stepSizes, .binaryCodes:
@@ -76,7 +62,10 @@ struct TuningBase {
     try Cancellation.check()
     func isInBlock(_ path: String) -> Bool { path.hasPrefix("blocks.") }
     if kind == .stepSizes { try model.usePEQA(where: isInBlock) }
-    if kind == .binaryCodes {
+    if kind == .binaryCodes, file.hasBinaryCodes {
+      try Self.train(file, model, arguments)
+      text = file.method
+    } else if kind == .binaryCodes {
       try Self.code(model, file, arguments, output)
       let coding = try arguments.coding()
       let groups = coding.groupSize.map { "groups of \($0)" } ?? "rows"
@@ -89,6 +78,71 @@ struct TuningBase {
     layers =
       kind == .stepSizes || kind == .binaryCodes
       ? try ScaleTunedLayers(of: model) { names[$0] ?? $0 } : nil
+  }
+
+  /// Refuses a model whose codes, or whose lack of them, the method cannot use.
+  private static func check(
+    _ file: ModelFile,
+    _ kind: Kind,
+    _ arguments: BaseArguments
+  ) throws(CommandFailure) {
+    let isPacked = file.quantization != nil
+    let codingOptions = arguments.binaryOptions.filter { $0 != "--trained-planes" }
+    if isPacked, let option = arguments.scheme.map({ _ in "--scheme" }) ?? codingOptions.first {
+      throw CommandFailure(
+        "\(file.path) is quantized already (\(file.method)); leave \(option) out",
+        code: .usage
+      )
+    }
+    switch kind {
+    case .stored: break
+    case .stepSizes:
+      if file.hasBinaryCodes {
+        throw CommandFailure(
+          "\(file.path) holds binary codes (\(file.method)), PEQA trains step sizes; choose AlphaTuning"
+        )
+      }
+      if !isPacked, arguments.scheme == nil {
+        throw CommandFailure(
+          "\(file.path) is in full precision, PEQA trains the step sizes of codes; add --scheme W4, "
+            + "or quantize it with 'apus-quantize run' first",
+          code: .usage
+        )
+      }
+    case .binaryCodes:
+      if arguments.scheme != nil {
+        throw CommandFailure(
+          "--scheme makes step sizes, AlphaTuning trains scales of binary codes; leave it out",
+          code: .usage
+        )
+      }
+      if isPacked, !file.hasBinaryCodes {
+        throw CommandFailure(
+          "\(file.path) is quantized (\(file.method)), AlphaTuning trains scales of binary codes; take "
+            + "the full-precision model, or one of 'apus-quantize run --method bcq'"
+        )
+      }
+    case .trainable:
+      if isPacked {
+        throw CommandFailure(
+          "\(file.path) is quantized (\(file.method)); all weights are trained of a full-precision "
+            + "model alone"
+        )
+      }
+    }
+  }
+
+  /// Lets scales of the binary codes of a folder train.
+  private static func train(
+    _ file: ModelFile,
+    _ model: DecoderModel,
+    _ arguments: BaseArguments
+  ) throws {
+    guard case .own(let settings)? = file.quantization else { return }
+    try model.useAlphaTuning(
+      trainedPlanes: arguments.trainedPlaneCount(of: settings.scheme.bits),
+      where: { $0.hasPrefix("blocks.") }
+    )
   }
 
   /// The names of the layers in checkpoints, by their paths in the model.
@@ -140,7 +194,7 @@ struct TuningBase {
     do {
       try model.useAlphaTuning(
         arguments.coding(),
-        trainedPlanes: arguments.trainedPlaneCount(),
+        trainedPlanes: arguments.trainedPlaneCount(of: arguments.planeCount),
         where: { $0.hasPrefix("blocks.") },
         progress: { path in
           progress.update(completed: count, total: total, note: path)

@@ -17,8 +17,8 @@ extension ScaleTunedLayers {
   ///   - folder: where the model goes; must not exist, or be empty, unless `replacing`.
   ///   - type: how scales are stored; half precision rounds them by up to 2⁻¹¹.
   ///   - replacing: whether an existing folder is replaced, once the new one is complete.
-  /// - Throws: `ScaleAdapterError.inapplicable` for layers that the folder does not hold as step
-  ///   sizes, and for scales that half precision cannot hold; `CheckpointError`.
+  /// - Throws: `ScaleAdapterError.inapplicable` for layers that the folder does not hold, and for
+  ///   scales that half precision cannot hold; `CheckpointError`.
   public func writeModel(
     from catalog: any TensorCatalog,
     configuration: QuantizationConfiguration,
@@ -55,15 +55,12 @@ extension ScaleTunedLayers {
     _ catalog: any TensorCatalog,
     as type: ScaleType
   ) throws(ScaleAdapterError) -> [String: Tensor<Float>] {
-    guard method == .peqa else {
-      throw .inapplicable(reason: "a model folder holds step sizes, no scales of binary planes")
-    }
     var scales: [String: Tensor<Float>] = [:]
     for entry in entries {
-      let name = entry.name + QuantizedWeights.scalesSuffix
-      let values = entry.layer.scales.value
+      let (suffix, values) = entry.stored
+      let name = entry.name + suffix
       guard catalog.describe(name)?.shape == values.shape else {
-        throw .inapplicable(reason: "\(catalog.path) holds no step sizes for '\(entry.name)'")
+        throw .inapplicable(reason: "\(catalog.path) holds no '\(name)' of \(values.shape)")
       }
       let halves = Tensor<Float16>(converting: values)
       guard type == .float32 || Tensor<Float>(converting: halves).allFinite else {
@@ -74,6 +71,16 @@ extension ScaleTunedLayers {
       scales[name] = values
     }
     return scales
+  }
+}
+
+extension ScaleTunedLayers.Entry {
+  /// The end of the name of the tensor of scales, and all of them as the folder has them.
+  fileprivate var stored: (suffix: String, scales: Tensor<Float>) {
+    if let layer = layer as? AlphaTuningLinear {
+      return (BinaryCodedMatrix.scalesSuffix, layer.weight.scales)
+    }
+    return (QuantizedWeights.scalesSuffix, layer.scales.value)
   }
 }
 
@@ -142,6 +149,15 @@ extension QuantizationConfiguration {
       changed.layerSchemes[layer] = try scheme.storingScales(as: type)
     }
     return changed
+  }
+}
+
+extension LayerScheme {
+  fileprivate func storingScales(as type: ScaleType) throws(QuantizationError) -> LayerScheme {
+    switch self {
+    case .uniform(let scheme): .uniform(try scheme.storingScales(as: type))
+    case .binary(let coding, _): .binary(coding, scaleType: type)
+    }
   }
 }
 
