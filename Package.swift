@@ -46,6 +46,7 @@ let package = Package(
     .library(name: "Quantization", targets: ["Quantization"]),
     .executable(name: "apus-quantize", targets: ["apus-quantize"]),
     .executable(name: "apus-pretrain", targets: ["apus-pretrain"]),
+    .executable(name: "apus-finetune", targets: ["apus-finetune"]),
     .executable(name: "apus-vision", targets: ["apus-vision"]),
     .executable(name: "apus-bench", targets: ["apus-bench"]),
   ],
@@ -113,11 +114,20 @@ let package = Package(
       path: "Apps/Support",
       swiftSettings: strict
     ),
-    .executableTarget(
-      name: "apus-quantize",
+    .target(
+      name: "ModelSupport",
       dependencies: [
         "Support", "Quantization", "Transformer", "Checkpoints", "Autograd", "Tensor",
         argumentParser,
+      ],
+      path: "Apps/ModelSupport",
+      swiftSettings: strict
+    ),
+    .executableTarget(
+      name: "apus-quantize",
+      dependencies: [
+        "ModelSupport", "Support", "Quantization", "Transformer", "Checkpoints", "Autograd",
+        "Tensor", argumentParser,
       ],
       path: "Apps/apus-quantize",
       swiftSettings: strict
@@ -128,6 +138,15 @@ let package = Package(
         "Support", "Transformer", "Checkpoints", "Autograd", "Tensor", argumentParser,
       ],
       path: "Apps/apus-pretrain",
+      swiftSettings: strict
+    ),
+    .executableTarget(
+      name: "apus-finetune",
+      dependencies: [
+        "ModelSupport", "Support", "Quantization", "Transformer", "Checkpoints", "Autograd",
+        "Tensor", argumentParser,
+      ],
+      path: "Apps/apus-finetune",
       swiftSettings: strict
     ),
     .executableTarget(

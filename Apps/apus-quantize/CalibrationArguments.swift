@@ -1,4 +1,5 @@
 public import ArgumentParser
+import ModelSupport
 public import Quantization
 import Support
 import Tensor

@@ -2,6 +2,7 @@ import ArgumentParser
 import Autograd
 import Checkpoints
 import Foundation
+import ModelSupport
 import Quantization
 import Support
 import Tensor

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ModelSupport
 import Support
 
 /// `eval`: the perplexity of models on a text.

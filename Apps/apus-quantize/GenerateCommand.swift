@@ -1,4 +1,5 @@
 import ArgumentParser
+import ModelSupport
 import Support
 import Transformer
 

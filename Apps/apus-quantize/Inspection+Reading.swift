@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import ModelSupport
 import Quantization
 import Support
 import Tensor

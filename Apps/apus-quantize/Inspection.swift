@@ -1,4 +1,5 @@
 import Autograd
+import ModelSupport
 import Quantization
 import Support
 import Transformer

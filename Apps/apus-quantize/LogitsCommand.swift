@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoints
+import ModelSupport
 import Support
 import Tensor
 import Transformer

@@ -1,6 +1,7 @@
 import Autograd
 import Checkpoints
 import Foundation
+import ModelSupport
 import Quantization
 import Support
 

@@ -1,9 +1,8 @@
 public import ArgumentParser
+import ModelSupport
 public import Quantization
 
 extension QuantizationConfiguration.Method: ExpressibleByArgument {}
-extension RangeEstimation: ExpressibleByArgument {}
-extension ScaleType: ExpressibleByArgument {}
 
 /// What weights are rounded to.
 struct QuantizationArguments: ParsableArguments {

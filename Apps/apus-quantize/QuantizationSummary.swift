@@ -1,3 +1,4 @@
+import ModelSupport
 import Quantization
 import Support
 import Tensor

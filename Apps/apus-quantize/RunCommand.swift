@@ -1,6 +1,7 @@
 import ArgumentParser
 import Checkpoints
 import Foundation
+import ModelSupport
 import Quantization
 import Support
 

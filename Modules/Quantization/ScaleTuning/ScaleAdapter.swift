@@ -163,6 +163,8 @@ public enum ScaleAdapterError: Error, Equatable, CustomStringConvertible {
   case unknownTask(String, known: [String])
   /// A module has no layers whose scales could be tuned.
   case nothingToTune(String)
+  /// The scales cannot become part of a model folder.
+  case inapplicable(reason: String)
 
   /// What is wrong, where, and what to do.
   public var description: String {
@@ -180,6 +182,8 @@ public enum ScaleAdapterError: Error, Equatable, CustomStringConvertible {
       "adapter: no task '\(name)'; there are \(known.isEmpty ? "none" : known.joined(separator: ", "))"
     case .nothingToTune(let reason):
       "scale tuning: \(reason)"
+    case .inapplicable(let reason):
+      "adapter: cannot be applied: \(reason)"
     }
   }
 }

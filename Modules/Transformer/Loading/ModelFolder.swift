@@ -154,6 +154,24 @@ extension PretrainedModel {
       tensor: tensor
     )
   }
+
+  /// Writes a model that was made from this one and has changed since: tuned, or with adapters, which
+  /// are merged.
+  ///
+  /// - Parameters:
+  ///   - model: the model.
+  ///   - folder: where it goes; must not exist, or be empty, unless `replacing`.
+  ///   - type: how numbers are stored.
+  ///   - replacing: whether an existing folder is replaced.
+  /// - Throws: `CheckpointError`.
+  public func save(
+    _ model: DecoderModel,
+    to folder: URL,
+    as type: ElementType = .float32,
+    replacing: Bool = false
+  ) throws {
+    try save(to: folder, as: type, replacing: replacing, tensor: model.denseTensors())
+  }
 }
 
 extension DecoderModel {
@@ -172,6 +190,18 @@ extension DecoderModel {
     as type: ElementType = .float32,
     replacing: Bool = false
   ) throws {
+    try ModelFolder.write(
+      configuration,
+      documents: documents,
+      as: type,
+      to: folder,
+      replacing: replacing,
+      tensor: denseTensors()
+    )
+  }
+
+  /// Finds the numbers of each tensor: those of a parameter, or what a linear layer stands for.
+  fileprivate func denseTensors() -> (TensorSpecification) -> Tensor<Float> {
     var values: [String: Tensor<Float>] = [:]
     for entry in namedParameters() {
       for name in [entry.name] + entry.aliases { values[name] = entry.parameter.value }
@@ -180,13 +210,7 @@ extension DecoderModel {
       namedLinearLayers().map { ($0.name, $0.layer) },
       uniquingKeysWith: { first, _ in first }
     )
-    try ModelFolder.write(
-      configuration,
-      documents: documents,
-      as: type,
-      to: folder,
-      replacing: replacing
-    ) { tensor in
+    return { tensor in
       if let value = values[tensor.path] { return value }
       let (path, isBias) = (tensor.path.split(separator: "."), tensor.path.hasSuffix(".bias"))
       guard let layer = layers[path.dropLast().joined(separator: ".")] else {

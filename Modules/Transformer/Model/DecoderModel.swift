@@ -88,37 +88,6 @@ extension DecoderModel {
     guard let cap = configuration.logitSoftCap else { return logits }
     return (logits * (1 / cap)).tanh() * cap
   }
-
-  /// The mean cross-entropy of the next tokens in nats.
-  ///
-  /// Rows whose target counts for nothing do not pass the head.
-  ///
-  /// - Parameters:
-  ///   - tokens: what the model reads, [B × T].
-  ///   - targets: what follows each of them, [B × T]; −100 counts for nothing.
-  ///   - observe: sees the values inside.
-  /// - Returns: a scalar.
-  public func loss(
-    _ tokens: Tensor<Int32>,
-    targets: Tensor<Int32>,
-    observe: ModelObserver? = nil
-  ) -> Variable {
-    let (states, targets) = counted(states(tokens, observe: observe), targets.elements)
-    if let head = head as? Linear, head.bias == nil, configuration.logitSoftCap == nil {
-      return linearCrossEntropy(hidden: states, weight: head.weight.variable, targets: targets)
-    }
-    return crossEntropy(logits: logits(states), targets: targets)
-  }
-
-  /// The rows whose targets count; all if none does.
-  private func counted(_ states: Variable, _ targets: [Int32]) -> (Variable, Tensor<Int32>) {
-    let rows = targets.indices.filter { targets[$0] != ignoredTarget }
-    guard !rows.isEmpty, rows.count < targets.count else {
-      return (states, Tensor(targets, shape: [targets.count]))
-    }
-    let taken = states.taking(Tensor(rows.map { Int32($0) }, shape: [rows.count]), axis: 0)
-    return (taken, Tensor(rows.map { targets[$0] }, shape: [rows.count]))
-  }
 }
 
 /// The target of a token whose successor counts for nothing; torch's number.

@@ -177,19 +177,7 @@ extension FineTuning {
   /// The mean loss over all targets of the validation examples in nats, without gradients; nil
   /// without such examples.
   public func validationLoss() -> Double? {
-    validation.map { examples in
-      withoutGradients {
-        var (total, targets) = (0.0, 0)
-        for first in stride(from: 0, to: examples.count, by: options.batchSize) {
-          let last = Swift.min(first + options.batchSize, examples.count)
-          let batch = examples[Array(first..<last)]
-          let count = TuningExamples.targetCount(batch)
-          total += Double(count) * Double(model.loss(batch.tokens, targets: batch.targets).item)
-          targets += count
-        }
-        return total / Double(targets)
-      }
-    }
+    validation.flatMap { $0.meanLoss(of: model, batchSize: options.batchSize) }
   }
 
   private func finished(

@@ -186,6 +186,42 @@ public struct TuningExamples: Dataset, Sendable {
     return (Tensor(tokens, shape: shape), Tensor(targets, shape: shape))
   }
 
+  /// The examples without the last part, and that part: what trains, and what measures.
+  public func split(
+    holdingBack part: Double
+  ) -> (training: TuningExamples, validation: TuningExamples) {
+    let first = Int(Double(count) * (1 - part))
+    return (
+      TuningExamples((0..<first).map(example)), TuningExamples((first..<count).map(example))
+    )
+  }
+
+  /// The mean loss over all targets in nats, without gradients.
+  ///
+  /// - Parameters:
+  ///   - model: what reads the examples.
+  ///   - batchSize: how many it reads at once.
+  ///   - progress: gets the number of examples that were read after each batch; false stops.
+  /// - Returns: the mean; nil if it was stopped. NaN where there is no example.
+  public func meanLoss(
+    of model: DecoderModel,
+    batchSize: Int,
+    progress: (_ examples: Int) -> Bool = { _ in true }
+  ) -> Double? {
+    withoutGradients {
+      var (total, targets) = (0.0, 0)
+      for first in stride(from: 0, to: count, by: batchSize) {
+        let last = Swift.min(first + batchSize, count)
+        let batch = self[Array(first..<last)]
+        let counted = Self.targetCount(batch)
+        total += Double(counted) * Double(model.loss(batch.tokens, targets: batch.targets).item)
+        targets += counted
+        guard progress(last) else { return nil }
+      }
+      return total / Double(targets)
+    }
+  }
+
   /// How many targets of a batch count.
   static func targetCount(_ batch: Batch) -> Int {
     batch.targets.withUnsafeElements { targets in targets.count { $0 != ignoredTarget } }

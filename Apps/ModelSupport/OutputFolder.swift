@@ -1,14 +1,14 @@
 import Checkpoints
 import Foundation
 import Quantization
-import Support
+package import Support
 
 /// A place where a model folder can be written, checked before any work is done.
-struct OutputFolder {
+package struct OutputFolder {
   /// The folder's absolute path.
-  let path: String
+  package let path: String
   /// Whether a folder that lies there is replaced.
-  let isReplaced: Bool
+  package let isReplaced: Bool
 
   /// Checks the place.
   ///
@@ -17,7 +17,7 @@ struct OutputFolder {
   ///   - replaces: whether a model that lies there may go.
   ///   - source: the model that is read meanwhile.
   /// - Throws: `CommandFailure` that says why nothing can be written there.
-  init(path typed: String, replaces: Bool, source: String) throws(CommandFailure) {
+  package init(path typed: String, replaces: Bool, source: String) throws(CommandFailure) {
     guard !typed.isEmpty else {
       throw CommandFailure("--output is empty; name a folder", code: .usage)
     }

@@ -1,20 +1,20 @@
-import Checkpoints
+package import Checkpoints
 import Foundation
-import Quantization
+package import Quantization
 import Support
 import Tensor
-import Transformer
+package import Transformer
 
 /// A model that was named on the command line: opened, its weights not yet read.
-struct ModelFile {
+package struct ModelFile {
   /// The path as it was typed.
-  let path: String
-  let pretrained: PretrainedModel
+  package let path: String
+  package let pretrained: PretrainedModel
   /// How its weights are quantized; nil for a model in floating point.
-  let quantization: ModelQuantization?
+  package let quantization: ModelQuantization?
 
   /// Opens a model folder, a folder that `run` or another tool has quantized, or a GGUF file.
-  init(path: String) throws {
+  package init(path: String) throws {
     self.path = path
     pretrained = try PretrainedModel(at: URL(filePath: path))
     quantization = try pretrained.quantization.map { document in
@@ -23,7 +23,7 @@ struct ModelFile {
   }
 
   /// The packed layers, with everything else behind them; nil for a model in floating point.
-  var packedWeights: (any QuantizedWeightSource)? {
+  package var packedWeights: (any QuantizedWeightSource)? {
     quantization?.weights(
       pretrained.catalog,
       embeddings: pretrained.configuration.embeddingLayers,
@@ -32,7 +32,7 @@ struct ModelFile {
   }
 
   /// The model with its weights.
-  func makeModel() throws -> DecoderModel {
+  package func makeModel() throws -> DecoderModel {
     guard let packedWeights else { return try pretrained.makeModel() }
     let model = try DecoderModel(pretrained.configuration, weights: packedWeights)
     if case .own(let configuration) = quantization, configuration.keyValueBits == 8 {
@@ -42,7 +42,7 @@ struct ModelFile {
   }
 
   /// Refuses a model that cannot be quantized.
-  func checkFullPrecision() throws {
+  package func checkFullPrecision() throws {
     if let quantization {
       throw CommandFailure(
         "\(path) is quantized already (\(quantization.text)); start from the full-precision model"
@@ -52,7 +52,7 @@ struct ModelFile {
   }
 
   /// The model block by block.
-  func makeStack() throws -> DecoderStack {
+  package func makeStack() throws -> DecoderStack {
     guard pretrained.configuration.isCausal else {
       throw CommandFailure("\(path) is an encoder; only decoders are quantized block by block")
     }
@@ -60,7 +60,7 @@ struct ModelFile {
   }
 
   /// Writes the quantized model to `folder`; `progress` stops it by returning false.
-  func quantize(
+  package func quantize(
     _ configuration: QuantizationConfiguration,
     blocks: QuantizedBlocks? = nil,
     to folder: OutputFolder,
@@ -78,7 +78,7 @@ struct ModelFile {
   }
 
   /// What the tensors mean to a quantizer.
-  var plan: QuantizationPlan {
+  package var plan: QuantizationPlan {
     QuantizationPlan(
       tensorNames: pretrained.configuration.tensorNames,
       linearLayers: pretrained.configuration.blockLinearLayers,
@@ -93,24 +93,24 @@ struct ModelFile {
 
 extension ModelFile {
   /// The last part of the path.
-  var name: String { URL(filePath: path).lastPathComponent }
+  package var name: String { URL(filePath: path).lastPathComponent }
 
   /// The bytes of all tensors.
-  var byteCount: Int {
+  package var byteCount: Int {
     let catalog = pretrained.catalog
     return catalog.tensorNames.reduce(0) { $0 + (catalog.describe($1)?.byteCount ?? 0) }
   }
 
   /// The bits that one parameter takes on average.
-  var bitsPerWeight: Double { 8 * Double(byteCount) / Double(max(parameterCount, 1)) }
+  package var bitsPerWeight: Double { 8 * Double(byteCount) / Double(max(parameterCount, 1)) }
 
   /// The numbers that the model consists of, however they are stored.
-  var parameterCount: Int {
+  package var parameterCount: Int {
     quantization == nil ? pretrained.parameterCount : pretrained.configuration.parameterCount
   }
 
   /// The part of the model's numbers that its first n tensors hold, for n = 0, 1, ….
-  var shares: [Double] {
+  package var shares: [Double] {
     let sizes = pretrained.configuration.tensorNames.map { name in
       pretrained.catalog.describe(name)?.shape.count ?? 0
     }
@@ -119,12 +119,12 @@ extension ModelFile {
   }
 
   /// How the weights are stored: the quantization, or the storage that holds most bytes.
-  var method: String {
+  package var method: String {
     quantization?.text ?? Self.prevailingStorage(pretrained.catalog)
   }
 
   /// The storage that holds most of the bytes: "BF16".
-  static func prevailingStorage(_ catalog: any TensorCatalog) -> String {
+  package static func prevailingStorage(_ catalog: any TensorCatalog) -> String {
     var bytes: [String: Int] = [:]
     for tensor in catalog.tensorNames.compactMap(catalog.describe) {
       bytes[tensor.storage, default: 0] += tensor.byteCount
@@ -135,7 +135,7 @@ extension ModelFile {
 
 extension ModelQuantization {
   /// The settings in a few words.
-  var text: String {
+  package var text: String {
     switch self {
     case .own(let configuration): configuration.text
     case .other(let configuration): configuration.text
@@ -145,7 +145,7 @@ extension ModelQuantization {
 
 extension PackedFolderConfiguration {
   /// The settings in a few words: "gptq 4 bits, groups of 128, symmetric".
-  var text: String {
+  package var text: String {
     var parts = ["\(format.rawValue) \(bits) bits"]
     parts.append(groupSize.map { "groups of \($0)" } ?? "per channel")
     if isSymmetric { parts.append("symmetric") }
@@ -155,7 +155,7 @@ extension PackedFolderConfiguration {
 
 extension QuantizationConfiguration {
   /// The settings in a few words: "rtn 4 bits, groups of 64, embedding 8 bits".
-  var text: String {
+  package var text: String {
     var parts = ["\(method.rawValue) \(scheme.text)"]
     if let embeddingScheme { parts.append("embedding \(embeddingScheme.grid.bits) bits") }
     if let activations {
@@ -168,7 +168,7 @@ extension QuantizationConfiguration {
 
 extension LayerScheme {
   /// The settings in a few words: "4 bits, groups of 64", "3 planes, groups of 64, greedy".
-  var text: String {
+  package var text: String {
     switch self {
     case .uniform(let scheme): return scheme.text
     case .binary(let coding, _):
@@ -182,7 +182,7 @@ extension LayerScheme {
 
 extension WeightScheme {
   /// The settings in a few words: "4 bits, groups of 64".
-  var text: String {
+  package var text: String {
     var parts = ["\(grid.bits) bits"]
     switch granularity {
     case .tensor: parts.append("per tensor")
@@ -200,45 +200,12 @@ extension WeightScheme {
 
 extension ModelFile {
   /// The ids of a text without any token in front of or behind it.
-  func tokens(of text: String) throws -> [Int32] {
+  package func tokens(of text: String) throws -> [Int32] {
     try pretrained.requireTokenizer().encode(text, addSpecialTokens: false)
   }
 
-  /// The ids of a prompt, at least one and no more than the model's context.
-  func promptTokens(_ prompt: String, encoding: GenerateCommand.Encoding?) throws -> [Int32] {
-    let tokenizer = try pretrained.requireTokenizer()
-    var ids: [Int32]
-    switch encoding {
-    case nil:
-      ids = tokenizer.encode(prompt)
-    case .raw:
-      ids = tokenizer.encode(prompt, addSpecialTokens: false, specialTokenText: .plain)
-    case .bos:
-      guard let first = tokenizer.bosID else {
-        throw CommandFailure("--bos: \(path) has no token that begins a text; leave it out")
-      }
-      ids = [first] + tokenizer.encode(prompt, addSpecialTokens: false)
-    }
-    return try checked(ids)
-  }
-
-  /// The ids, if something can be written behind them.
-  func checked(_ ids: [Int32]) throws(CommandFailure) -> [Int32] {
-    guard !ids.isEmpty else {
-      throw CommandFailure("the prompt is empty and \(path) adds no token; write something")
-    }
-    let context = pretrained.configuration.contextLength
-    guard ids.count < context else {
-      throw CommandFailure(
-        "the prompt has \(ids.count.counted("token")), \(path) has room for \(context.grouped); "
-          + "shorten it"
-      )
-    }
-    return ids
-  }
-
   /// The options that the arguments mean for this model.
-  func perplexityOptions(_ arguments: EvaluationArguments) throws -> PerplexityOptions {
+  package func perplexityOptions(_ arguments: EvaluationArguments) throws -> PerplexityOptions {
     let tokenizer = try pretrained.requireTokenizer()
     let context = pretrained.configuration.contextLength
     if let window = arguments.window, window > context {

@@ -1,19 +1,17 @@
-public import ArgumentParser
-public import Transformer
-
-extension PerplexityOptions.Weighting: ExpressibleByArgument {}
+package import ArgumentParser
+package import Transformer
 
 /// How a text is cut and its losses are averaged.
-struct EvaluationArguments: ParsableArguments {
-  enum LeadingToken: String, EnumerableFlag {
+package struct EvaluationArguments: ParsableArguments {
+  package enum LeadingToken: String, EnumerableFlag {
     case bos
     case noBOS
 
-    static func name(for value: LeadingToken) -> NameSpecification {
+    package static func name(for value: LeadingToken) -> NameSpecification {
       value == .bos ? .customLong("bos") : .customLong("no-bos")
     }
 
-    static func help(for value: LeadingToken) -> ArgumentHelp? {
+    package static func help(for value: LeadingToken) -> ArgumentHelp? {
       switch value {
       case .bos:
         "Put the model's first token in front of every window. (default: as it was trained)"
@@ -22,7 +20,7 @@ struct EvaluationArguments: ParsableArguments {
     }
   }
 
-  static let defaultWindow = 512
+  package static let defaultWindow = 512
 
   @Option(
     parsing: .unconditional,
@@ -31,7 +29,7 @@ struct EvaluationArguments: ParsableArguments {
       valueName: "tokens"
     )
   )
-  var window: Int?
+  package var window: Int?
 
   @Option(
     parsing: .unconditional,
@@ -41,27 +39,29 @@ struct EvaluationArguments: ParsableArguments {
       valueName: "tokens"
     )
   )
-  var stride: Int?
+  package var stride: Int?
 
   @Option(help: "What counts the same in the mean: every token, or every complete window (GPTQ).")
-  var weighting = PerplexityOptions.Weighting.tokens
+  package var weighting = PerplexityOptions.Weighting.tokens
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp("Read no more windows. (default: all)", valueName: "count")
   )
-  var maxWindows: Int?
+  package var maxWindows: Int?
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp("Read no more of the text. (default: all)", valueName: "count")
   )
-  var characters: Int?
+  package var characters: Int?
 
   @Flag
-  var leadingToken: LeadingToken?
+  package var leadingToken: LeadingToken?
 
-  func validate() throws {
+  package init() {}
+
+  package func validate() throws {
     func require(_ value: Int?, atLeast least: Int, _ name: String) throws {
       guard let value, value < least else { return }
       throw ValidationError("\(name) \(value) is too small; choose at least \(least)")
@@ -79,14 +79,14 @@ struct EvaluationArguments: ParsableArguments {
   }
 
   /// The token that begins a text.
-  struct BeginToken {
-    var id: Int32
+  package struct BeginToken {
+    package var id: Int32
     /// Whether the tokenizer adds it unasked.
-    var isUsual: Bool
+    package var isUsual: Bool
   }
 
   /// The options for a model with that context and that first token.
-  func options(contextLength: Int, beginToken: BeginToken?) -> PerplexityOptions {
+  package func options(contextLength: Int, beginToken: BeginToken?) -> PerplexityOptions {
     let wantsToken = leadingToken.map { $0 == .bos } ?? beginToken?.isUsual ?? false
     return PerplexityOptions(
       window: window ?? min(Self.defaultWindow, contextLength),

@@ -1,30 +1,30 @@
-import Support
-import Transformer
+package import Support
+package import Transformer
 
 /// The perplexity of one model on one text, and what it cost to find.
-struct Evaluation: Encodable {
-  var model: String
-  var method: String
-  var parameters: Int
-  var bytes: Int
-  var bitsPerWeight: Double
-  var perplexity: ReportNumber
-  var meanLoss: ReportNumber
+package struct Evaluation: Encodable {
+  package var model: String
+  package var method: String
+  package var parameters: Int
+  package var bytes: Int
+  package var bitsPerWeight: Double
+  package var perplexity: ReportNumber
+  package var meanLoss: ReportNumber
   /// The perplexity minus that of the first model; nil for the first.
-  var delta: ReportNumber?
+  package var delta: ReportNumber?
   /// The mean divergence of the predictions from the first model's, in nats; nil for the first, and where
   /// the models read different tokens.
-  var klDivergence: ReportNumber?
+  package var klDivergence: ReportNumber?
   /// The share of tokens where both find the same one likeliest.
-  var topAgreement: ReportNumber?
-  var tokens: Int
-  var windows: Int
-  var seconds: Double
-  var windowLosses: [ReportNumber]
-  var options: PerplexityOptions
+  package var topAgreement: ReportNumber?
+  package var tokens: Int
+  package var windows: Int
+  package var seconds: Double
+  package var windowLosses: [ReportNumber]
+  package var options: PerplexityOptions
 
   /// Reads the text with the model, telling what it finds as it goes.
-  init(
+  package init(
     _ file: ModelFile,
     text: TextFile,
     arguments: EvaluationArguments,
@@ -52,7 +52,7 @@ struct Evaluation: Encodable {
   }
 
   /// Reads the text with all models; those with the tokens of the first read it together with it.
-  static func all(
+  package static func all(
     _ files: [ModelFile],
     text: TextFile,
     arguments: EvaluationArguments,
@@ -136,7 +136,7 @@ struct Evaluation: Encodable {
 
 extension Evaluation {
   /// The evaluations side by side, each with its distance to the first.
-  static func table(_ evaluations: [Evaluation]) -> Table {
+  package static func table(_ evaluations: [Evaluation]) -> Table {
     var table = Table([
       "model", "method", .number("bits/weight"), .number("bytes"), .number("perplexity"),
       .number("delta"), .number("KL"), .number("top-1"),
@@ -157,7 +157,7 @@ extension Evaluation {
   }
 
   /// The evaluations with their distances to the first.
-  static func compared(_ evaluations: [Evaluation]) -> [Evaluation] {
+  package static func compared(_ evaluations: [Evaluation]) -> [Evaluation] {
     guard let first = evaluations.first else { return [] }
     return [first]
       + evaluations.dropFirst().map { evaluation in

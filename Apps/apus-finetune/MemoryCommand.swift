@@ -1,0 +1,84 @@
+import ArgumentParser
+import ModelSupport
+import Quantization
+import Support
+import Transformer
+
+/// `memory`: what each method takes.
+struct MemoryCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "memory",
+    abstract: "Show what full fine-tuning, LoRA, PEQA and AlphaTuning take for a model.",
+    discussion: """
+      Computed from the model's shapes; no weights are read. Weights are counted as they lie in memory \
+      while they train, adapters included; gradients and the two moments of Adam as float32; copies are \
+      the float32 masters of what trains in less; task is what one task needs beside the shared model. \
+      The values that a step keeps for the backward pass are not counted.
+
+      EXAMPLES
+        apus-finetune memory SmolLM2-135M
+        apus-finetune memory SmolLM2-135M --bits 3 --group-size 64 --planes 2 --rank 4
+      """
+  )
+
+  @Argument(help: "A model folder or a .gguf file.")
+  var model: String
+
+  @Option(help: ArgumentHelp("PEQA: bits of a code.", valueName: "1-8"))
+  var bits = 4
+
+  @Option(
+    help: ArgumentHelp(
+      "PEQA and AlphaTuning: inputs that share a scale. (default: a row)",
+      valueName: "inputs"
+    )
+  )
+  var groupSize: Int?
+
+  @Option(help: ArgumentHelp("AlphaTuning: binary planes.", valueName: "1-8"))
+  var planes = BaseArguments.defaultPlanes
+
+  @Option(help: ArgumentHelp("AlphaTuning: planes whose scales are trained.", valueName: "count"))
+  var trainedPlanes = 1
+
+  @Option(help: ArgumentHelp("LoRA: the rank.", valueName: "count"))
+  var rank = LowRankArguments.defaultRank
+
+  @Option(help: ArgumentHelp("LoRA: the layers with adapters.", valueName: "names"))
+  var targets = LowRankArguments.defaultTargets
+
+  @Option(help: "How weights and scales that are no codes are stored.")
+  var floatType = ScaleType.float16
+
+  @Flag(help: "Write one JSON document.")
+  var json = false
+
+  func validate() throws {
+    for (name, value) in [("--bits", bits), ("--planes", planes)] where !(1...8 ~= value) {
+      throw ValidationError("\(name) \(value) must lie between 1 and 8")
+    }
+    guard 1...planes ~= trainedPlanes else {
+      throw ValidationError("--trained-planes \(trainedPlanes) must lie between 1 and \(planes)")
+    }
+    guard groupSize ?? 1 > 0, 1...65536 ~= rank else {
+      throw ValidationError("--group-size and --rank must be above 0")
+    }
+  }
+
+  func run() throws {
+    let file = try ModelFile(path: model)
+    var settings = MemoryTable.Settings()
+    settings.bits = bits
+    (settings.groupSize, settings.planeGroupSize) = (groupSize, groupSize)
+    settings.planes = planes
+    settings.trainedPlanes = trainedPlanes
+    settings.rank = rank
+    settings.targets = targets.split(separator: ",").map(String.init)
+    settings.floatType = floatType
+    let table = MemoryTable(file.pretrained.configuration, settings)
+    let stream = StandardStream.output
+    try stream.writeLine(
+      json ? jsonText(table) : table.table.text(width: stream.columnCount)
+    )
+  }
+}

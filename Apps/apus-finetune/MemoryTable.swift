@@ -1,0 +1,88 @@
+import Quantization
+import Support
+import Tensor
+import Transformer
+
+/// What methods take for a model, from its shapes.
+struct MemoryTable: Encodable {
+  var parameters: Int
+  var linearParameters: Int
+  var rows: [TuningMemory.Row]
+
+  /// The settings of the methods.
+  struct Settings {
+    var bits = 4
+    /// The inputs that share a step size; nil for whole rows.
+    var groupSize: Int?
+    var planes = BaseArguments.defaultPlanes
+    /// The inputs that share the scales of planes; nil for whole rows.
+    var planeGroupSize: Int?
+    var trainedPlanes = 1
+    var rank = LowRankArguments.defaultRank
+    /// The ends of the names of layers with low-rank adapters.
+    var targets = LowRankArguments.defaultTargets.split(separator: ",").map(String.init)
+    var floatType = ScaleType.float16
+  }
+
+  init(_ configuration: TransformerConfiguration, _ settings: Settings) {
+    let memory = TuningMemory(configuration, floatType: settings.floatType)
+    parameters = memory.parameterCount
+    linearParameters = memory.linearCount
+    rows = [
+      memory.full(),
+      memory.lora(rank: settings.rank) { layer in
+        settings.targets.contains { layer.name == $0 || layer.name.hasSuffix("." + $0) }
+      },
+      memory.peqa(bits: settings.bits, groupSize: settings.groupSize),
+      memory.alphaTuning(
+        planes: settings.planes,
+        groupSize: settings.planeGroupSize,
+        trainedPlanes: settings.trainedPlanes
+      ),
+    ]
+  }
+
+  /// The rows for people.
+  var table: Table {
+    var table = Table([
+      "method", .number("trained"), .number("weights"), .number("gradients"), .number("moments"),
+      .number("copies"), .number("total"), .number("task"),
+    ])
+    for row in rows {
+      table.add(
+        row.method,
+        row.trainedCount.grouped,
+        byteCount(row.weightBytes),
+        byteCount(row.gradientBytes),
+        byteCount(row.optimizerBytes),
+        byteCount(row.masterBytes),
+        byteCount(row.totalBytes),
+        byteCount(row.taskBytes)
+      )
+    }
+    return table
+  }
+}
+
+extension TuningMemory {
+  /// The shapes of a model: the layers inside its blocks, and everything else.
+  init(_ configuration: TransformerConfiguration, floatType: ScaleType) {
+    let suffix = ".weight"
+    let layers = configuration.tensors.filter {
+      $0.path.hasPrefix("blocks.") && $0.shape.rank == 2 && $0.path.hasSuffix(suffix)
+    }
+    let linear = layers.map { layer in
+      Layer(
+        name: String(layer.name.dropLast(suffix.count)),
+        outputWidth: layer.shape[0],
+        inputWidth: layer.shape[1]
+      )
+    }
+    let count = linear.reduce(0) { $0 + $1.outputWidth * $1.inputWidth }
+    self.init(
+      layers: linear,
+      otherCount: configuration.parameterCount - count,
+      floatType: floatType
+    )
+  }
+}

@@ -1,0 +1,98 @@
+import Checkpoints
+import Foundation
+import Quantization
+import Support
+import Transformer
+
+/// What a task consists of: scales of a base, or low-rank adapters.
+struct TaskFile {
+  /// What was found.
+  enum Content {
+    case scales(ScaleAdapter)
+    case lowRank(LowRankTask)
+  }
+
+  /// The path as it was typed.
+  let path: String
+  /// The file of scales, or the folder of low-rank adapters.
+  let place: String
+  let content: Content
+
+  /// Opens a file of scales, a folder in peft's layout, or the folder of a run.
+  init(path: String) throws {
+    self.path = path
+    var isFolder = ObjCBool(false)
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+      throw CommandFailure("adapter \(path) does not exist; name a file of scales or a folder")
+    }
+    guard isFolder.boolValue else {
+      place = path
+      content = .scales(try ScaleAdapter(path: path))
+      return
+    }
+    func exists(_ name: String) -> Bool {
+      FileManager.default.fileExists(atPath: path + "/" + name)
+    }
+    if exists(LowRankTask.configurationName) {
+      place = path
+      content = .lowRank(try LowRankTask(folder: path))
+    } else if exists("adapter.safetensors") {
+      place = path + "/adapter.safetensors"
+      content = .scales(try ScaleAdapter(path: place))
+    } else if exists("adapter/" + LowRankTask.configurationName) {
+      place = path + "/adapter"
+      content = .lowRank(try LowRankTask(folder: place))
+    } else {
+      throw CommandFailure(
+        "\(path) holds no adapter: neither adapter.safetensors nor \(LowRankTask.configurationName) "
+          + "is there; has its run come to the end?"
+      )
+    }
+  }
+
+  /// The bytes on the disk.
+  var byteCount: Int { storedByteCount(place) }
+
+  /// The scales.
+  ///
+  /// - Throws: `CommandFailure` for low-rank adapters.
+  func scales() throws(CommandFailure) -> ScaleAdapter {
+    guard case .scales(let adapter) = content else {
+      throw CommandFailure("\(path) holds low-rank adapters; a file of scales is needed")
+    }
+    return adapter
+  }
+
+  /// What the base must be like.
+  var kind: TuningBase.Kind {
+    switch content {
+    case .scales(let adapter): adapter.method == .peqa ? .stepSizes : .binaryCodes
+    case .lowRank: .stored
+    }
+  }
+}
+
+/// What a folder of low-rank adapters says about itself.
+struct LowRankTask {
+  static let configurationName = "adapter_config.json"
+
+  let rank: String
+  let targets: String
+  let base: String
+  let layers: Int
+  /// The numbers of all adapters.
+  let count: Int
+
+  init(folder: String) throws {
+    let document = try JSONValue.read(folder + "/" + Self.configurationName)
+    rank = document["r"]?.intValue.map { "\($0)" } ?? ""
+    let names = document["target_modules"]
+    targets =
+      names?.arrayValue?.compactMap(\.stringValue).joined(separator: ",") ?? names?.stringValue
+      ?? ""
+    base = document["base_model_name_or_path"]?.stringValue ?? ""
+    let tensors = try SafetensorsFile(path: folder + "/adapter_model.safetensors")
+    layers = tensors.names.count { $0.hasSuffix(".lora_A.weight") }
+    count = tensors.names.reduce(0) { $0 + (tensors[$1]?.extents.reduce(1, *) ?? 0) }
+  }
+}

@@ -1,0 +1,275 @@
+import ArgumentParser
+import Autograd
+import Checkpoints
+import Foundation
+import ModelSupport
+import Quantization
+import Support
+import Tensor
+import Transformer
+
+/// `train`: one task.
+struct TrainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train",
+    abstract: "Tune a model for a task.",
+    discussion: """
+      What is trained is said by --method; everything else stays as it is stored, so that no float copy \
+      of the model is made but for full.
+
+        peqa         the step sizes of packed codes: MODEL is quantized, or --scheme says how
+        alphatuning  scales of binary codes: MODEL is of 'apus-quantize run --method bcq', or is coded
+                     in memory from full precision
+        lora         low-rank adapters beside layers of any kind
+        full         all weights of a model in full precision
+
+      Embedding, head, norms and biases are trained by full alone. The folder holds the settings, the \
+      log, the checkpoints, report.html and report.json, and what came of it: adapter.safetensors (the \
+      scales), adapter (peft's layout) or model. Run the same command again to go on after an \
+      interruption; the numbers are those of a run without one.
+
+      EXAMPLES
+        apus-finetune train small --method peqa --text law.txt --validation-share 0.1 --output run
+        apus-finetune train SmolLM2-135M --method peqa --scheme W3G64 --data chats.jsonl --output run
+        apus-finetune train SmolLM2-135M --method alphatuning --planes 3 --text law.txt --output run
+        apus-finetune train small --method lora --rank 8 --data chats.jsonl --output run --recompute
+      """
+  )
+
+  @Argument(help: "A model folder or a .gguf file.")
+  var model: String
+
+  @Option(name: .shortAndLong, help: "What is trained: peqa, alphatuning, lora or full.")
+  var method: TuningMethod
+
+  @Option(name: .shortAndLong, help: ArgumentHelp("The folder of the run.", valueName: "folder"))
+  var output: String
+
+  @Option(help: "The name of the task. (default: that of the folder)")
+  var task: String?
+
+  @OptionGroup(title: "Data") var data: DataArguments
+
+  @Option(
+    help: ArgumentHelp("What the loss is measured on, of the kind of the data.", valueName: "file")
+  )
+  var validation: String?
+
+  @Option(
+    help: ArgumentHelp("Hold the last part of the data back to measure the loss.", valueName: "0-1")
+  )
+  var validationShare: Double?
+
+  @OptionGroup(title: "Codes") var base: BaseArguments
+  @OptionGroup(title: "Adapters") var lowRank: LowRankArguments
+  @OptionGroup(title: "Training") var training: TrainingArguments
+  @OptionGroup(title: "Output") var display: OutputArguments
+
+  func validate() throws {
+    if validation != nil, validationShare != nil {
+      throw ValidationError("--validation and --validation-share exclude each other")
+    }
+    if let share = validationShare, !(share > 0 && share < 1) {
+      throw ValidationError("--validation-share \(share) must lie between 0 and 1")
+    }
+    if method != .lora, let option = lowRank.typed.first {
+      throw ValidationError("\(option) belongs to --method lora; leave it out")
+    }
+    if method != .alphaTuning, let option = base.binaryOptions.first {
+      throw ValidationError("\(option) belongs to --method alphatuning; leave it out")
+    }
+    if base.scheme != nil, method == .alphaTuning || method == .full {
+      throw ValidationError("--scheme belongs to --method peqa and lora; leave it out")
+    }
+    guard !output.isEmpty else { throw ValidationError("--output is empty; name a folder") }
+  }
+
+  func run() throws {
+    let file = try ModelFile(path: model)
+    try checkOutput()
+    if method == .full { try checkMemory(file) }
+    if let threads = training.threads { WorkPool.threadCount = threads }
+    let (examples, held) = try examples(file)
+    let base = try TuningBase(file, kind, base, output: display)
+    if method == .lora { try lowRank.add(to: base.model, seed: training.seed) }
+    base.model.recomputesBlocks = training.recompute
+    let rate = try learningRate(base)
+    let run = try FineTuning(
+      at: output,
+      model: base.model,
+      training.options(learningRate: rate),
+      training: examples,
+      validation: held,
+      identity: identity(base)
+    )
+    run.shouldStop = { Cancellation.isRequested }
+    let reporter = display.progress("tuning", unit: "steps")
+    let report = try run.train { progress in
+      reporter.update(completed: progress.step, total: progress.total, note: Self.note(progress))
+    }
+    reporter.clear()
+    if report.ending == .stopped {
+      try Cancellation.check("run the same command to go on after step \(report.step)")
+    }
+    try finish(base, report, examples.report, rate)
+  }
+
+  /// Writes what came of the run, and shows it.
+  private func finish(
+    _ base: TuningBase,
+    _ report: FineTuningReport,
+    _ examples: TuningExamplesReport,
+    _ rate: Float
+  ) throws {
+    let isFinished = report.ending == .finished
+    let result = isFinished ? try writeResult(base, report) : nil
+    let summary = TuningSummary(
+      base,
+      report,
+      method: method,
+      task: taskName,
+      settings: method == .lora ? lowRank.text : base.text,
+      learningRate: rate,
+      examples: examples,
+      result: result,
+      memory: MemoryTable(base.file.pretrained.configuration, memorySettings(base)),
+      log: try RunLog.read(output + "/log.jsonl")
+    )
+    try AtomicFile.write(try jsonText(summary) + "\n", to: output + "/report.json")
+    try AtomicFile.write(summary.page().html(), to: output + "/report.html")
+    let stream = StandardStream.output
+    try stream.writeLine(
+      display.json ? jsonText(summary) : summary.table.text(width: stream.columnCount)
+    )
+    guard isFinished else {
+      throw CommandFailure(
+        "the training diverged after step \(report.step), nothing was written but the report; choose "
+          + "a lower --learning-rate than \(rate) or a longer --warm-up"
+      )
+    }
+  }
+
+  /// The scales, the adapters or the model, in the folder of the run.
+  private func writeResult(_ base: TuningBase, _ report: FineTuningReport) throws -> String {
+    switch method {
+    case .peqa, .alphaTuning:
+      let path = output + "/adapter.safetensors"
+      try base.layers?.adapter(task: taskName, step: report.step).write(to: path)
+      return path
+    case .lora:
+      let path = output + "/adapter"
+      try LowRankAdapterFolder.write(
+        base.model,
+        baseModel: model,
+        to: URL(filePath: path),
+        replacing: true
+      )
+      return path
+    case .full:
+      let path = output + "/model"
+      try base.file.pretrained.save(base.model, to: URL(filePath: path), replacing: true)
+      return path
+    }
+  }
+}
+
+// MARK: - What is typed
+
+extension TrainCommand {
+  private var taskName: String { task ?? URL(filePath: output).lastPathComponent }
+
+  private var kind: TuningBase.Kind {
+    switch method {
+    case .peqa: .stepSizes
+    case .alphaTuning: .binaryCodes
+    case .lora: .stored
+    case .full: .trainable
+    }
+  }
+
+  private func examples(
+    _ file: ModelFile
+  ) throws -> (training: TuningExamples, validation: TuningExamples?) {
+    if let validationShare { return try data.parts(holdingBack: validationShare, for: file) }
+    return (
+      try data.examples(for: file), try validation.map { try data.otherExamples($0, for: file) }
+    )
+  }
+
+  /// The rate that was typed, or the method's.
+  ///
+  /// - Source: what the scales need was found on small models: 0.02 · median |s|.
+  private func learningRate(_ base: TuningBase) throws -> Float {
+    if let rate = training.learningRate ?? method.learningRate { return rate }
+    let median = base.layers?.medianScale ?? 0
+    guard median > 0 else {
+      throw CommandFailure(
+        "half of the scales of \(model) are 0, so none says what a small step is; add --learning-rate"
+      )
+    }
+    return 0.02 * median
+  }
+
+  /// What decides the numbers beside examples and options.
+  private func identity(_ base: TuningBase) -> [String: String] {
+    var identity = [
+      "method": method.rawValue, "task": taskName, "codes": base.text,
+      "model": "\(base.file.name), \(base.file.byteCount) bytes",
+    ]
+    if method == .lora { identity["adapters"] = lowRank.text }
+    if let layers = base.layers { identity["base"] = layers.baseDigest }
+    return identity
+  }
+
+  private func memorySettings(_ tuned: TuningBase) -> MemoryTable.Settings {
+    var settings = MemoryTable.Settings()
+    if let adapter = tuned.layers?.adapter(task: "") {
+      // What is mixed has no number; the table then shows the usual ones.
+      let group = Int(adapter.group).flatMap { $0 > 0 ? $0 : nil }
+      if method == .peqa {
+        (settings.bits, settings.groupSize) = (Int(adapter.bits) ?? settings.bits, group)
+      } else {
+        (settings.planes, settings.planeGroupSize) = (Int(adapter.bits) ?? settings.planes, group)
+        settings.trainedPlanes = (try? base.trainedPlaneCount(of: settings.planes)) ?? 1
+      }
+    }
+    settings.rank = lowRank.rank ?? settings.rank
+    settings.targets = lowRank.targetNames
+    return settings
+  }
+
+  /// Refuses a place that holds something else than a run.
+  private func checkOutput() throws(CommandFailure) {
+    let files = FileManager.default
+    var isFolder = ObjCBool(false)
+    guard files.fileExists(atPath: output, isDirectory: &isFolder) else { return }
+    guard isFolder.boolValue else {
+      throw CommandFailure("output \(output) is a file; choose a folder")
+    }
+    let names = (try? files.contentsOfDirectory(atPath: output)) ?? []
+    guard names.isEmpty || names.contains("run.json") else {
+      throw CommandFailure(
+        "output \(output) is not empty and holds no run; choose another folder"
+      )
+    }
+  }
+
+  /// Refuses a model whose training the machine has no memory for.
+  private func checkMemory(_ file: ModelFile) throws(CommandFailure) {
+    // Weights, gradients and two moments.
+    let bytes = Double(file.parameterCount) * 16
+    let memory = Double(ProcessInfo.processInfo.physicalMemory)
+    guard bytes < memory else {
+      throw CommandFailure(
+        "all \(file.parameterCount.grouped) weights need \((bytes / 1e9).fixed(1)) GB to train, this "
+          + "machine has \((memory / 1e9).fixed(1)); choose --method lora or peqa"
+      )
+    }
+  }
+
+  private static func note(_ progress: TrainingProgress) -> String {
+    ["loss", "validation loss"].compactMap { name in
+      progress.metrics[name].map { "\(name) \($0.fixed(4))" }
+    }.joined(separator: ", ")
+  }
+}
