@@ -187,6 +187,16 @@ import Transformer
     }
   }
 
+  @Test func aPackedHeadLetsGradientsThrough() throws {
+    try withModelAndTexts { model, folder in
+      try quantize(model, to: folder + "/small", "--scheme", "W4", "--embedding-bits", "8")
+      let report = try train(folder + "/small", "peqa", folder)
+      #expect(try loss(report, "lossAfter") < loss(report, "lossBefore"))
+      let measured = try losses(folder + "/small", folder, ["--adapter", folder + "/run"])
+      #expect(try abs(measured[1] - loss(report, "lossAfter")) < 1e-9)
+    }
+  }
+
   @Test func tasksAreListedAndCompared() throws {
     try withModelAndTexts { model, folder in
       try quantize(model, to: folder + "/small", "--scheme", "W4")
