@@ -27,10 +27,10 @@ public final class ScaleTunedLayers {
   /// What the scales belong to.
   public let method: ScaleAdapter.Method
   /// The tasks that can be activated, in the order in which they were added.
-  public private(set) var tasks: [String] = []
+  public var tasks: [String] { choice.names }
   /// The digest of everything that is frozen.
   public private(set) lazy var baseDigest: String = digest()
-  private let choice = TaskChoice()
+  private let choice: TaskChoice
 
   /// The tuned layers of a module.
   ///
@@ -54,7 +54,14 @@ public final class ScaleTunedLayers {
     }
     method = isPEQA(first) ? .peqa : .alphaTuning
     entries = found.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
-    for entry in entries { entry.layer.tasks = LayerTasks(scales: [], choice: choice) }
+    // Layers that were asked for before keep their tasks.
+    let choices = entries.map { $0.layer.tasks?.choice }
+    if let known = choices.first ?? nil, choices.allSatisfy({ $0 === known }) {
+      choice = known
+    } else {
+      choice = TaskChoice()
+      for entry in entries { entry.layer.tasks = LayerTasks(scales: [], choice: choice) }
+    }
   }
 
   /// What a task trains.
@@ -124,7 +131,7 @@ public final class ScaleTunedLayers {
         entry.layer.tasks?.scales.append(scales)
       }
     }
-    if place == nil { tasks.append(adapter.task) }
+    if place == nil { choice.names.append(adapter.task) }
   }
 
   /// Lets the model compute by a task's scales, or by those that are trained.

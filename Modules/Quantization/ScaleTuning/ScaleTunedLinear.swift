@@ -58,6 +58,8 @@ public struct LayerTasks {
 
 /// Which task a model's layers compute for.
 final class TaskChoice {
+  /// The tasks, in the order of the layers' scales.
+  var names: [String] = []
   /// One for all rows; nil for the layers' own scales.
   var active: Int?
   /// One for each row of what the layers read; nil where all rows have the same.
