@@ -89,6 +89,26 @@ package struct ModelFile {
   }
 }
 
+// MARK: - Identity
+
+extension ModelFile {
+  /// SHA-256 of the files that hold the weights, in the order of their names.
+  package func digest() throws -> String {
+    var files = [path]
+    var isFolder: ObjCBool = false
+    if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
+      files = try FileManager.default.contentsOfDirectory(atPath: path).sorted()
+        .filter { $0.hasSuffix(".safetensors") }.map { path + "/" + $0 }
+    }
+    var digest = FrozenDigest()
+    for file in files {
+      let bytes = try Data(contentsOf: URL(filePath: file), options: .alwaysMapped)
+      bytes.withUnsafeBytes { digest.update($0) }
+    }
+    return digest.text
+  }
+}
+
 // MARK: - Sizes
 
 extension ModelFile {

@@ -22,7 +22,7 @@ struct TrainingArguments: ParsableArguments {
     help: ArgumentHelp(
       """
       The largest learning rate. (default: 2e-4 for lora, 2e-5 for full; for peqa and alphatuning, which \
-      train scales themselves, 0.02 · the median of their sizes)
+      train scales themselves, 0.001 · the median of their sizes)
       """
     )
   )

@@ -106,6 +106,10 @@ extension TuningSummary {
       ("examples", examples.examples.grouped), ("learning rate", Double(learningRate).short),
       ("trained numbers", report.trainableCount.grouped),
     ]
+    if examples.cut > 0 { facts.append(("examples cut to the length", examples.cut.grouped)) }
+    if examples.dropped > 0 {
+      facts.append(("dropped, nothing to learn from", examples.dropped.grouped))
+    }
     if let largest = changes.map(\.largest).max() {
       facts.append(("largest change of a scale", "\((100 * largest).fixed(2))%"))
       facts.append(("scales with another sign", changes.reduce(0) { $0 + $1.signChanges }.grouped))

@@ -13,7 +13,11 @@ public func checkpointed(
   _ body: @escaping ([Variable]) -> Variable
 ) -> Variable {
   let draws = CheckpointDraws()
-  let value = draws.recording { withoutGradients { body(inputs.map { $0.detached() }).value } }
+  let value = draws.recording {
+    Recording.$isDeferred.withValue(Recording.isTraining) {
+      withoutGradients { body(inputs.map { $0.detached() }).value }
+    }
+  }
   guard Recording.isOn else { return Variable(value) }
   let values = inputs.map(\.value)
   let isFollowed = inputs.map(\.isFollowed)

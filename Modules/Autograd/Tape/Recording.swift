@@ -1,6 +1,10 @@
 /// Whether operations leave nodes on the tape: true but inside `withoutGradients`.
 package enum Recording {
   @TaskLocal package static var isOn = true
+  /// Whether operations run for values whose tape is made in a later, second run.
+  @TaskLocal package static var isDeferred = false
+  /// Whether this is a pass of training: recorded now or later.
+  package static var isTraining: Bool { isOn || isDeferred }
 }
 
 /// Runs code whose operations leave nothing on the tape: inference, evaluation, updates by hand.

@@ -98,9 +98,7 @@ public final class AlphaTuningLinear: ScaleTunedLinear {
   /// x Ŵᵀ + b with the gradients of x and α.
   public func callAsFunction(_ input: Variable) -> Variable {
     let alphas = scales.variable
-    guard Recording.isOn, input.isFollowed || alphas.isFollowed else {
-      return Variable(self(input.value))
-    }
+    guard Recording.isTraining else { return Variable(self(input.value)) }
     let (weight, x) = (weight, input.value)
     let (wantsInput, wantsScales) = (input.isFollowed, alphas.isFollowed)
     return .custom(weight.product(with: x, bias: bias), inputs: [input, alphas]) { gradient in

@@ -11,7 +11,7 @@ public import Tensor
 //     ∂L/∂s_{o,h} = Σ_{i ∈ h} G_{oi} W̄_{oi},   G = (∂L/∂y)ᵀ x,   ∂L/∂x = (∂L/∂y) Ŵ
 //
 // There is no straight-through estimator: rounding is not on the tape. With one step size a row the
-// gradient needs no G at all: with p = x W̄ᵀ, y = s ∘ p + b, ∂L/∂s_o = Σ_n (∂L/∂y)_{no} p_{no}.
+// gradient needs no G at all: with p = x W̄ᵀ = (y − b) / s, ∂L/∂s_o = Σ_n (∂L/∂y)_{no} p_{no}.
 
 /// A linear layer of frozen packed codes whose step sizes are trained: y = x (s ∘ W̄)ᵀ + b.
 ///
@@ -78,9 +78,7 @@ public final class PEQALinear: ScaleTunedLinear {
   /// x Ŵᵀ + b with the gradients of x and s.
   public func callAsFunction(_ input: Variable) -> Variable {
     let s = scales.variable
-    guard Recording.isOn, input.isFollowed || s.isFollowed else {
-      return Variable(self(input.value))
-    }
+    guard Recording.isTraining else { return Variable(self(input.value)) }
     let x = inputQuantizer.map { $0(input) } ?? input
     let weight = weight
     guard s.isFollowed else {
@@ -91,13 +89,11 @@ public final class PEQALinear: ScaleTunedLinear {
     let (saved, wantsInput) = (x.value, x.isFollowed)
     switch base.scheme.granularity {
     case .outputChannel, .tensor:
-      let rows = scales.value.reshaped(to: [scales.count])
-      let p = base.replacing(stepSizes: .ones(scales.shape)).product(with: saved)
-      let y = bias.map { p * rows + $0 } ?? p * rows
-      return .custom(y, inputs: [x, s]) { gradient in
+      let y = weight.product(with: saved, bias: bias)
+      return .custom(y, inputs: [x, s]) { [bias] gradient in
         [
           wantsInput ? weight.inputGradient(gradient) : nil,
-          (gradient * p).summed(to: rows.shape).reshaped(to: weight.stepSizes.shape),
+          weight.rowStepSizeGradient(gradient, input: saved, output: y, bias: bias),
         ]
       }
     case .inputGroups:
@@ -128,6 +124,34 @@ public final class PEQALinear: ScaleTunedLinear {
 // MARK: - Gradients
 
 extension QuantizedMatrix {
+  /// ∂L/∂s where rows have one step size each, or all the same: p = (y − b) / s, so that nothing is
+  /// multiplied again but the rows whose step size is 0.
+  ///
+  /// - Shapes: gradient and output [… × N], input [… × K], bias [N] or nil.
+  func rowStepSizeGradient(
+    _ gradient: Tensor<Float>,
+    input: Tensor<Float>,
+    output: Tensor<Float>,
+    bias: Tensor<Float>?
+  ) -> Tensor<Float> {
+    let scaled = bias.map { output - $0 } ?? output
+    let sums = (gradient * scaled).summed(to: [shape[0]])
+    if stepSizes.count == 1, shape[0] != 1 {
+      let step = stepSizes.elements[0]
+      guard abs(step) < .leastNormalMagnitude else {
+        return (sums.sum(axes: [0]) / step).reshaped(to: stepSizes.shape)
+      }
+      let p = replacing(stepSizes: .ones(stepSizes.shape)).product(with: input)
+      return (gradient * p).summed(to: [1]).reshaped(to: stepSizes.shape)
+    }
+    let steps = stepSizes.elements
+    guard steps.allSatisfy({ abs($0) >= .leastNormalMagnitude }) else {
+      let p = replacing(stepSizes: .ones(stepSizes.shape)).product(with: input)
+      return (gradient * p).summed(to: [shape[0]]).reshaped(to: stepSizes.shape)
+    }
+    return (sums / stepSizes.reshaped(to: [shape[0]])).reshaped(to: stepSizes.shape)
+  }
+
   /// ∂L/∂s where groups of inputs share a step size; rows of G are made and summed a few at a time.
   ///
   /// - Shapes: gradient [… × N], input [… × K], result [N × groups].

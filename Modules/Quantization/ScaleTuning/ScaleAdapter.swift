@@ -104,7 +104,14 @@ extension ScaleAdapter {
       guard name.hasSuffix(method.suffix) else {
         throw invalid("holds a tensor '\(name)', which is no scale of \(method.rawValue)")
       }
+      let type = try file.entry(named: name).type
+      guard type == SafetensorsType(.float32) || type == SafetensorsType(.float16) else {
+        throw invalid("holds '\(name)' as \(type.rawValue), not F32 or F16")
+      }
       let tensor: Tensor<Float> = try file.tensor(named: name)
+      guard tensor.count > 0, tensor.rank == (method == .peqa ? 2 : 3) else {
+        throw invalid("holds '\(name)' of \(tensor.shape), which is no shape of scales")
+      }
       guard tensor.withUnsafeElements({ $0.allSatisfy { $0.isFinite } }) else {
         throw invalid("holds a scale in '\(name)' that is not finite")
       }

@@ -22,7 +22,7 @@ public struct ScaleChange: Codable, Hashable, Sendable {
     (largest, signChanges) = (0, 0)
     var (squares, counted) = (0.0, 0)
     for (before, after) in zip(start.elements, end.elements) {
-      if before * after < 0 { signChanges += 1 }
+      if before < 0 && after > 0 || before > 0 && after < 0 { signChanges += 1 }
       guard before != 0 else { continue }
       let change = Double(after) / Double(before) - 1
       squares += change * change

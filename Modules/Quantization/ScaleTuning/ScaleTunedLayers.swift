@@ -27,7 +27,7 @@ public final class ScaleTunedLayers {
   /// What the scales belong to.
   public let method: ScaleAdapter.Method
   /// The tasks that can be activated, in the order in which they were added.
-  public var tasks: [String] { choice.names }
+  public private(set) var tasks: [String] = []
   /// The digest of everything that is frozen.
   public private(set) lazy var baseDigest: String = digest()
   private let choice: TaskChoice
@@ -58,25 +58,15 @@ public final class ScaleTunedLayers {
     let choices = entries.map { $0.layer.tasks?.choice }
     if let known = choices.first ?? nil, choices.allSatisfy({ $0 === known }) {
       choice = known
+      tasks = entries.first?.layer.tasks?.scales.keys.sorted() ?? []
     } else {
       choice = TaskChoice()
-      for entry in entries { entry.layer.tasks = LayerTasks(scales: [], choice: choice) }
+      for entry in entries { entry.layer.tasks = LayerTasks(scales: [:], choice: choice) }
     }
   }
 
   /// What a task trains.
   public var parameters: [Parameter] { entries.map(\.layer.scales) }
-
-  /// How many scales have another sign than at the start, of all.
-  public var signChanges: (changed: Int, total: Int) {
-    var counts = (changed: 0, total: 0)
-    for entry in entries {
-      let (now, start) = (entry.layer.scales.value.elements, entry.layer.initialScales.elements)
-      counts.total += now.count
-      counts.changed += zip(now, start).count { $0 * $1 < 0 }
-    }
-    return counts
-  }
 
   private func digest() -> String {
     var digest = FrozenDigest()
@@ -123,15 +113,8 @@ public final class ScaleTunedLayers {
   /// - Throws: `ScaleAdapterError` if it belongs to another base or does not fit.
   public func add(_ adapter: ScaleAdapter) throws(ScaleAdapterError) {
     let scales = try checked(adapter)
-    let place = tasks.firstIndex(of: adapter.task)
-    for (entry, scales) in zip(entries, scales) {
-      if let place {
-        entry.layer.tasks?.scales[place] = scales
-      } else {
-        entry.layer.tasks?.scales.append(scales)
-      }
-    }
-    if place == nil { choice.names.append(adapter.task) }
+    for (entry, scales) in zip(entries, scales) { entry.layer.tasks?.scales[adapter.task] = scales }
+    if !tasks.contains(adapter.task) { tasks.append(adapter.task) }
   }
 
   /// Lets the model compute by a task's scales, or by those that are trained.
@@ -140,8 +123,8 @@ public final class ScaleTunedLayers {
   ///
   /// - Throws: `ScaleAdapterError.unknownTask`.
   public func activate(_ task: String?) throws(ScaleAdapterError) {
-    choice.active = try task.map { name throws(ScaleAdapterError) in try place(of: name) }
-    choice.rows = nil
+    if let task { try check(task) }
+    (choice.active, choice.rows) = (task, nil)
   }
 
   /// Runs code in which each row that the layers read belongs to a task of its own.
@@ -156,19 +139,15 @@ public final class ScaleTunedLayers {
     ofRows tasks: [String?],
     _ body: () throws -> Result
   ) throws -> Result {
-    var places: [String: Int] = [:]
-    for name in Set(tasks.compactMap { $0 }) { places[name] = try place(of: name) }
+    for name in Set(tasks.compactMap { $0 }) { try check(name) }
     let before = choice.rows
-    choice.rows = tasks.map { $0.flatMap { places[$0] } }
+    choice.rows = tasks
     defer { choice.rows = before }
     return try body()
   }
 
-  private func place(of task: String) throws(ScaleAdapterError) -> Int {
-    guard let place = tasks.firstIndex(of: task) else {
-      throw .unknownTask(task, known: tasks)
-    }
-    return place
+  private func check(_ task: String) throws(ScaleAdapterError) {
+    guard tasks.contains(task) else { throw .unknownTask(task, known: tasks) }
   }
 
   /// The scales of an adapter as the layers want them, in their order.
@@ -191,6 +170,9 @@ public final class ScaleTunedLayers {
     for entry in entries {
       guard let stored = adapter.scales[entry.name] else {
         throw .layers(task: adapter.task, reason: "it has no scales for '\(entry.name)'")
+      }
+      guard stored.withUnsafeElements({ $0.allSatisfy { $0.isFinite } }) else {
+        throw .layers(task: adapter.task, reason: "a scale of '\(entry.name)' is not finite")
       }
       let expected = entry.stored(entry.layer.scales.value).shape
       guard stored.shape == expected else {

@@ -24,7 +24,7 @@ extension ScaleTunedLinear {
   func taskProduct(with input: Tensor<Float>) -> Tensor<Float> {
     let own = scales.value
     guard let tasks, tasks.choice.isMade else { return product(with: input, scales: own) }
-    func chosen(_ task: Int?) -> Tensor<Float> { task.map { tasks.scales[$0] } ?? own }
+    func chosen(_ task: String?) -> Tensor<Float> { task.flatMap { tasks.scales[$0] } ?? own }
     guard let rows = tasks.choice.rows else {
       return product(with: input, scales: chosen(tasks.choice.active))
     }
@@ -33,13 +33,13 @@ extension ScaleTunedLinear {
       x.shape[0] == rows.count,
       "tasks: \(x.shape[0]) rows, but tasks for \(rows.count); one task for each row is needed"
     )
-    var members: [Int?: [Int32]] = [:]
+    var members: [String?: [Int32]] = [:]
     for (row, task) in rows.enumerated() { members[task, default: []].append(Int32(row)) }
     if members.count == 1, let task = rows.first {
       return product(with: input, scales: chosen(task))
     }
     // Rows are gathered by task, so that each task's scales are read once.
-    let order = members.sorted { ($0.key ?? -1) < ($1.key ?? -1) }
+    let order = members.sorted { ($0.key ?? "") < ($1.key ?? "") }
     let parts = order.map { product(with: x.rows($0.value), scales: chosen($0.key)) }
     var places = [Int32](repeating: 0, count: rows.count)
     for (place, row) in order.flatMap(\.value).enumerated() { places[Int(row)] = Int32(place) }
@@ -50,20 +50,18 @@ extension ScaleTunedLinear {
 
 /// The scales of one layer for several tasks.
 public struct LayerTasks {
-  /// The scales of each task.
-  public var scales: [Tensor<Float>]
+  /// The scales of each task, by its name.
+  public var scales: [String: Tensor<Float>]
   /// Which task computes; all layers of a model share it.
   let choice: TaskChoice
 }
 
 /// Which task a model's layers compute for.
 final class TaskChoice {
-  /// The tasks, in the order of the layers' scales.
-  var names: [String] = []
   /// One for all rows; nil for the layers' own scales.
-  var active: Int?
+  var active: String?
   /// One for each row of what the layers read; nil where all rows have the same.
-  var rows: [Int?]?
+  var rows: [String?]?
 
   var isMade: Bool { active != nil || rows != nil }
 }
@@ -72,7 +70,11 @@ final class TaskChoice {
 public struct FrozenDigest {
   private var hash = SHA256()
 
-  init() {}
+  /// A digest of nothing.
+  public init() {}
+
+  /// Adds bytes.
+  public mutating func update(_ bytes: UnsafeRawBufferPointer) { hash.update(bytes) }
 
   /// Adds the elements as they lie in memory.
   public mutating func update<Element: TensorElement>(_ tensor: Tensor<Element>) {

@@ -117,7 +117,10 @@ extension FineTuning {
         on: batches,
         weighting: { Double(TuningExamples.targetCount($0)) }
       ) { batch, step in
-        if step.step == 1, lossBefore == nil { lossBefore = validationLoss() }
+        if step.step == 1, lossBefore == nil {
+          lossBefore = validationLoss()
+          if validation != nil, lossBefore == nil { throw Stopped() }
+        }
         step.count("tokens", batch.tokens.count)
         step.count("targets", TuningExamples.targetCount(batch))
         return model.loss(batch.tokens, targets: batch.targets)
@@ -125,8 +128,13 @@ extension FineTuning {
       return try finished(report.ending == .finished ? .finished : .stopped, report.step)
     } catch TrainingError.diverged(let step, _, _, _) {
       return try finished(.diverged, step)
+    } catch TrainingError.failed(_, let error) where error is Stopped {
+      return try finished(.stopped, 0)
     }
   }
+
+  /// It was told to stop while the loss before the first step was measured.
+  private struct Stopped: Error {}
 
   private func trainingRun(_ progress: ((TrainingProgress) -> Void)?) -> TrainingRun {
     var settings = TrainingOptions(seed: options.seed, steps: options.steps)
@@ -175,9 +183,11 @@ extension FineTuning {
   }
 
   /// The mean loss over all targets of the validation examples in nats, without gradients; nil
-  /// without such examples.
+  /// without such examples, and when it is told to stop.
   public func validationLoss() -> Double? {
-    validation.flatMap { $0.meanLoss(of: model, batchSize: options.batchSize) }
+    validation.flatMap { examples in
+      examples.meanLoss(of: model, batchSize: options.batchSize) { _ in !shouldStop() }
+    }
   }
 
   private func finished(
@@ -192,15 +202,19 @@ extension FineTuning {
       }
     }
     let (count, seconds) = (model.parameterCount, records.last?.seconds ?? 0)
+    // The last measurement may have been stopped.
+    let last = measured.last.flatMap { $0.step == steps ? $0.loss : nil }
+    let loss = ending == .finished ? last ?? validationLoss() : last
+    let isCut = ending == .finished && validation != nil && loss == nil
     return FineTuningReport(
-      ending: ending,
+      ending: isCut ? .stopped : ending,
       step: step,
       totalSteps: steps,
       trainableCount: count.trainable,
       parameterCount: count.total,
       losses: records.compactMap { $0.metrics["loss"] },
       validationLossBefore: lossBefore,
-      validationLoss: measured.last.flatMap { $0.step == steps ? $0.loss : nil },
+      validationLoss: loss,
       validationLosses: measured,
       tokens: sum("tokens"),
       targets: sum("targets"),

@@ -77,7 +77,7 @@ public struct TuningExamples: Dataset, Sendable {
   }
 
   /// What the examples consist of.
-  public let report: TuningExamplesReport
+  public private(set) var report: TuningExamplesReport
   /// One more than the largest id that may come.
   public let vocabularyCount: Int
   /// A checksum of everything that decides the batches.
@@ -191,9 +191,10 @@ public struct TuningExamples: Dataset, Sendable {
     holdingBack part: Double
   ) -> (training: TuningExamples, validation: TuningExamples) {
     let first = Int(Double(count) * (1 - part))
-    return (
-      TuningExamples((0..<first).map(example)), TuningExamples((first..<count).map(example))
-    )
+    var training = TuningExamples((0..<first).map(example))
+    // What was lost while reading is told with what trains.
+    (training.report.cut, training.report.dropped) = (report.cut, report.dropped)
+    return (training, TuningExamples((first..<count).map(example)))
   }
 
   /// The mean loss over all targets in nats, without gradients.

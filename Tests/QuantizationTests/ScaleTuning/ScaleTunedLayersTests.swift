@@ -119,6 +119,56 @@ private final class TwoLayers: LinearLayerOwner {
     expectClose(try #require(x.gradient), dx, absolute: 1e-4)
   }
 
+  /// ∂L/∂s does not depend on s: neither where it crosses zero.
+  @Test(arguments: [Granularity.tensor, .outputChannel]) func scalesOfZeroHaveGradients(
+    granularity: Granularity
+  ) throws {
+    let model = try model(granularity)
+    try model.usePEQA()
+    let layer = try #require(model.first as? PEQALinear)
+    var generator = Philox(seed: 8)
+    let x = Variable(.normal([14, 20], using: &generator))
+    let weights = Variable(.normal([14, 12], using: &generator))
+    func gradient() throws -> Tensor<Float> {
+      layer.scales.clearGradient()
+      (layer(x) * weights).sum().backward()
+      return try #require(layer.scales.gradient)
+    }
+    let expected = try gradient()
+    var scales = layer.scales.value
+    scales.withUnsafeMutableElements { $0[0] = 0 }
+    layer.scales.value = scales
+    expectClose(try gradient(), expected, relative: 1e-4, absolute: 1e-3)
+  }
+
+  /// What is computed again in the backward pass is the same, whatever task inference is set to.
+  @Test(arguments: granularities) func recomputedStepsTrainTheirOwnScales(
+    granularity: Granularity
+  ) throws {
+    let model = try model(granularity)
+    try model.usePEQA()
+    let layers = try ScaleTunedLayers(of: model)
+    var generator = Philox(seed: 9)
+    let x = Tensor<Float>.normal([14, 20], using: &generator)
+    var task = layers.adapter(task: "other")
+    task.scales = task.scales.mapValues { $0 * 2 }
+    try layers.add(task)
+    func step(recomputes: Bool) -> (Float, [Tensor<Float>?]) {
+      let loss =
+        (recomputes ? checkpointed(Variable(x)) { model($0) } : model(Variable(x))).sum()
+      loss.backward()
+      let gradients = layers.parameters.map(\.gradient)
+      for parameter in layers.parameters { parameter.clearGradient() }
+      return (loss.item, gradients)
+    }
+    let expected = step(recomputes: false)
+    try layers.activate("other")
+    for recomputes in [false, true] {
+      let found = step(recomputes: recomputes)
+      #expect(found.0 == expected.0 && found.1 == expected.1)
+    }
+  }
+
   @Test func orderedInputsKeepTheirGradients() throws {
     var generator = Philox(seed: 4)
     let weight = Tensor<Float>.normal([10, 16], using: &generator)
