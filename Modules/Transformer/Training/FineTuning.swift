@@ -22,7 +22,7 @@ public final class FineTuning {
   public let model: DecoderModel
   /// The optimizer's steps of the whole run.
   public let steps: Int
-  /// Asked before each step whether to stop.
+  /// Asked before each step, and while the loss is measured, whether to stop; once true, it stays so.
   public var shouldStop: () -> Bool = { false }
   private let training: TuningExamples
   private let validation: TuningExamples?
