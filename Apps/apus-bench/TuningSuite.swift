@@ -20,7 +20,7 @@ struct TuningSuite {
 
   /// What is trained.
   enum Method: String, CaseIterable {
-    case full
+    case full = "full fine-tuning"
     case peqa = "PEQA, 4 bits, rows"
     case peqaGroups = "PEQA, 4 bits, groups of 64"
     case alphaTuning = "AlphaTuning, 3 planes"
@@ -60,7 +60,7 @@ struct TuningSuite {
   /// All methods in turn, several times, so that a busy machine disturbs them alike.
   private func measureTime(_ recomputes: Bool) throws {
     let watch = Stopwatch()
-    let steps = try Method.allCases.map { try makeStep($0, recomputes).step }
+    let steps = try Method.allCases.map { try makeStep($0, recomputes) }
     var samples = [Samples](repeating: Samples(), count: steps.count)
     for step in steps { step() }
     for _ in 0..<(isQuick ? 2 : 3) {
@@ -86,23 +86,17 @@ struct TuningSuite {
     }
   }
 
-  /// The peak above what the weights take in the file, each method alone.
+  /// What two steps need above the model that is there, each method alone.
   private func measureMemory(_ recomputes: Bool) throws {
     var full: ReportRow.Value?
     for method in Method.allCases {
+      let step = try makeStep(method, recomputes)
       MemoryPool.trim()
-      var weightBytes = 0
-      let peak = try ResidentMemory.peakGrowth {
-        let (step, bytes) = try makeStep(method, recomputes)
-        weightBytes = bytes
-        for _ in 0..<2 { step() }
-      }
-      guard let peak else { return }
-      let above = Double(peak - weightBytes) / 1e6
-      let value = ReportRow.Value(median: above, best: above)
+      guard let growth = ResidentMemory.peakGrowth({ for _ in 0..<2 { step() } }) else { return }
+      let value = ReportRow.Value(median: Double(growth) / 1e6, best: Double(growth) / 1e6)
       try run.add(
         ReportRow(
-          name: method.rawValue + ", above weights",
+          name: method.rawValue + ", memory",
           unit: "MB",
           isHigherBetter: false,
           ours: value,
@@ -115,15 +109,14 @@ struct TuningSuite {
     }
   }
 
-  /// A step of a method, and the bytes of the model's weights.
-  private func makeStep(
-    _ method: Method,
-    _ recomputes: Bool
-  ) throws -> (step: () -> Void, weightBytes: Int) {
+  /// A step of a method.
+  private func makeStep(_ method: Method, _ recomputes: Bool) throws -> () -> Void {
     var generator = Philox(seed: 0)
     let configuration = configuration
-    let weights = RandomWeights(method, generator.fork(1))
-    let model = try DecoderModel(configuration, weights: weights)
+    let model = try DecoderModel(
+      configuration,
+      weights: RandomWeights(method, generator.fork(1))
+    )
     let parameters: [Parameter]
     switch method {
     case .full:
@@ -146,13 +139,12 @@ struct TuningSuite {
       using: &generator
     )
     let optimizer = AdamW([ParameterGroup(parameters)], learningRate: 1e-4)
-    let step = {
+    return {
       model.loss(ids, targets: ids).backward()
       clipGradients(of: parameters, to: 1)
       optimizer.step()
       for parameter in parameters { parameter.clearGradient() }
     }
-    return (step, weights.byteCount)
   }
 }
 
@@ -160,8 +152,6 @@ struct TuningSuite {
 private final class RandomWeights: WeightSource {
   private let method: TuningSuite.Method
   private var generator: Philox
-  /// The bytes of the weights so far.
-  private(set) var byteCount = 0
 
   init(_ method: TuningSuite.Method, _ generator: Philox) {
     self.method = method
@@ -170,10 +160,7 @@ private final class RandomWeights: WeightSource {
 
   func contains(_ name: String) -> Bool { true }
 
-  func tensor(_ name: String, shape: Shape) -> Tensor<Float> {
-    byteCount += 4 * shape.count
-    return .ones(shape)
-  }
+  func tensor(_ name: String, shape: Shape) -> Tensor<Float> { .ones(shape) }
 
   func parameter(_ name: String, shape: Shape, initial: Initializer) -> Parameter {
     Parameter(tensor(name, shape: shape), isTrainable: method == .full)
@@ -187,11 +174,9 @@ private final class RandomWeights: WeightSource {
   ) throws -> any LinearLayer {
     let shape: Shape = [outputWidth, inputWidth]
     if method == .full {
-      byteCount += 4 * shape.count
       return Linear(weight: Parameter(.normal(shape, deviation: 0.02, using: &generator)))
     }
     guard !name.contains("embed") else {
-      byteCount += 2 * shape.count
       let table = Tensor<Float>.normal(shape, deviation: 0.02, using: &generator)
       return FrozenLinear(weight: .float16(Tensor(converting: table)))
     }
@@ -206,7 +191,6 @@ private final class RandomWeights: WeightSource {
         words: words,
         scales: Tensor(repeating: 0.01, shape: [outputWidth, 1, 3])
       )
-      byteCount += matrix.byteCount
       return BinaryCodedLinear(weight: matrix)
     }
     let scheme = try WeightScheme(
@@ -225,7 +209,6 @@ private final class RandomWeights: WeightSource {
       zeroPoints: nil,
       scheme: scheme
     )
-    byteCount += matrix.byteCount
     return PackedLinear(weight: matrix)
   }
 }
