@@ -65,7 +65,7 @@ extension TuningBase {
       let bits = adapter.method == .peqa ? "bits" : "planes"
       throw CommandFailure(
         "\(path): \(error); it was tuned on \(adapter.bits) \(bits) in \(group), this model has "
-          + text
+          + "\(text) (the method and the range decide the codes, too)"
       )
     }
   }

@@ -152,10 +152,19 @@ struct AdapterVerifyCommand: ParsableCommand {
 
   func run() throws {
     let file = try ModelFile(path: model)
-    let choice = try AdapterChoice(adapters, self.base)
+    // A damaged file is a verdict like any other.
+    var damaged: [Verdict] = []
+    let readable = adapters.filter { path in
+      do { _ = try TaskFile(path: path) } catch {
+        damaged.append(Verdict(adapter: path, task: "", fits: false, reason: "\(error)"))
+        return false
+      }
+      return true
+    }
+    let choice = try AdapterChoice(readable, self.base)
     let isScaled = choice.kind != .stored
     let base = isScaled ? try choice.base(file, output: output) : nil
-    let verdicts = try choice.tasks.map { try verdict($0, file, base) }
+    let verdicts = try choice.tasks.map { try verdict($0, file, base) } + damaged
     var table = Table(["adapter", "task", "verdict"])
     for verdict in verdicts {
       table.add(verdict.adapter, verdict.task, verdict.reason ?? "fits")
@@ -262,8 +271,8 @@ struct AdapterApplyCommand: ParsableCommand {
   ) throws {
     guard let quantization = file.quantization else {
       throw CommandFailure(
-        "\(model) is in full precision; quantize it with 'apus-quantize run' as the tuning did, and apply "
-          + "\(task.path) to the result"
+        "\(model) is in full precision; quantize it with 'apus-quantize run' as the tuning did (the same "
+          + "--scheme and --range, which the report of its run names), and apply \(task.path) to the result"
       )
     }
     guard case .own(let configuration) = quantization else {

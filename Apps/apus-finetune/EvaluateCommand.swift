@@ -33,6 +33,13 @@ struct EvaluateCommand: ParsableCommand {
   var adapter: [String] = []
 
   @OptionGroup(title: "Data") var data: DataArguments
+  @Option(
+    help: ArgumentHelp(
+      "Measure on the last part alone, which 'train' with the same share held back.",
+      valueName: "0-1"
+    )
+  )
+  var validationShare: Double?
   @Option(help: "The examples of a batch.") var batch = 4
   @Option(help: "Threads; all cores by default.") var threads: Int?
   @OptionGroup(title: "Codes") var base: BaseArguments
@@ -61,13 +68,18 @@ struct EvaluateCommand: ParsableCommand {
     guard batch > 0, threads ?? 1 > 0 else {
       throw ValidationError("--batch and --threads must be above 0")
     }
+    if let share = validationShare, !(share > 0 && share < 1) {
+      throw ValidationError("--validation-share \(share) must lie between 0 and 1")
+    }
   }
 
   func run() throws {
     let file = try ModelFile(path: model)
     let choice = try AdapterChoice(adapter, self.base)
     if let threads { WorkPool.threadCount = threads }
-    let examples = try data.examples(for: file)
+    let examples =
+      try validationShare.map { try data.parts(holdingBack: $0, for: file).validation }
+      ?? data.examples(for: file)
     let base = try choice.base(file, output: output)
     var rows = [try row("base", nil, base.model, examples, reference: nil)]
     for task in choice.tasks {

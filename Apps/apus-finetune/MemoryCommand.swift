@@ -76,6 +76,18 @@ struct MemoryCommand: ParsableCommand {
     settings.targets = targets.split(separator: ",").map(String.init)
     settings.floatType = floatType
     let table = MemoryTable(file.pretrained.configuration, settings)
+    guard table.hasLowRankLayers else {
+      let names = Set(
+        file.pretrained.configuration.blockLinearLayers.compactMap { name in
+          name.split(separator: ".").last.map(String.init)
+        }
+      )
+      throw CommandFailure(
+        "--targets \(targets) names no layer of \(model); there are "
+          + names.sorted().joined(separator: ", "),
+        code: .usage
+      )
+    }
     let stream = StandardStream.output
     try stream.writeLine(
       json ? jsonText(table) : table.table.text(width: stream.columnCount)

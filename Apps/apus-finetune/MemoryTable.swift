@@ -9,6 +9,11 @@ struct MemoryTable: Encodable {
   var linearParameters: Int
   var rows: [TuningMemory.Row]
 
+  /// Whether LoRA has a layer to stand beside.
+  var hasLowRankLayers: Bool {
+    rows.contains { $0.method.hasPrefix("LoRA") && $0.trainedCount > 0 }
+  }
+
   /// The settings of the methods.
   struct Settings {
     var bits = 4

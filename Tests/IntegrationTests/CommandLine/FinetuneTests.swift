@@ -176,6 +176,11 @@ import Transformer
       #expect(verified.status == 1 && verified.output.contains("belongs to the base"))
       #expect(verified.output.contains("tuned on 3 bits in groups of 16"))
       #expect(try run(["adapters", "verify", folder + "/small", folder + "/run"]).status == 0)
+      let damaged = try run([
+        "adapters", "verify", folder + "/small", folder + "/none", folder + "/run",
+      ])
+      #expect(damaged.status == 1 && damaged.output.contains("does not exist"))
+      #expect(damaged.output.contains("fits"))
       let output = folder + "/applied"
       let foreign = try run([
         "adapters", "apply", folder + "/other", folder + "/run", "--output", output,
@@ -382,6 +387,8 @@ import Transformer
         (["adapters", "list", small + "/model.safetensors"], "is no scale adapter"),
         (["memory", model, "--bits", "9"], "--bits 9"),
         (["memory", folder + "/none"], folder + "/none"),
+        (["memory", model, "--targets", "nothing"], "names no layer"),
+        (["eval", small, "--text", text, "--validation-share", "2"], "between 0 and 1"),
       ] {
         let outcome = try run(arguments)
         #expect(
