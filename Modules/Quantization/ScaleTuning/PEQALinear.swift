@@ -125,7 +125,7 @@ public final class PEQALinear: ScaleTunedLinear {
 
 extension QuantizedMatrix {
   /// ∂L/∂s where rows have one step size each, or all the same: p = (y − b) / s, so that nothing is
-  /// multiplied again but the rows whose step size is 0.
+  /// multiplied again unless a step size is 0.
   ///
   /// - Shapes: gradient and output [… × N], input [… × K], bias [N] or nil.
   func rowStepSizeGradient(
@@ -134,22 +134,15 @@ extension QuantizedMatrix {
     output: Tensor<Float>,
     bias: Tensor<Float>?
   ) -> Tensor<Float> {
-    let scaled = bias.map { output - $0 } ?? output
-    let sums = (gradient * scaled).summed(to: [shape[0]])
-    if stepSizes.count == 1, shape[0] != 1 {
-      let step = stepSizes.elements[0]
-      guard abs(step) < .leastNormalMagnitude else {
-        return (sums.sum(axes: [0]) / step).reshaped(to: stepSizes.shape)
-      }
-      let p = replacing(stepSizes: .ones(stepSizes.shape)).product(with: input)
-      return (gradient * p).summed(to: [1]).reshaped(to: stepSizes.shape)
-    }
-    let steps = stepSizes.elements
-    guard steps.allSatisfy({ abs($0) >= .leastNormalMagnitude }) else {
-      let p = replacing(stepSizes: .ones(stepSizes.shape)).product(with: input)
-      return (gradient * p).summed(to: [shape[0]]).reshaped(to: stepSizes.shape)
-    }
-    return (sums / stepSizes.reshaped(to: [shape[0]])).reshaped(to: stepSizes.shape)
+    let canDivide = stepSizes.elements.allSatisfy { abs($0) >= .leastNormalMagnitude }
+    let p =
+      canDivide
+      ? bias.map { output - $0 } ?? output
+      : replacing(stepSizes: .ones(stepSizes.shape)).product(with: input)
+    var sums = (gradient * p).summed(to: [shape[0]])
+    if canDivide { sums = sums / stepSizes.reshaped(to: [stepSizes.count]) }
+    if stepSizes.count != shape[0] { sums = sums.sum(axes: [0]) }
+    return sums.reshaped(to: stepSizes.shape)
   }
 
   /// ∂L/∂s where groups of inputs share a step size; rows of G are made and summed a few at a time.

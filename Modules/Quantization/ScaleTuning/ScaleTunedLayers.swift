@@ -297,13 +297,13 @@ extension Module {
     var count = 0
     for (path, layer) in namedLinearLayers() where isIncluded(path) {
       guard progress(path) else { throw QuantizationError.cancelled }
-      let rows = (0..<Int32(layer.outputWidth)).map { $0 }
-      let coded = try coding.quantize(layer.weightRows(rows), layer: path)
+      let coded = try coding.quantize(layer.denseWeight(), layer: path)
+      let bias = layer.denseBias()
       try replaceLayer(
         at: path,
         with: AlphaTuningLinear(
           coded,
-          bias: layer.bias,
+          bias: bias.elements.allSatisfy { $0 == 0 } ? nil : bias,
           trainedPlanes: trainedPlanes,
           gradientDivisor: gradientDivisor
         )
@@ -311,18 +311,5 @@ extension Module {
       count += 1
     }
     return count
-  }
-}
-
-extension LinearLayer {
-  /// b as numbers, whatever the kind of layer.
-  fileprivate var bias: Tensor<Float>? {
-    switch self {
-    case let layer as Linear: layer.bias?.value
-    case let layer as FrozenLinear: layer.bias
-    case let layer as PackedLinear: layer.bias
-    case let layer as any ScaleTunedLinear: layer.bias
-    default: nil
-    }
   }
 }

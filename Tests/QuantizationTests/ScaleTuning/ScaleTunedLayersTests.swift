@@ -272,6 +272,25 @@ private final class TwoLayers: LinearLayerOwner {
     #expect(dense(x) == tuned)
   }
 
+  /// Layers of every kind keep their bias when they are coded anew.
+  @Test func codedLayersKeepTheirBias() throws {
+    var generator = Philox(seed: 10)
+    let coding = try BinaryCoding(planes: 2)
+    let weight = Tensor<Float>.normal([12, 20], using: &generator)
+    let bias = Tensor<Float>.normal([12], using: &generator)
+    let coded = BinaryCodedLinear(weight: try coding.quantize(weight), bias: bias)
+    let adapted = LowRankLinear(
+      Linear(inputWidth: 12, outputWidth: 6, using: &generator),
+      rank: 2,
+      using: &generator
+    )
+    let model = TwoLayers(coded, adapted)
+    let second = adapted.denseBias()
+    try model.useAlphaTuning(coding, where: { $0 == "first" || $0 == "second" })
+    #expect(try #require(model.first as? AlphaTuningLinear).bias == bias)
+    #expect(try #require(model.second as? AlphaTuningLinear).bias == second)
+  }
+
   @Test func foreignAndDamagedAdaptersAreRefused() throws {
     let model = try model(.outputChannel)
     try model.usePEQA()
