@@ -44,6 +44,7 @@ let package = Package(
     .library(name: "Checkpoints", targets: ["Checkpoints"]),
     .library(name: "Transformer", targets: ["Transformer"]),
     .library(name: "Quantization", targets: ["Quantization"]),
+    .library(name: "PointCloud", targets: ["PointCloud"]),
     .executable(name: "apus-quantize", targets: ["apus-quantize"]),
     .executable(name: "apus-pretrain", targets: ["apus-pretrain"]),
     .executable(name: "apus-finetune", targets: ["apus-finetune"]),
@@ -104,6 +105,13 @@ let package = Package(
       name: "Quantization",
       dependencies: ["Autograd", "LinearAlgebra", "Tensor", "Checkpoints"],
       path: "Modules/Quantization",
+      swiftSettings: numeric,
+      linkerSettings: math
+    ),
+    .target(
+      name: "PointCloud",
+      dependencies: ["Autograd", "Tensor", "Checkpoints"],
+      path: "Modules/PointCloud",
       swiftSettings: numeric,
       linkerSettings: math
     ),
@@ -209,6 +217,12 @@ let package = Package(
       name: "QuantizationTests",
       dependencies: ["Quantization", "Autograd", "Checkpoints", "Tensor", "TestSupport"],
       path: "Tests/QuantizationTests",
+      swiftSettings: strict
+    ),
+    .testTarget(
+      name: "PointCloudTests",
+      dependencies: ["PointCloud", "Autograd", "Checkpoints", "Tensor", "TestSupport"],
+      path: "Tests/PointCloudTests",
       swiftSettings: strict
     ),
     .testTarget(
