@@ -45,6 +45,7 @@ let package = Package(
     .library(name: "Transformer", targets: ["Transformer"]),
     .library(name: "Quantization", targets: ["Quantization"]),
     .library(name: "PointCloud", targets: ["PointCloud"]),
+    .library(name: "Novelty", targets: ["Novelty"]),
     .executable(name: "apus-quantize", targets: ["apus-quantize"]),
     .executable(name: "apus-pretrain", targets: ["apus-pretrain"]),
     .executable(name: "apus-finetune", targets: ["apus-finetune"]),
@@ -112,6 +113,13 @@ let package = Package(
       name: "PointCloud",
       dependencies: ["Autograd", "Tensor", "Checkpoints"],
       path: "Modules/PointCloud",
+      swiftSettings: numeric,
+      linkerSettings: math
+    ),
+    .target(
+      name: "Novelty",
+      dependencies: ["Autograd", "LinearAlgebra", "Tensor", "Checkpoints"],
+      path: "Modules/Novelty",
       swiftSettings: numeric,
       linkerSettings: math
     ),
@@ -223,6 +231,12 @@ let package = Package(
       name: "PointCloudTests",
       dependencies: ["PointCloud", "Autograd", "Checkpoints", "Tensor", "TestSupport"],
       path: "Tests/PointCloudTests",
+      swiftSettings: strict
+    ),
+    .testTarget(
+      name: "NoveltyTests",
+      dependencies: ["Novelty", "Autograd", "Checkpoints", "Tensor", "TestSupport"],
+      path: "Tests/NoveltyTests",
       swiftSettings: strict
     ),
     .testTarget(
