@@ -34,9 +34,9 @@ public enum SphericalFeatures {
             let isAbove = distance == 0
             target[4 * row] = isAbove ? 1 : Float(Double(x) / distance)
             target[4 * row + 1] = isAbove ? 0 : Float(Double(y) / distance)
-            target[4 * row + 2] = atan2(z, Float(distance))
+            target[4 * row + 2] = Float(atan2(Double(z), distance))
             let range = (flat + Double(z) * Double(z)).squareRoot()
-            target[4 * row + 3] = Float(range) / rangeScale
+            target[4 * row + 3] = Float(range / Double(rangeScale))
           }
         }
       }

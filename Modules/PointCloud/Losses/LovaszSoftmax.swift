@@ -84,16 +84,16 @@ private struct LovaszRows {
 
   /// The sum of the losses of some classes; their slopes are written over zeros [C × N].
   private func sum(_ chosen: [Int], slopes: UnsafeMutablePointer<Float>?) -> Float {
-    let (rowCount, width) = (targets.count, members.count)
+    let rowCount = targets.count
+    let columns = probabilities.transposed()  // [C, N]
     let losses = Tensor<Double>(uninitialized: [chosen.count]) { losses in
-      probabilities.withUnsafeElements { p in
+      columns.withUnsafeElements { p in
         targets.withUnsafeElements { targets in
           guard let p = p.baseAddress, let targets = targets.baseAddress else { return }
           WorkPool.forEach(parts: chosen.count) { part in
             let label = chosen[part]
             let column = LovaszColumn(
-              probabilities: p + label,
-              stride: width,
+              probabilities: p + label * rowCount,
               targets: targets,
               rowCount: rowCount,
               label: Int32(truncatingIfNeeded: label),
@@ -138,8 +138,8 @@ private struct LovaszRows {
 
 /// One class: its column of the probabilities.
 private struct LovaszColumn {
+  /// p(c) of each row [N].
   let probabilities: UnsafePointer<Float>
-  let stride: Int
   let targets: UnsafePointer<Int32>
   let rowCount: Int
   let label: Int32
@@ -151,18 +151,18 @@ private struct LovaszColumn {
   func loss(slopes: UnsafeMutablePointer<Float>?) -> Double {
     withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 2 * rowCount) { space in
       guard let keys = space.baseAddress else { return 0 }
-      // A row of another class matters only while rows of the class follow: behind the last of
-      // them I is 0. The rest need not be sorted, and in a trained network that is nearly all.
-      let limit = lastKeyThatMatters()
-      var count = 0
-      for row in 0..<rowCount where targets[row] != ignored {
+      var (count, hasNaN) = (0, false)
+      for row in 0..<rowCount {
         let isMember = targets[row] == label
-        let key = ErrorKey.of(error(row, isMember))
-        keys[count] = ErrorKey.packed(key, row: row, isMember: isMember)
-        count += key <= limit ? 1 : 0
+        let p = probabilities[row]
+        keys[count] = ErrorKey.packed(isMember ? 1 - p : p, row: row, isMember: isMember)
+        let counts = targets[row] != ignored
+        count += counts ? 1 : 0
+        hasNaN = hasNaN || (counts && p.isNaN)
       }
       ErrorKey.sort(keys, scratch: keys + rowCount, count: count)
-      return sum(keys, count, slopes)
+      let total = sum(keys, count, slopes)
+      return hasNaN ? .nan : total
     }
   }
 
@@ -175,7 +175,7 @@ private struct LovaszColumn {
     var (intersection, union) = (Double(memberCount), Double(memberCount))
     var total = 0.0
     for place in 0..<count {
-      let (row, isMember) = ErrorKey.unpacked(keys[place])
+      let (error, row, isMember) = ErrorKey.unpacked(keys[place])
       let step: Double
       if isMember {
         step = 1 / union
@@ -185,53 +185,32 @@ private struct LovaszColumn {
         step = union > 0 ? intersection / (union * (union + 1)) : 1
         union += 1
       }
-      total += Double(error(row, isMember)) * step
+      total += Double(error) * step
       slopes?[row] = Float(isMember ? -step : step)
     }
     return total
-  }
-
-  /// The key of the smallest error of the class; without rows of it, of the largest error of all.
-  private func lastKeyThatMatters() -> UInt32 {
-    var (last, first) = (UInt32(0), ErrorKey.largest)
-    for row in 0..<rowCount where targets[row] != ignored {
-      let isMember = targets[row] == label
-      let key = ErrorKey.of(error(row, isMember))
-      first = min(first, key)
-      if isMember { last = max(last, key) }
-    }
-    return memberCount > 0 ? last : first
-  }
-
-  @inline(__always)
-  private func error(_ row: Int, _ isMember: Bool) -> Float {
-    let p = probabilities[row * stride]
-    return isMember ? 1 - p : p
   }
 }
 
 /// Errors of 0...1 as keys in descending order, packed with the row and whether it is of the class.
 private enum ErrorKey {
-  /// The key of the error 0.
-  static let largest: UInt32 = 0x3F80_0000
+  /// The bits of 1.
+  private static let one: UInt32 = 0x3F80_0000
 
-  /// The bits of positive floats are in their order; a NaN counts as the largest error.
+  /// The bits of positive floats are in their order; rounding may leave 0...1 by a hair.
+  ///
+  /// A NaN comes first, as 1.
   @inline(__always)
-  static func of(_ error: Float) -> UInt32 {
-    let bits = error.bitPattern
-    // A probability may exceed 1 by rounding, and its error be negative by as much.
-    if error <= 0 { return largest }
-    return bits >= largest ? 0 : largest - bits
+  static func packed(_ error: Float, row: Int, isMember: Bool) -> UInt64 {
+    let bits = error <= 0 ? 0 : min(error.bitPattern, one)
+    return UInt64(one - bits) << 32 | UInt64(UInt32(truncatingIfNeeded: row)) << 1
+      | (isMember ? 1 : 0)
   }
 
   @inline(__always)
-  static func packed(_ key: UInt32, row: Int, isMember: Bool) -> UInt64 {
-    UInt64(key) << 32 | UInt64(UInt32(truncatingIfNeeded: row)) << 1 | (isMember ? 1 : 0)
-  }
-
-  @inline(__always)
-  static func unpacked(_ packed: UInt64) -> (row: Int, isMember: Bool) {
-    (Int((packed & 0xFFFF_FFFF) >> 1), packed & 1 == 1)
+  static func unpacked(_ packed: UInt64) -> (error: Float, row: Int, isMember: Bool) {
+    let error = Float(bitPattern: one - UInt32(packed >> 32))
+    return (error, Int((packed & 0xFFFF_FFFF) >> 1), packed & 1 == 1)
   }
 
   /// Sorts by the keys of 30 bits: a stable radix sort of 10 bits a pass, which ends in `scratch`
