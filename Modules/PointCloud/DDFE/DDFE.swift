@@ -14,11 +14,15 @@ public import Tensor
 ///     out = Fuse(concat [Fv', G])
 ///
 ///     Encoder: Linear(4, C), BN, ReLU, Linear(C, C), BN, ReLU      linear layers without bias
-///     Gate:    Linear(4, h), BN, ReLU, Linear(h, C), sigmoid       bias in the second only
+///     Gate:    Linear(4, h), BN, ReLU, Linear(h, C)                bias in the second only
 ///     Fuse:    Linear(2C, w1), BN, ReLU, ... of the fuse widths    without bias
 ///
 /// The gradient of the maximum goes to the point that holds it, the lowest of equal ones. Parameters
-/// are named `pointEncoder.0.weight`, `pointGate.3.bias`, `fuse.1.running_mean` and so on.
+/// are named `pointEncoder.0.weight`, `pointGate.3.bias`, `fuse.1.running_mean` and so on. Training
+/// needs at least two points and two voxels, or batch norm has no variance.
+///
+/// In use (`eval()`, inside `withoutGradients`) the norms are folded into the layers before them, and
+/// points are computed in runs that stay in cache.
 ///
 /// - Shapes: s and u [P × 4] and [V × 4]; Fp, Fp' [P × Cp]; Fv, Fv' [V × Cv]; G [V × Cp];
 ///   out [V × last fuse width].
@@ -65,6 +69,7 @@ public final class DDFE: FrontEnd {
 
   /// The features of the voxels [V × out].
   public func callAsFunction(_ input: DDFEInput) -> Variable {
+    if !Recording.isTraining, let use = FoldedDDFE(self) { return Variable(use(input)) }
     let voxels = gated(voxelEncoder(Variable(input.voxels)), voxelGate, input.voxelDensity)
     let pooled = segmentMaximum(pointFeatures(input), of: input.members)  // [V, Cp]
     return fuse(.concatenating([voxels, pooled], axis: 1))
@@ -80,7 +85,7 @@ public final class DDFE: FrontEnd {
     _ gate: Sequential?,
     _ density: Tensor<Float>
   ) -> Variable {
-    gate.map { $0(Variable(density)) * features } ?? features
+    gate.map { $0(Variable(density)).gated(.sigmoid, by: features) } ?? features
   }
 }
 
@@ -159,7 +164,7 @@ extension Sequential {
     return Sequential(layers)
   }
 
-  /// The gate of features: from the four densities to one factor a feature.
+  /// The gate of features, before the sigmoid: from the four densities to one number a feature.
   fileprivate static func gate(
     _ width: Int,
     _ features: Int,
@@ -167,6 +172,6 @@ extension Sequential {
   ) -> Sequential {
     let hidden = normalizedLayers([4, width], using: &generator)
     let output = Linear(inputWidth: width, outputWidth: features, using: &generator)
-    return Sequential(hidden.layers + [output, Activation.sigmoid])
+    return Sequential(hidden.layers + [output])
   }
 }

@@ -75,27 +75,36 @@ public enum SphericalFeatures {
     )
     let scans = shifts ?? .zeros([1, 3])
     expect(
-      scans.rank == 2 && scans.shape[1] == 3,
-      "spherical features: shifts are [B × 3], found \(scans.shape)"
+      scans.rank == 2 && scans.shape[1] == 3 && (width == 4 || scans.shape[0] == 1),
+      "spherical features: shifts \(scans.shape) for the voxels \(coordinates.shape)"
     )
-    let (count, scanCount) = (coordinates.shape[0], shifts == nil ? 0 : scans.shape[0])
+    let count = coordinates.shape[0]
+    let hasScans = shifts != nil && width == 4
     return coordinates.withUnsafeElements { voxels in
-      scans.withUnsafeElements { shift in
+      if hasScans { checkScans(voxels, below: scans.shape[0]) }
+      return scans.withUnsafeElements { shift in
         Tensor(uninitialized: [count, 3]) { centres in
-          for row in 0..<count {
-            let first = row * width + width - 3
-            let scan = scanCount == 0 || width == 3 ? 0 : Int(voxels[row * width])
-            expect(
-              scan >= 0 && scan < max(scanCount, 1),
-              "spherical features: a voxel of scan \(scan), but \(scanCount) shifts"
-            )
-            for axis in 0..<3 {
-              let centre = (Float(voxels[first + axis]) + 0.5) * voxelSize
-              centres[3 * row + axis] = centre - shift[3 * scan + axis]
+          WorkPool.forEachRange(count: count, grain: 1 << 13) { rows in
+            for row in rows {
+              let first = row * width + width - 3
+              let scan = hasScans ? Int(voxels[row * width]) : 0
+              for axis in 0..<3 {
+                let centre = (Float(voxels[first + axis]) + 0.5) * voxelSize
+                centres[3 * row + axis] = centre - shift[3 * scan + axis]
+              }
             }
           }
         }
       }
+    }
+  }
+
+  private static func checkScans(_ voxels: UnsafeBufferPointer<Int32>, below count: Int) {
+    for row in stride(from: 0, to: voxels.count, by: 4) {
+      expect(
+        voxels[row] >= 0 && voxels[row] < count,
+        "spherical features: a voxel of scan \(voxels[row]), but \(count) shifts"
+      )
     }
   }
 }

@@ -60,6 +60,13 @@ extension PointCloudConformance {
         try file.tensor(named: "output_eval"),
         relative: 1e-4,
         absolute: 2e-5,
+        "output after training"
+      )
+      expectClose(
+        withoutGradients { model(input) }.value,
+        try file.tensor(named: "output_eval"),
+        relative: 1e-4,
+        absolute: 2e-5,
         "output in use"
       )
     }

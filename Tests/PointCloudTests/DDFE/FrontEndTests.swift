@@ -113,6 +113,56 @@ import Testing
     expectClose(model(turned).value, model(input).value, absolute: 1e-6)
   }
 
+  @Test(arguments: [DDFE.Configuration.paper, .small], [true, false])
+  func useGivesWhatTrainedLayersGive(configuration: DDFE.Configuration, hasGates: Bool) {
+    var configuration = configuration
+    configuration.gates = hasGates ? .density : .none
+    var generator = Philox(seed: 1)
+    let model = DDFE(configuration, using: &generator)
+    let input = Self.input(count: 2_100)
+    // Statistics of their own, and weights and shifts of the norms that are not 1 and 0.
+    for entry in model.namedParameters() where entry.parameter.shape.rank == 1 {
+      entry.parameter.value += .uniform(entry.parameter.shape, from: 0, to: 1, using: &generator)
+    }
+    for _ in 0..<3 { _ = model(input) }
+    // Without a tape, but still following its batches.
+    let training = withoutGradients { model(input) }.value
+    expectClose(training, model(input).value, absolute: 1e-5, "training")
+    model.eval()
+    let expected = model(input)
+    let found = withoutGradients { model(input) }
+    #expect(expected.isFollowed && !found.isFollowed)
+    expectClose(found.value, expected.value, relative: 1e-5, absolute: 1e-5)
+  }
+
+  @Test func threadsDoNotChangeABit() {
+    let input = Self.input(count: 3_000)
+    func run(threads: Int) -> [Tensor<Float>] {
+      WorkPool.threadCount = threads
+      var generator = Philox(seed: 1)
+      let model = DDFE(.small, using: &generator)
+      let output = model(input)
+      output.backward(from: output.value)
+      let gradients = model.parameters().compactMap(\.gradient)
+      model.eval()
+      return gradients + [output.value, withoutGradients { model(input) }.value]
+    }
+    let before = WorkPool.threadCount
+    defer { WorkPool.threadCount = before }
+    #expect(run(threads: 1) == run(threads: 4))
+  }
+
+  @Test func aReplacedLayerIsUsed() throws {
+    var generator = Philox(seed: 1)
+    let model = DDFE(.small, using: &generator)
+    let input = Self.input(count: 50)
+    model.eval()
+    let before = withoutGradients { model(input) }.value
+    try model.replaceLayer(at: "fuse.0", with: ZeroLinear(inputWidth: 64, outputWidth: 16))
+    let after = withoutGradients { model(input) }.value
+    #expect(after != before && after == .zeros(after.shape))
+  }
+
   @Test(arguments: [0, 1, 2]) func fewPoints(count: Int) {
     var generator = Philox(seed: 1)
     let input = Self.input(count: count)
@@ -122,9 +172,28 @@ import Testing
     ]
     for frontEnd in frontEnds {
       frontEnd.eval()
-      let output = frontEnd(input)
-      #expect(output.shape == [input.voxelCount, frontEnd.outputWidth])
-      #expect(output.value.elements.allSatisfy { $0.isFinite })
+      for output in [frontEnd(input), withoutGradients { frontEnd(input) }] {
+        #expect(output.shape == [input.voxelCount, frontEnd.outputWidth])
+        #expect(output.value.elements.allSatisfy { $0.isFinite })
+      }
     }
   }
+}
+
+/// A layer of another kind than `Linear`: all its weights are 0.
+private final class ZeroLinear: LinearLayer {
+  let inputWidth: Int
+  let outputWidth: Int
+
+  init(inputWidth: Int, outputWidth: Int) {
+    (self.inputWidth, self.outputWidth) = (inputWidth, outputWidth)
+  }
+
+  func callAsFunction(_ input: Tensor<Float>) -> Tensor<Float> {
+    .zeros([input.shape[0], outputWidth])
+  }
+
+  func callAsFunction(_ input: Variable) -> Variable { Variable(self(input.value)) }
+
+  func weightRows(_ indices: [Int32]) -> Tensor<Float> { .zeros([indices.count, inputWidth]) }
 }

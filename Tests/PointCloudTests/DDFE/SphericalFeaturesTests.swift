@@ -63,4 +63,16 @@ import Testing
     )
     #expect(three.elements == [0.25, -0.25, 1.25])
   }
+
+  @Test func aScanWithoutShiftIsNamed() async throws {
+    let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+      _ = SphericalFeatures.ofVoxels(
+        Tensor<Int32>([2, 0, 0, 0], shape: [1, 4]),
+        voxelSize: 0.5,
+        shifts: .zeros([2, 3])
+      )
+    }
+    let text = String(decoding: try #require(result).standardErrorContent, as: UTF8.self)
+    #expect(text.contains("a voxel of scan 2, but 2 shifts"))
+  }
 }
