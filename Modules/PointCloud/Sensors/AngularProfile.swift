@@ -16,6 +16,9 @@ struct AngularProfile: Sendable {
 
   let roots: [SIMD4<Double>]
 
+  /// The smoothed counts of a channel.
+  func counts(channel: Int) -> [Double] { roots.map { $0[channel] * $0[channel] } }
+
   /// What lies beyond the first and the last pixel.
   enum Border { case zeros, wrapped }
 

@@ -35,6 +35,11 @@ public struct BeamDensity: Sendable {
     horizontal = AngularProfile(columnCount: model.columnCount)
   }
 
+  /// The smoothed counts of a channel over elevation [1100] and azimuth [3600].
+  package func profiles(channel: Int) -> (vertical: [Double], horizontal: [Double]) {
+    (vertical.counts(channel: channel), horizontal.counts(channel: channel))
+  }
+
   /// The density at each position [P × 3] of the sensor's frame: [P × 4].
   public func callAsFunction(_ positions: Tensor<Float>) -> Tensor<Float> {
     expect(

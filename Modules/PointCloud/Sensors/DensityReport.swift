@@ -123,7 +123,7 @@ extension DensityReport.Conclusion: CustomStringConvertible {
 private func farPoints(_ points: UnsafeBufferPointer<Float>, beyond range: Float) -> [Int] {
   (0..<points.count / 3).filter { index in
     let (x, y, z) = (points[3 * index], points[3 * index + 1], points[3 * index + 2])
-    let square = x * x + y * y + z * z
-    return square > range * range && square.isFinite
+    let norm = (x * x + y * y + z * z).squareRoot()
+    return norm > range && norm.isFinite
   }
 }
