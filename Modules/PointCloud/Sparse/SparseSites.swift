@@ -112,7 +112,7 @@ private struct CoarserSites {
     )
     let parents = ParentList(of: fine.keys, kernelSize: kernelSize)
     let order = VoxelKeys.order(of: parents.keys)
-    let groups = VoxelGroups(parents.keys, in: order)
+    let groups = KeyGroups(parents.keys, in: order)
     let pairs = parents.pairs(
       in: order,
       groups: groups.groupOfRow,

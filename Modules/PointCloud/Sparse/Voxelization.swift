@@ -57,7 +57,7 @@ public struct Voxelization {
     let cells = CellKeys(voxelSize: voxelSize, heightShift: heightShift)
     let keys = try cells.keys(of: positions, batch)
     let order = VoxelKeys.order(of: keys)
-    let groups = VoxelGroups(keys, in: order)
+    let groups = KeyGroups(keys, in: order)
     coordinates = VoxelKeys.coordinates(of: groups.keys)
     pointToVoxel = Tensor(groups.groupOfRow)
     counts = Tensor(groups.counts)
@@ -161,7 +161,7 @@ private struct CellKeys {
 }
 
 /// Rows with equal keys, in the order of the keys.
-struct VoxelGroups {
+struct KeyGroups {
   private(set) var keys: [UInt64] = []
   private(set) var groupOfRow: [Int32]
   private(set) var counts: [Int32] = []
