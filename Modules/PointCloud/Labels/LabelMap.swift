@@ -20,7 +20,7 @@ public struct ClassColor: Codable, Hashable, Sendable {
 ///
 /// Class 0 is what no model learns: background, unlabeled, everything the map does not know. A
 /// network has an output for each other class: class = output + 1.
-public struct LabelMap: Codable, Hashable, Sendable {
+public struct LabelMap: Hashable, Sendable {
   /// A name for reports: `common/semantickitti`.
   public let name: String
   /// The classes; the first is the ignored one.
@@ -93,6 +93,11 @@ public struct LabelMap: Codable, Hashable, Sendable {
     )
     return Int(item)
   }
+}
+
+extension LabelMap: CustomStringConvertible {
+  /// The name.
+  public var description: String { name }
 }
 
 extension Tensor<Int32> {
