@@ -35,7 +35,7 @@ extension LidarScan {
       numbers[4 * row + 2] = p[3 * row + 2]
       if let i { numbers[4 * row + 3] = i[row] }
     }
-    try writeWords(numbers.map(\.bitPattern), to: path)
+    try writeWords(numbers.map { $0.bitPattern }, to: path)
   }
 }
 
@@ -60,11 +60,14 @@ private func floatsPerPoint(
 ) throws(PointFileError) -> Int {
   let count = file.bytes.count
   if let width = options.floatsPerPoint {
-    expect((3...64).contains(width), "read KITTI: \(width) numbers a point, expected 3 to 64")
+    guard (3...64).contains(width) else {
+      let what = "a KITTI file of \(width) numbers a point"
+      throw .unsupported(path: file.path, what: what, advice: "give 3 to 64 as floatsPerPoint")
+    }
     if count % (4 * width) == 0 { return width }
     throw .malformed(path: file.path, place: nil, reason: misfit(count, width))
   }
-  if FloatRows(file.bytes, width: 5).endInRings(byteCount: count) { return 5 }
+  if count % 20 == 0, FloatRows(file.bytes, width: 5).endInRings { return 5 }
   if count % 16 == 0 { return 4 }
   throw .malformed(path: file.path, place: nil, reason: misfit(count, 4))
 }
@@ -130,15 +133,19 @@ struct FloatRows {
 
   /// Whether the fifth number of every point is a ring, and not always the same.
   ///
-  /// In a file of four numbers a point the same places hold coordinates, which are not whole.
-  func endInRings(byteCount: Int) -> Bool {
-    guard width == 5, count > 1, byteCount % 20 == 0 else { return false }
+  /// In a file of four numbers a point the same places hold coordinates, which are not whole; so a
+  /// file of nothing but whole numbers says nothing.
+  var endInRings: Bool {
     var (lowest, highest) = (Float.infinity, -Float.infinity)
+    var hasFraction = false
     for row in 0..<count {
       let ring = value(row, 4)
-      guard ring >= 0, ring < 1024, ring == ring.rounded(.towardZero) else { return false }
+      guard ring >= 0, ring < 1024, isWhole(ring) else { return false }
       (lowest, highest) = (min(lowest, ring), max(highest, ring))
+      hasFraction = hasFraction || (0..<3).contains { !isWhole(value(row, $0)) }
     }
-    return lowest < highest
+    return hasFraction && lowest < highest
   }
 }
+
+private func isWhole(_ value: Float) -> Bool { value == value.rounded(.towardZero) }

@@ -12,6 +12,9 @@ enum LZF {
     _ source: UnsafeRawBufferPointer,
     to target: UnsafeMutableRawBufferPointer
   ) -> Int? {
+    guard let input = source.baseAddress, let output = target.baseAddress else {
+      return source.count + target.count == 0 ? nil : 0
+    }
     var (from, to) = (0, 0)
     while from < source.count {
       let start = from
@@ -20,7 +23,7 @@ enum LZF {
       if control < 32 {
         let length = control + 1
         guard length <= source.count - from, length <= target.count - to else { return start }
-        for index in 0..<length { target[to + index] = source[from + index] }
+        (output + to).copyMemory(from: input + from, byteCount: length)
         (from, to) = (from + length, to + length)
         continue
       }
@@ -35,8 +38,12 @@ enum LZF {
       let distance = (control & 31) << 8 + Int(source[from]) + 1
       from += 1
       guard distance <= to, length <= target.count - to else { return start }
-      // The copy may overlap what it writes: then it repeats.
-      for index in to..<to + length { target[index] = target[index - distance] }
+      if distance >= length {
+        (output + to).copyMemory(from: output + to - distance, byteCount: length)
+      } else {
+        // The copy overlaps what it writes: it repeats.
+        for index in to..<to + length { target[index] = target[index - distance] }
+      }
       to += length
     }
     return to == target.count ? nil : source.count

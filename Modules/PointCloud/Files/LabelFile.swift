@@ -94,7 +94,7 @@ public struct LabelFile: Sendable {
 
 /// Writes words in little-endian order as a whole file.
 func writeWords(_ words: [UInt32], to path: String) throws(PointFileError) {
-  try writeBytes(words.map(\.littleEndian).withUnsafeBytes { Array($0) }, to: path)
+  try writeBytes(words.map { $0.littleEndian }.withUnsafeBytes { Array($0) }, to: path)
 }
 
 /// Writes a whole file.

@@ -44,9 +44,7 @@ extension LidarScan {
     header += columns.map { "property \($0.isFloat ? "float" : "int") \($0.name)" }
     if colors != nil { header += ["red", "green", "blue"].map { "property uchar \($0)" } }
     var bytes = Array((header + ["end_header\n"]).joined(separator: "\n").utf8)
-    RecordColumn.append(columns, count: count, to: &bytes) { row in
-      colors.map { [$0[row].red, $0[row].green, $0[row].blue] } ?? []
-    }
+    RecordColumn.append(columns, colors: colors, count: count, to: &bytes)
     try writeBytes(bytes, to: path)
   }
 }

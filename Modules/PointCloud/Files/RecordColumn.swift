@@ -8,7 +8,7 @@ struct RecordColumn {
   let words: [UInt32]
 
   init(_ name: String, _ values: [Float]) {
-    (self.name, isFloat, words) = (name, true, values.map(\.bitPattern))
+    (self.name, isFloat, words) = (name, true, values.map { $0.bitPattern })
   }
 
   init(_ name: String, _ values: [Int32]) {
@@ -28,19 +28,33 @@ struct RecordColumn {
     return columns
   }
 
-  /// Appends the records in little-endian order, each followed by `trailer(row)`.
+  /// Appends the records in little-endian order, each followed by its color if there are colors.
   static func append(
     _ columns: [RecordColumn],
+    colors: [ClassColor]? = nil,
     count: Int,
-    to bytes: inout [UInt8],
-    trailer: (_ row: Int) -> [UInt8] = { _ in [] }
+    to bytes: inout [UInt8]
   ) {
-    bytes.reserveCapacity(bytes.count + count * (4 * columns.count + 3))
-    for row in 0..<count {
-      for column in columns {
-        withUnsafeBytes(of: column.words[row].littleEndian) { bytes.append(contentsOf: $0) }
+    let stride = 4 * columns.count + (colors == nil ? 0 : 3)
+    let start = bytes.count
+    bytes += [UInt8](repeating: 0, count: count * stride)
+    bytes.withUnsafeMutableBytes { bytes in
+      for (index, column) in columns.enumerated() {
+        for row in 0..<count {
+          bytes.storeBytes(
+            of: column.words[row].littleEndian,
+            toByteOffset: start + row * stride + 4 * index,
+            as: UInt32.self
+          )
+        }
       }
-      bytes.append(contentsOf: trailer(row))
+      guard let colors else { return }
+      for row in 0..<count {
+        let end = start + (row + 1) * stride
+        bytes[end - 3] = colors[row].red
+        bytes[end - 2] = colors[row].green
+        bytes[end - 1] = colors[row].blue
+      }
     }
   }
 }

@@ -70,13 +70,7 @@ public struct ScanReading: Sendable {
   ) throws(PointFileError) {
     let kept = KeptRows(raw.positions, options)
     var scan = kept.rows.count == raw.count ? raw : raw.selecting(kept.rows)
-    for (name, numbers) in [
-      ("ring", scan.rings), ("label", scan.labels), ("instance", scan.instances),
-    ] {
-      guard let place = numbers?.elements.firstIndex(of: notWhole) else { continue }
-      let row = Int(kept.rows[place])
-      throw .malformed(path: path, place: .point(row), reason: "the \(name) is no whole number")
-    }
+    try checkWhole(scan, kept.rows, path)
     ringsWereTurned = scan.turnRings(format == .nuScenes ? .bottomFirst : options.ringOrder, format)
     self.scan = scan
     self.format = format
@@ -123,6 +117,25 @@ let notWhole = Int32.min
 /// A number of a file as ring, label or instance.
 @inline(__always)
 func whole(_ value: Double) -> Int32 { Int32(exactly: value) ?? notWhole }
+
+/// Refuses rings, labels and instances that are not what they should be.
+private func checkWhole(
+  _ scan: LidarScan,
+  _ rows: [Int32],
+  _ path: String
+) throws(PointFileError) {
+  let values = [("label", scan.labels), ("instance", scan.instances), ("ring", scan.rings)]
+  for (name, numbers) in values {
+    guard let place = numbers?.elements.firstIndex(of: notWhole) else { continue }
+    let row = Int(rows[place])
+    throw .malformed(path: path, place: .point(row), reason: "the \(name) is no whole number")
+  }
+  guard let rings = scan.rings?.elements,
+    let place = rings.firstIndex(where: { $0 < 0 || $0 > 0xFFFF })
+  else { return }
+  let reason = "ring \(rings[place]), expected 0 to 65535"
+  throw .malformed(path: path, place: .point(Int(rows[place])), reason: reason)
+}
 
 /// The points that stay, and how many went for which reason.
 private struct KeptRows {

@@ -14,6 +14,8 @@ public struct ScanReadingOptions: Hashable, Sendable {
   }
 
   /// The format; nil asks the file's bytes and name.
+  ///
+  /// Files of nuScenes are known by `.pcd.bin` alone.
   public var format: PointFileFormat?
   /// The numbers of a point in a KITTI file; nil takes 4, or 5 where the fifth is plainly a ring.
   ///
@@ -23,6 +25,8 @@ public struct ScanReadingOptions: Hashable, Sendable {
   /// How rings are numbered in KITTI, PCD and PLY files; nuScenes files are always bottom first.
   public var ringOrder: RingOrder
   /// The file with one label for each point: `.label`, or `_lidarseg.bin`.
+  ///
+  /// Its labels take the place of those in the file of points.
   public var labelPath: String?
   /// Whether points at exactly (0, 0, 0) are left out: missing returns of RELLIS-3D and many PCDs.
   public var dropsZeros: Bool

@@ -27,13 +27,13 @@ import Testing
     Case(name: "file.label", bytes: PointSample.labels),
   ]
 
-  @Test(.timeLimit(.minutes(1)), arguments: cases)
+  @Test(.timeLimit(.minutes(5)), arguments: cases)
   func damageIsAnErrorOrAScan(_ item: Case) throws {
     var random = Philox(seed: 20_24)
     try withTemporaryFolder { folder in
       let path = folder + "/" + item.name
       var refusals = 0
-      for _ in 0..<1500 {
+      for _ in 0..<1000 {
         let bytes = mutated(item.bytes, &random)
         try Data(bytes).write(to: URL(fileURLWithPath: path))
         do throws(PointFileError) {

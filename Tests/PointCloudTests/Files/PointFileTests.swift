@@ -25,8 +25,17 @@ import Testing
   @Test func ringsAtTheEndOfFiveNumbersAreRecognized() throws {
     try PointSample.with(PointSample.ouster, "a.bin") { path in
       let scan = try LidarScan(contentsOf: path)
-      #expect(scan.positions.elements == [1, 2, 3, 4, 5, -6, 7, 8, -9])
+      #expect(scan.positions.elements == [1.5, 2, 3, 4, 5, -6, 7, 8, -9])
       #expect(scan.rings?.elements == [0, 1, 2])
+      #expect(throws: PointFileError.self) { try LidarScan(kitti: path, floatsPerPoint: 0) }
+    }
+  }
+
+  @Test func wholeNumbersAreFourAPoint() throws {
+    try PointSample.with(PointSample.floats((0..<20).map { Float($0) }), "a.bin") { path in
+      let scan = try LidarScan(contentsOf: path)
+      #expect(scan.count == 5)
+      #expect(scan.rings == nil)
     }
   }
 

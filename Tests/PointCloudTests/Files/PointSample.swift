@@ -14,7 +14,7 @@ enum PointSample {
 
   static let kitti = floats([1, 2, 3, 0.5, 4, 5, 6, 0.25, 7, 8, 9, 0])
 
-  static let ouster = floats([1, 2, 3, 50, 0, 4, 5, -6, 25, 1, 7, 8, -9, 0, 2])
+  static let ouster = floats([1.5, 2, 3, 50, 0, 4, 5, -6, 25, 1, 7, 8, -9, 0, 2])
 
   static let nuScenes = floats([1, 2, -3, 50, 0, 4, 5, -6, 25, 12, 7, 8, 9, 0, 31])
 
