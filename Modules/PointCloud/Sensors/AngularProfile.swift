@@ -26,19 +26,31 @@ struct AngularProfile: Sendable {
   init(_ counts: [Double], border: Border) {
     var smoothed = Array(repeating: SIMD4<Double>(), count: counts.count)
     for (channel, deviation) in Self.deviations.enumerated() {
-      let kernel = Self.kernel(deviation)
-      for (pixel, count) in counts.enumerated() where count != 0 {
-        for (place, weight) in kernel.enumerated() {
-          var target = pixel + place - 3 * deviation
-          switch border {
-          case .zeros: guard counts.indices.contains(target) else { continue }
-          case .wrapped: target = (target + counts.count) % counts.count
-          }
-          smoothed[target][channel] += count * weight
+      let spread = Self.spread(counts, Self.kernel(deviation))
+      for (place, value) in spread.enumerated() {
+        let pixel = place - 3 * deviation
+        switch border {
+        case .zeros:
+          if counts.indices.contains(pixel) { smoothed[pixel][channel] = value }
+        case .wrapped:
+          smoothed[(pixel + counts.count) % counts.count][channel] += value
         }
       }
     }
     roots = smoothed.map { $0.squareRoot() }
+  }
+
+  /// The full convolution of counts with a kernel, which begins half a kernel before the first.
+  private static func spread(_ counts: [Double], _ kernel: [Double]) -> [Double] {
+    var result = Array(repeating: 0.0, count: counts.count + kernel.count - 1)
+    result.withUnsafeMutableBufferPointer { result in
+      kernel.withUnsafeBufferPointer { kernel in
+        for (pixel, count) in counts.enumerated() where count != 0 {
+          for place in kernel.indices { result[pixel + place] += count * kernel[place] }
+        }
+      }
+    }
+    return result
   }
 
   /// The beams of a sensor over elevation; beams beyond ±55 degrees are left out.

@@ -88,7 +88,8 @@ public struct BeamDensity: Sendable {
   private func density(_ x: Double, _ y: Double, _ z: Double) -> SIMD4<Double> {
     let norm = (x * x + y * y + z * z).squareRoot()
     guard norm.isFinite else { return SIMD4() }
-    let elevation = norm > 0 ? asin(z / norm) * (180 / .pi) : 0
+    // Rounding may carry the sine of the zenith above 1.
+    let elevation = norm > 0 ? asin(min(max(z / norm, -1), 1)) * (180 / .pi) : 0
     var azimuth = atan2(y, x) * (180 / .pi)
     if azimuth < 0 { azimuth += 360 }
     let row = Int(((elevation - AngularProfile.lowest) / AngularProfile.pixel).rounded(.down))

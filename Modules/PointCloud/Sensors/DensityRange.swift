@@ -30,11 +30,31 @@ public struct DensityRange: Codable, Hashable, Sendable {
   /// A range by the middle and half the width of each channel.
   public init(middle: [Float], spread: [Float]) {
     expect(
-      middle.count == BeamDensity.channelCount && spread.count == BeamDensity.channelCount,
-      "density range: \(middle.count) middles and \(spread.count) widths, must be 4 of each"
+      Self.areValid(middle, spread),
+      "density range: middles \(middle) and half widths \(spread), must be 4 numbers of each"
     )
     self.middle = middle
     self.spread = spread.map { max($0, Float(Self.minimumSpread)) }
+  }
+
+  private static func areValid(_ middle: [Float], _ spread: [Float]) -> Bool {
+    middle.count == BeamDensity.channelCount && spread.count == BeamDensity.channelCount
+      && (middle + spread).allSatisfy(\.isFinite)
+  }
+
+  /// Reads a range; one that is none is refused.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    let middle = try values.decode([Float].self, forKey: .middle)
+    let spread = try values.decode([Float].self, forKey: .spread)
+    guard Self.areValid(middle, spread) else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .spread,
+        in: values,
+        debugDescription: "a density range has \(BeamDensity.channelCount) middles and half widths"
+      )
+    }
+    self.init(middle: middle, spread: spread)
   }
 
   /// The range from p10 to p90 of densities [P × 4]; nil if none of them is finite.

@@ -2,9 +2,17 @@
 struct SortedValues {
   let values: [Double]
 
+  private init(values: [Double]) { self.values = values }
+
   /// The finite ones among `values`.
   init(_ values: some Sequence<Float>) {
     self.values = values.lazy.filter(\.isFinite).map(Double.init).sorted()
+  }
+
+  /// The median; nil without values.
+  static func median(of values: [Double]) -> Double? {
+    let sorted = SortedValues(values: values.sorted())
+    return values.isEmpty ? nil : sorted.percentile(50)
   }
 
   /// The percentile, linearly between order statistics as numpy does; 0 without values.

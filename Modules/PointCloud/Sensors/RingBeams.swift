@@ -25,7 +25,7 @@ struct RingBeams {
       elevations[Int(ring)].append(directions.elevations[index])
       azimuths[Int(ring)].append(directions.azimuths[index])
     }
-    medians = elevations.map { median($0) }
+    medians = elevations.map { SortedValues.median(of: $0) }
     self.azimuths = azimuths
   }
 
@@ -61,7 +61,7 @@ struct RingBeams {
   /// The columns of a turn: the median over the rings of what fits into the covered azimuth.
   func columnCount() throws(BeamModelError) -> Int {
     let counts = azimuths.compactMap { Self.columns($0) }
-    guard let count = median(counts) else {
+    guard let count = SortedValues.median(of: counts) else {
       throw .notEstimable(
         reason: "no ring has \(Self.leastPoints) points in different columns, "
           + "too few to count the columns"
@@ -79,7 +79,7 @@ struct RingBeams {
     guard let first = sorted.first else { return nil }
     let following = sorted.dropFirst() + [first + 360]
     let gaps = zip(sorted, following).map { $1 - $0 }.filter { $0 >= 360 / maximumColumns }
-    guard gaps.count >= leastPoints, var step = median(gaps) else { return nil }
+    guard gaps.count >= leastPoints, var step = SortedValues.median(of: gaps) else { return nil }
     for _ in 0..<3 {
       var (covered, columns) = (0.0, 0.0)
       for gap in gaps where gap <= 3.5 * step {

@@ -77,7 +77,7 @@ struct ScanDirections {
 
   /// By how much the elevation typically jumps at these places; less than 0 if there are none.
   private func rise(at places: [Int]) -> Double {
-    median(places.map { abs(elevations[$0] - elevations[$0 - 1]) }) ?? -1
+    SortedValues.median(of: places.map { abs(elevations[$0] - elevations[$0 - 1]) }) ?? -1
   }
 
   /// The ring of each point: the peak of the elevation histogram that is nearest.
@@ -109,16 +109,8 @@ struct ScanDirections {
       bins[min(max(Int((elevation + 90) / Self.binWidth), 0), binCount - 1) + 1] += 1
     }
     let peaks = (1...binCount).filter { bins[$0] > bins[$0 - 1] && bins[$0] >= bins[$0 + 1] }
-    let height = median(peaks.map { Double(bins[$0]) }) ?? 0
+    let height = SortedValues.median(of: peaks.map { Double(bins[$0]) }) ?? 0
     return peaks.reversed().filter { Double(bins[$0]) > height / 2 }
       .map { (Double($0) - 0.5) * Self.binWidth - 90 }
   }
-}
-
-/// The median; nil without values.
-func median(_ values: [Double]) -> Double? {
-  guard !values.isEmpty else { return nil }
-  let sorted = values.sorted()
-  let middle = sorted.count / 2
-  return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }

@@ -129,6 +129,9 @@ import Testing
     let found = density(Tensor(points, shape: [10, 3]))
     #expect(found.isFinite().all())
     #expect(found[2].elements == [0, 0, 0, 0] && found[3].elements == [0, 0, 0, 0])
+    for elevation in [90.0, -90, 1e300, .nan] {
+      #expect(density.density(atRange: 3, elevation: elevation).allSatisfy { $0.isFinite })
+    }
     // The origin is seen ahead at the horizon from half a metre.
     expectClose(found[0].elements, density.density(atRange: 0.5, elevation: 0), relative: 1e-6)
   }

@@ -94,10 +94,14 @@ import Testing
     #expect(DensityRange(ofTraining: 3, using: &generator) { _ in empty } == nil)
   }
 
-  @Test func ranges() throws {
+  @Test func rangesAreCodable() throws {
     let range = DensityRange(middle: [1, 2, 3, 4], spread: [0.5, 1, 2, 0])
     let data = try JSONEncoder().encode(range)
     #expect(try JSONDecoder().decode(DensityRange.self, from: data) == range)
     #expect(range.spread[3] == 1e-6)
+    let short = "{\"middle\": [1, 2], \"spread\": [1, 2]}"
+    #expect(throws: DecodingError.self) {
+      try JSONDecoder().decode(DensityRange.self, from: Data(short.utf8))
+    }
   }
 }
