@@ -49,6 +49,17 @@ public final class PointSegmenter: Module {
   }
 }
 
+extension Tensor {
+  /// Puts the elements of `values` into the places `indices`.
+  fileprivate mutating func set(_ values: Tensor, at indices: [Int32]) {
+    withUnsafeMutableElements { target in
+      values.withUnsafeElements { values in
+        for (place, index) in indices.enumerated() { target[Int(index)] = values[place] }
+      }
+    }
+  }
+}
+
 /// The classes of a scan's points.
 public struct SegmentedScan: Sendable {
   /// The class of each point [P]; 0 for points outside the volume that the model looks at.
@@ -105,10 +116,9 @@ extension PointSegmenter {
     )
     let probabilities = withoutGradients { self(input).value }.softmax()  // [V, C]
     let outputs = input.voxels.gather(probabilities.argMax(axis: 1) + 1)  // [inside]
-    let confidence = input.voxels.gather(probabilities.max(axis: 1))
-    let rows = Tensor(inside, shape: [inside.count])
-    result.classes.add(outputs, at: rows, axis: 0)
-    result.confidence.add(confidence, at: rows, axis: 0)
+    let confidence = input.voxels.gather(probabilities.max(axes: [1]))
+    result.classes.set(outputs, at: inside)
+    result.confidence.set(confidence, at: inside)
     result.voxelCount = input.voxels.count
     return result
   }

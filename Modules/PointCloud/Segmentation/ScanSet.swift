@@ -1,5 +1,5 @@
 public import Autograd
-public import Tensor
+import Tensor
 
 /// Scans of one sensor with the classes of their points: what is trained and measured on.
 ///

@@ -60,7 +60,7 @@ public struct SegmentationInput {
     func part<Element: TensorElement>(_ tensor: Tensor<Element>) -> Tensor<Element> {
       seen.map { tensor.taking($0, axis: 0) } ?? tensor
     }
-    let shifts = clouds.flatMap { [0, 0, $0.heightShift] }
+    let shifts: [Float] = clouds.flatMap { [0, 0, $0.heightShift] }
     frontEnd = DDFEInput(
       positions: part(positions),
       pointDensity: gateInput(part(density)),

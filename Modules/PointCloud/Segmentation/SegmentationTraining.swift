@@ -1,5 +1,5 @@
 public import Autograd
-public import Tensor
+import Tensor
 
 /// How a segmentation network is trained.
 public struct SegmentationTrainingOptions: Codable, Hashable, Sendable {
