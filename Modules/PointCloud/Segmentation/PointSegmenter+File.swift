@@ -1,5 +1,5 @@
 public import Autograd
-import Checkpoints
+public import Checkpoints
 import Foundation
 import Tensor
 
@@ -55,7 +55,7 @@ extension PointSegmenter {
       throw .malformed(path: path, reason: "a damaged configuration, \(error)")
     }
     if let flaw = header.configuration.flaw { throw .malformed(path: path, reason: flaw) }
-    let stored = file.entries.reduce(0) { $0 + $1.shape.count }
+    let stored = file.entries.reduce(0) { $0 + ($1.shape?.count ?? 0) }
     guard stored <= Self.maximumParameterCount, header.configuration.fits(stored) else {
       throw .malformed(path: path, reason: "\(stored) numbers for a network of another size")
     }
