@@ -35,8 +35,10 @@ package struct StreetTracer {
     var points = [ScanPoint](repeating: ScanPoint(), count: grid.count)
     points.withUnsafeMutableBufferPointer { buffer in
       guard let start = buffer.baseAddress else { return }
-      WorkPool.forEachRange(count: grid.columnCount, grain: Self.grain) { columns in
-        trace(columns, measurement, into: start)
+      measurement.withDraws { draws in
+        WorkPool.forEachRange(count: grid.columnCount, grain: Self.grain) { columns in
+          trace(columns, measurement, draws, into: start)
+        }
       }
     }
     return ScanAssembly(grid, points).scan()
@@ -46,6 +48,7 @@ package struct StreetTracer {
   private func trace(
     _ columns: Range<Int>,
     _ measurement: Measurement,
+    _ draws: RayDraws,
     into points: UnsafeMutablePointer<ScanPoint>
   ) {
     let ringCount = grid.rings.count
@@ -57,7 +60,7 @@ package struct StreetTracer {
       for column in columns {
         trace(column, seen, rays)
         for ring in 0..<ringCount {
-          points[ring * grid.columnCount + column] = measurement.point(of: rays[ring])
+          points[ring * grid.columnCount + column] = measurement.point(of: rays[ring], draws)
         }
       }
     }

@@ -1,5 +1,6 @@
 import Foundation
 import PointCloud
+import Tensor
 import TestSupport
 import Testing
 
@@ -47,9 +48,12 @@ struct SharedScanTests {
   }
 
   /// Reflectance, incidence and intensity: what each class sends back on average.
+  ///
+  /// Walls have the widest margin, three deviations between streets: how obliquely they are seen
+  /// depends on where houses stand.
   @Test(
     .tags(.statistical),
-    arguments: [(70, 0.01), (50, 0.06), (71, 0.03), (80, 0.06), (40, 0.015)] as [(Int32, Double)]
+    arguments: [(70, 0.01), (50, 0.1), (71, 0.03), (80, 0.06), (40, 0.015)] as [(Int32, Double)]
   )
   func intensitiesAreLikeOurs(label: Int32, margin: Double) throws {
     let shared = try Points(shared: "hdl64").intensity(of: label)
