@@ -58,7 +58,7 @@ import Testing
     if count > 0 { logits.sum().backward() }
     network.eval()
     let result = network(input).value.elements
-    #expect(result.allSatisfy(\.isFinite))
+    #expect(result.filter { !$0.isFinite }.isEmpty)
   }
 
   @Test(arguments: [SparseInitializer.presentNeighbours, .minkowskiEngine, .torchSparse])
