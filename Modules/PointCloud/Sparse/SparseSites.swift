@@ -61,6 +61,7 @@ public final class SparseSites {
   /// The map of a kernel that keeps the sites: out[p] = Σ x[p + d] over the offsets d of a cube.
   ///
   /// - Parameter kernelSize: the edge of the cube, odd and at most 11.
+  /// - Returns: the map, made once for each size.
   public func submanifoldMap(kernelSize: Int) -> KernelMap {
     if let map = submanifoldMaps[kernelSize] { return map }
     let map = KernelMap(KeySearch.pairs(of: keys, columns: halfKernel(kernelSize)))
@@ -74,6 +75,7 @@ public final class SparseSites {
   /// centred on the first of them, p = 2q + i − 1.
   ///
   /// - Parameter kernelSize: the edge of the cube, 2 or 3.
+  /// - Returns: the same sites and map on every call.
   public func strided(kernelSize: Int) -> (sites: SparseSites, map: KernelMap) {
     if let found = coarser[kernelSize] { return (found.sites, found.map) }
     let found = CoarserSites(of: self, kernelSize: kernelSize)
