@@ -188,11 +188,15 @@ private struct ParentList {
     append(parent.value, row, offset)
   }
 
-  /// Kernel 3: an even coordinate has one centre, its half; an odd one those on both sides.
+  /// Kernel 3, p = 2q + i − 1: an even coordinate has one centre, by i = 1; an odd one has those on
+  /// both sides, by i = 0 and i = 2.
   private mutating func appendCentres(near key: VoxelKey, _ row: Int) {
-    for ix in offsets(of: key.x) {
-      for iy in offsets(of: key.y) {
-        for iz in offsets(of: key.z) {
+    var ix = 1 - (key.x & 1)
+    while ix <= 2 {
+      var iy = 1 - (key.y & 1)
+      while iy <= 2 {
+        var iz = 1 - (key.z & 1)
+        while iz <= 2 {
           let centre = VoxelKey(
             batch: key.batch,
             x: (key.x - ix + 1) >> 1,
@@ -200,15 +204,12 @@ private struct ParentList {
             z: (key.z - iz + 1) >> 1
           )
           append(centre.value, row, (ix * 3 + iy) * 3 + iz)
+          iz += 2
         }
+        iy += 2
       }
+      ix += 2
     }
-  }
-
-  /// The i of p = 2q + i − 1.
-  @inline(__always)
-  private func offsets(of coordinate: Int) -> StrideThrough<Int> {
-    coordinate & 1 == 0 ? stride(from: 1, through: 1, by: 1) : stride(from: 0, through: 2, by: 2)
   }
 
   @inline(__always)
