@@ -53,7 +53,7 @@ package enum KeySearch {
       count = total
     }
     return SparsePairs(
-      starts: starts,
+      checked: starts,
       inputs: inputs,
       outputs: outputs,
       inputCount: keys.count,

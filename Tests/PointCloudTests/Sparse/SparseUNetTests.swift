@@ -20,6 +20,12 @@ import Testing
     #expect(abs(Double(network.parameterCount.total) - count) <= slack)
   }
 
+  @Test(arguments: SparseUNetPreset.allCases) func presetsHaveNoFlaw(preset: SparseUNetPreset) {
+    let configuration = preset.configuration(inputWidth: 5, classCount: 7)
+    #expect(configuration.flaw == nil)
+    #expect(configuration.inputWidth == 5 && configuration.classCount == 7)
+  }
+
   @Test func pathsNameTheParts() {
     var generator = Philox(seed: 1)
     let configuration = SparseUNetConfiguration.small(inputWidth: 4, classCount: 3)
