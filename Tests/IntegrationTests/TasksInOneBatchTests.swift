@@ -13,7 +13,7 @@ import Transformer
     let source = try QuantizedModelTests().open("llama-tied")
     let scheme = try WeightScheme(
       grid: QuantizationGrid(bits: 4),
-      granularity: .inputGroups(size: 8)
+      granularity: .inputGroups(8)
     )
     try withTemporaryFolder { folder in
       _ = try CheckpointQuantizer(QuantizationConfiguration(scheme: scheme)).run(

@@ -19,9 +19,11 @@ public struct TokenBatch: Sequence, IteratorProtocol {
   /// The most rows of one pass: what bounds the memory of long prompts.
   private static let passLength = 2048
 
-  /// Runs each pass of the model: gets the text that each row of the pass belongs to, and must call
-  /// `read` once. What a text needs of its own while it is computed goes here: with the scales of
-  /// several tasks in one model, `batch.aroundPass = try layers.tasks(ofTexts: ["law", nil])`.
+  /// Runs each pass of the model.
+  ///
+  /// It gets the text that each row of the pass belongs to, and must call `read` once. What a text
+  /// needs of its own while it is computed goes here: with the scales of several tasks in one model,
+  /// `batch.aroundPass = try layers.tasks(ofTexts: ["law", nil])`.
   public var aroundPass: (_ texts: [Int], _ read: () -> Void) -> Void = { $1() }
 
   private let model: DecoderModel
