@@ -1,0 +1,31 @@
+import Foundation
+import Support
+
+/// Makes a folder for results.
+func makeFolder(_ path: String) throws(CommandFailure) {
+  guard !path.isEmpty else { throw CommandFailure("output is empty; name a folder") }
+  var isFolder = ObjCBool(false)
+  if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
+    guard isFolder.boolValue else {
+      throw CommandFailure("output \(path) is a file; choose a folder")
+    }
+    return
+  }
+  do {
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  } catch {
+    throw CommandFailure("cannot make the folder \(path): \(error.localizedDescription)")
+  }
+}
+
+extension String {
+  /// The name of a file without its folder and its last ending; `.pcd.bin` is one ending.
+  var fileStem: String {
+    let name = URL(filePath: self).lastPathComponent
+    for ending in [".pcd.bin"] where name.lowercased().hasSuffix(ending) && name != ending {
+      return String(name.dropLast(ending.count))
+    }
+    guard let dot = name.lastIndex(of: "."), dot != name.startIndex else { return name }
+    return String(name[..<dot])
+  }
+}
