@@ -1,5 +1,5 @@
-import ArgumentParser
-import PointCloud
+public import ArgumentParser
+public import PointCloud
 
 extension AbsentClasses: ExpressibleByArgument {}
 extension LabelSet: ExpressibleByArgument {}

@@ -113,10 +113,7 @@ struct ViewCommand: ParsableCommand {
       let density = BeamDensity(sensor)(scan).elements
       let finest = stride(from: 0, to: density.count, by: BeamDensity.channelCount)
       cloud.add("density", unit: "", finest.map { density[$0] })
-    case .height:
-      let positions = scan.positions.elements
-      let heights = stride(from: 2, to: positions.count, by: 3).map { positions[$0] }
-      cloud.add("height", unit: "m", heights)
+    case .height: cloud.addHeights(scan)
     case .intensity:
       guard let intensity = scan.intensity else {
         throw CommandFailure("\(file) has no intensity; color by something else")

@@ -27,8 +27,8 @@ struct ViewerCloud: Encodable {
     /// The values that 0 and 255 stand for; nil for a layer of classes.
     var range: [Float]?
     var unit: String?
-    /// A byte for each point in base64: its class or its value.
-    var data: String
+    /// A byte for each point in base64: its class or its value; nil for z, which the page has.
+    var data: String?
   }
 
   /// A class of the legend.
@@ -89,6 +89,13 @@ struct ViewerCloud: Encodable {
     }
     let data = Data(numbers).base64EncodedString()
     layers.append(Layer(name: "label", classes: entries, data: data))
+  }
+
+  /// Adds the layer of z, which takes no room.
+  mutating func addHeights(_ scan: LidarScan) {
+    let positions = scan.positions.elements
+    add("height", unit: "m", stride(from: 2, to: positions.count, by: 3).map { positions[$0] })
+    if !layers.isEmpty { layers[layers.count - 1].data = nil }
   }
 
   /// Adds a layer of a value for each point of the scan, between its 2nd and 98th percentile.

@@ -22,7 +22,13 @@ extension ViewerPage {
       for (let i = 0; i < positions.length; i++) {
         positions[i] = steps.getInt16(2 * i, true) * cloud.scale;
       }
-      for (const layer of cloud.layers) layer.data = bytes(layer.data);
+      const heights = ([low, high]) => Uint8Array.from({ length: count }, (_, i) => {
+        const z = positions[3 * i + 2] + cloud.center[2];
+        return 255 * Math.min(Math.max((z - low) / (high - low), 0), 1);
+      });
+      for (const layer of cloud.layers) {
+        layer.data = layer.data ? bytes(layer.data) : heights(layer.range);
+      }
 
       // ---- colors: four bytes a point, the last 0 for hidden points
       const colors = new Uint8Array(4 * count);
