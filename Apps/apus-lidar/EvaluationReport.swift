@@ -4,11 +4,11 @@ import Support
 
 /// What `eval` measured.
 struct EvaluationReport: Encodable {
-  var sets: [Set]
+  var sets: [Column]
   var rows: [Row] = []
 
-  /// A column.
-  struct Set: Encodable {
+  /// A set of scans.
+  struct Column: Encodable {
     var name: String
     var sensor: String
     var mountHeight: Double
@@ -72,7 +72,7 @@ struct EvaluationReport: Encodable {
 
   init(_ columns: [EvaluationSet]) {
     sets = columns.map {
-      Set(
+      Column(
         name: $0.name,
         sensor: $0.sensor.name,
         mountHeight: $0.sensor.mountHeight,
@@ -202,7 +202,7 @@ struct EvaluationTable {
       case .zero: "classes that are nowhere count as 0"
       case .leftOut: "classes that are nowhere are left out"
       }
-    let counts = Swift.Set(report.sets.map(\.scans)).sorted().map { "\($0)" }
+    let counts = Set(report.sets.map(\.scans)).sorted().map { "\($0)" }
     return "mIoU in percent, \(convention); \(counts.joined(separator: " or ")) scans a column; "
       + "targets: the harmonic mean over other sensors than the model's own"
   }

@@ -50,19 +50,15 @@ struct InspectCommand: ParsableCommand {
     for inspection in inspections {
       try stream.writeLine(inspection.text(width: stream.columnCount))
     }
+    if network == nil, !display.quiet {
+      try StandardStream.error.writeLine("no model to compare with; name one with --model")
+    }
   }
 
   /// The model; without one that is named or shipped there is nothing to compare with.
   private func comparedModel() throws -> PointSegmenter? {
     if model.model != nil { return try model.load() }
-    guard let path = try? ShippedModel.path() else {
-      if !display.quiet {
-        try StandardStream.error.writeLine(
-          "no model to compare with; name one with --model"
-        )
-      }
-      return nil
-    }
+    guard let path = try? ShippedModel.path() else { return nil }
     return try PointSegmenter.load(path)
   }
 }

@@ -86,7 +86,9 @@ struct TrainingScanArguments: ParsableArguments {
       classes: map
     )
     guard set.count > 0 else {
-      throw CommandFailure("\(folder) has no labelled scan: labels/NAME.label beside velodyne/NAME.bin")
+      throw CommandFailure(
+        "\(folder) has no labelled scan: labels/NAME.label beside velodyne/NAME.bin"
+      )
     }
     return set
   }

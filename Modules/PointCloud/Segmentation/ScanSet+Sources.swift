@@ -1,5 +1,5 @@
 import Autograd
-public import Tensor
+import Tensor
 
 extension ScanSet {
   /// Simulated scans of streets: the same streets for every sensor.
@@ -13,6 +13,7 @@ extension ScanSet {
   ///   - scenes: the numbers of the scenes.
   ///   - seed: the seed of what the sensor adds.
   ///   - map: makes classes of SemanticKITTI's raw labels; nil leaves them raw.
+  /// - Returns: a set that makes a scan whenever it is asked for it.
   public static func simulated(
     name: String? = nil,
     by simulator: LidarSimulator,
@@ -37,6 +38,7 @@ extension ScanSet {
   ///   - sequences: what is read; scans without labels are left out.
   ///   - sensor: the sensor of all sequences.
   ///   - map: makes classes of the raw labels.
+  /// - Returns: a set that reads a scan whenever it is asked for it.
   public static func labelled(
     name: String? = nil,
     _ sequences: [SemanticKITTISequence],

@@ -50,6 +50,7 @@ extension PointSegmenter {
   /// - Parameters:
   ///   - set: scans of a sensor, with classes.
   ///   - progress: gets the number of scans done, and the counts so far; false stops.
+  /// - Returns: the counts of all points that lie in the volume that the network looks at.
   /// - Throws: `VoxelError`, or what reading a scan throws.
   public func confusion(
     on set: ScanSet,
