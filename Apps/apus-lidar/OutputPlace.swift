@@ -1,7 +1,7 @@
 import Foundation
 import Support
 
-/// Makes a folder for results.
+/// Makes a folder for results, and those that it is in.
 func makeFolder(_ path: String) throws(CommandFailure) {
   guard !path.isEmpty else { throw CommandFailure("output is empty; name a folder") }
   var isFolder = ObjCBool(false)
@@ -11,10 +11,12 @@ func makeFolder(_ path: String) throws(CommandFailure) {
     }
     return
   }
-  do {
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  } catch {
-    throw CommandFailure("cannot make the folder \(path): \(error.localizedDescription)")
+  let parent = URL(filePath: path).deletingLastPathComponent().path(percentEncoded: false)
+  if parent != path, parent.count > 1, !FileManager.default.fileExists(atPath: parent) {
+    try makeFolder(parent.hasSuffix("/") ? String(parent.dropLast()) : parent)
+  }
+  guard mkdir(path, 0o777) == 0 || errno == EEXIST else {
+    throw CommandFailure("cannot make the folder \(path): \(systemMessage(errno))")
   }
 }
 

@@ -10,7 +10,12 @@ struct ReadingArguments: ParsableArguments {
   )
   var sensor: SensorChoice?
 
-  @Option(help: "The sensor's height above the road in metres. (default: the sensor's, or 1.8)")
+  @Option(
+    help: """
+      The sensor's height above the road in metres. (default: the sensor's; how far the ground lies \
+      below, if it is estimated)
+      """
+  )
   var mountHeight: Double?
 
   @Option(help: "The format, where bytes and name do not tell: kitti, nuScenes, pcd, ply or las.")
@@ -81,8 +86,17 @@ struct SensedFile {
   let sensor: BeamModel
   /// How the beams were found if no sensor was given.
   let estimation: BeamEstimation?
-  /// Whether nobody said how high the sensor stands.
-  let assumesHeight: Bool
+  /// How it is known how high the sensor stands.
+  let height: Height
+
+  enum Height {
+    /// It was given, alone or with the sensor.
+    case given
+    /// It is how far the ground lies below the sensor.
+    case ground
+    /// Nothing tells.
+    case assumed
+  }
 
   var scan: LidarScan { reading.scan }
 
@@ -97,13 +111,14 @@ struct SensedFile {
     let known = try choice?.model(mountHeight: mountHeight)
     reading = try ScanReading(contentsOf: path, options: options)
     if let known {
-      (sensor, estimation, assumesHeight) = (known, nil, false)
+      (sensor, estimation, height) = (known, nil, .given)
       return
     }
     let scan = reading.scan
+    let ground = scan.groundDepth()
     do {
       var model = try BeamModel(estimatedFrom: scan, name: "estimated")
-      model.mountHeight = mountHeight ?? model.mountHeight
+      model.mountHeight = mountHeight ?? ground ?? model.mountHeight
       sensor = model
     } catch let error {
       throw CommandFailure(
@@ -112,30 +127,41 @@ struct SensedFile {
       )
     }
     estimation = BeamModel.estimation(of: scan)
-    assumesHeight = mountHeight == nil
+    height = mountHeight != nil ? .given : ground != nil ? .ground : .assumed
   }
 
-  /// What a person should know of the sensor; empty if it was given.
-  var notes: [String] {
-    guard let estimation else { return [] }
+  /// What a person should know of the sensor; empty if there is nothing to say.
+  var notes: [String] { [sensorNote, heightNote].compactMap { $0 } }
+
+  private var sensorNote: String? {
+    guard let estimation else { return nil }
     let way =
       switch estimation {
       case .rings: "its rings"
       case .azimuthJumps: "the order of its points"
       case .elevationHistogram: "the elevations of its points, which is not exact"
       }
-    var notes = [
-      "\(path): sensor estimated by \(way): \(sensor.beamCount.counted("beam")) from "
-        + "\(sensor.topElevation.fixed(1))° to \(sensor.bottomElevation.fixed(1))°, "
-        + "\(sensor.columnCount.grouped) columns; give --sensor if you know it"
-    ]
-    if assumesHeight {
-      notes.append(
-        "warning: \(path): the sensor is taken to stand \(sensor.mountHeight.fixed(1)) m above the "
-          + "road, which a scan does not tell; a wrong height costs accuracy: give --mount-height"
-      )
+    return "\(path): sensor estimated by \(way): \(sensor.beamCount.counted("beam")) from "
+      + "\(sensor.topElevation.fixed(1))° to \(sensor.bottomElevation.fixed(1))°, "
+      + "\(sensor.columnCount.grouped) columns; give --sensor if you know it"
+  }
+
+  /// A height in metres that differs by more is worth a word.
+  private static let largestDifference = 0.3
+
+  private var heightNote: String? {
+    let start =
+      "warning: \(path): the sensor is taken to stand \(sensor.mountHeight.fixed(2)) m above the road"
+    let advice = "; a wrong height costs accuracy: give --mount-height"
+    switch height {
+    case .assumed: return start + ", which the scan does not tell" + advice
+    case .ground: return start + ", as far as most points around it lie below" + advice
+    case .given:
+      guard let ground = scan.groundDepth(),
+        abs(ground - sensor.mountHeight) > Self.largestDifference
+      else { return nil }
+      return start + ", but most points around it lie \(ground.fixed(2)) m below" + advice
     }
-    return notes
   }
 
   /// Writes the notes to standard error.
