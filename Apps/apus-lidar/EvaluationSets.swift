@@ -46,7 +46,12 @@ struct EvaluationSetArguments: ParsableArguments {
     let simulated = try (chosen?.choices ?? []).map { choice in
       try EvaluationSet(simulated: choice, scenes: first..<first + scenes, seed: seed)
     }
-    return try simulated + data.map { try $0.set() }
+    let columns = try simulated + data.map { try $0.set() }
+    let names = columns.map(\.name)
+    if let twice = names.first(where: { name in names.count { $0 == name } > 1 }) {
+      throw CommandFailure("two columns would be called \(twice); measure them apart")
+    }
+    return columns
   }
 }
 

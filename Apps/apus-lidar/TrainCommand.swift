@@ -77,12 +77,24 @@ struct TrainCommand: ParsableCommand {
     var options = training.options
     options.checkpointInterval = training.checkpointInterval
     options.evaluationInterval = heldOut.evaluationInterval
-    var run = SegmentationTraining(at: output, of: model, on: scans, options)
-    run.shouldStop = { Cancellation.isRequested }
-    if !tests.isEmpty { run.evaluation = { try Self.measure(model, on: tests) } }
     let reporter = display.progress("training", unit: "steps")
-    reporter.update(completed: 0, total: options.steps, note: "measuring the scans")
     defer { reporter.clear() }
+    // Before the first step all scans are looked at, which may take longer than one likes to wait.
+    var (hasBegun, looked) = (false, 0)
+    let watched = ScanSet(name: scans.name, of: scans.sensor, count: scans.count) { index in
+      if !hasBegun {
+        try Cancellation.check("nothing was trained yet")
+        looked += 1
+        reporter.update(completed: 0, total: options.steps, note: "measuring scans, \(looked)")
+      }
+      return try scans.scan(index)
+    }
+    var run = SegmentationTraining(at: output, of: model, on: watched, options)
+    run.shouldStop = {
+      hasBegun = true
+      return Cancellation.isRequested
+    }
+    if !tests.isEmpty { run.evaluation = { try Self.measure(model, on: tests) } }
     return try run.run { progress in
       reporter.update(completed: progress.step, total: progress.total, note: Self.note(progress))
     }
