@@ -48,7 +48,8 @@ struct EvaluateCommand: ParsableCommand {
   func run() throws {
     machine.apply()
     let named = models.isEmpty ? [NamedModel(path: try ShippedModel.path())] : models
-    let loaded = try named.map { ($0, try $0.rowName(), try PointSegmenter.load($0.path)) }
+    let names = try NamedModel.rowNames(named)
+    let loaded = try zip(named, names).map { ($0, $1, try PointSegmenter.load($0.path)) }
     let columns = try sets.columns()
     if let output { try makeFolder(output) }
     var report = EvaluationReport(columns)
@@ -118,11 +119,34 @@ struct NamedModel: ExpressibleByArgument {
     }
   }
 
-  /// The name of the model's row.
-  func rowName() throws -> String {
-    if let name { return name }
+  /// The run that the model comes from; nil if nothing tells.
+  func run() throws -> TrainedRun? {
     let isFile = path.hasSuffix(".safetensors")
     let folder = isFile ? URL(filePath: path).deletingLastPathComponent().relativePath : path
-    return try TrainedRun.read(folder)?.name ?? path.fileStem
+    return try TrainedRun.read(folder)
+  }
+
+  /// The names of the models' rows.
+  ///
+  /// - Throws: `CommandFailure` if models would share a row that are no repetitions of one run,
+  ///   and were not given that name.
+  static func rowNames(_ models: [NamedModel]) throws -> [String] {
+    var found: [String: (path: String, run: TrainedRun?)] = [:]
+    return try models.map { model in
+      if let name = model.name { return name }
+      let run = try model.run()
+      let name = run?.name ?? model.path.fileStem
+      guard let first = found[name] else {
+        found[name] = (model.path, run)
+        return name
+      }
+      guard let run, let other = first.run, other.isRepeated(by: run) else {
+        throw CommandFailure(
+          "\(first.path) and \(model.path) are both called \(name) and differ by more than their "
+            + "seeds; name them: NAME=\(model.path)"
+        )
+      }
+      return name
+    }
   }
 }

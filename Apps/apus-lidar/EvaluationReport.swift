@@ -202,8 +202,8 @@ struct EvaluationTable {
       case .zero: "classes that are nowhere count as 0"
       case .leftOut: "classes that are nowhere are left out"
       }
-    let counts = Set(report.sets.map(\.scans)).sorted().map { "\($0)" }
-    return "mIoU in percent, \(convention); \(counts.joined(separator: " or ")) scans a column; "
+    let counts = Set(report.sets.map(\.scans)).sorted().map { $0.counted("scan") }
+    return "mIoU in percent, \(convention); \(counts.joined(separator: " or ")) a column; "
       + "targets: the harmonic mean over other sensors than the model's own"
   }
 

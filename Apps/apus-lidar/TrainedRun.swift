@@ -4,7 +4,7 @@ import PointCloud
 import Support
 
 /// What decides the numbers of a run: `run.json` in its folder.
-struct TrainedRun: Codable {
+struct TrainedRun: Codable, Hashable {
   /// The row in tables: runs of one name differ by their seed alone.
   var name: String
   var configuration: SegmenterConfiguration
@@ -25,6 +25,13 @@ struct TrainedRun: Codable {
     do { return try JSONDecoder().decode(TrainedRun.self, from: data) } catch {
       throw CommandFailure("\(path) is not of 'apus-lidar train'; choose another folder")
     }
+  }
+
+  /// Whether another run differs by its seed alone.
+  func isRepeated(by other: TrainedRun) -> Bool {
+    var other = other
+    other.training.seed = training.seed
+    return other == self
   }
 
   /// The name that the log has for the mean IoU on a sensor.

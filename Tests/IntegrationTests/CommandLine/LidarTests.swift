@@ -136,6 +136,10 @@ extension LidarCommandTests {
     }
     let summary = try #require(rows[0]["summary"] as? [[String: Any]])
     #expect(summary.count == 4 && summary.allSatisfy { $0["deviation"] != nil })
+    // Another size is no repetition, whatever it is called.
+    _ = try document(training(sensor, to: folder + "/2") + ["--name", "row"])
+    let mixed = try run(["eval", folder + "/0", folder + "/2", "--sensors", sensor, "--quiet"])
+    #expect(mixed.status == 1 && mixed.error.contains("both called row"))
     let table = try String(contentsOfFile: folder + "/table/eval.md", encoding: .utf8)
     #expect(table.contains("| row | 2 |") && table.contains("±"))
   }
