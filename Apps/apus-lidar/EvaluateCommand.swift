@@ -50,6 +50,7 @@ struct EvaluateCommand: ParsableCommand {
     let named = models.isEmpty ? [NamedModel(path: try ShippedModel.path())] : models
     let names = try NamedModel.rowNames(named)
     let loaded = try zip(named, names).map { ($0, $1, try PointSegmenter.load($0.path)) }
+    try checkClasses(loaded.map { (name: $0.1, classes: $0.2.configuration.classNames) })
     let columns = try sets.columns()
     if let output { try makeFolder(output) }
     var report = EvaluationReport(columns)
@@ -81,6 +82,16 @@ struct EvaluateCommand: ParsableCommand {
     reporter.clear()
     report.finish()
     try write(report)
+  }
+
+  /// Refuses rows whose models have different classes: their means are no repetitions.
+  private func checkClasses(_ models: [(name: String, classes: [String])]) throws(CommandFailure) {
+    for model in models {
+      guard let first = models.first(where: { $0.name == model.name }),
+        first.classes != model.classes
+      else { continue }
+      throw CommandFailure("the models of row \(model.name) have different classes; name them apart")
+    }
   }
 
   private func write(_ report: EvaluationReport) throws {

@@ -109,7 +109,11 @@ struct NetworkArguments: ParsableArguments {
   var name: String {
     var name = frontEnd.rawValue
     if ddfeSize != .small { name += " " + ddfeSize.rawValue }
-    if density != .clipped { name += ", \(density.rawValue) density" }
+    switch density {
+    case .clipped: break
+    case .unclipped: name += ", unclipped density"
+    case .none: name += ", no density"
+    }
     if !groundAlignment { name += ", not aligned" }
     return name
   }
