@@ -90,7 +90,9 @@ struct EvaluateCommand: ParsableCommand {
       guard let first = models.first(where: { $0.name == model.name }),
         first.classes != model.classes
       else { continue }
-      throw CommandFailure("the models of row \(model.name) have different classes; name them apart")
+      throw CommandFailure(
+        "the models of row \(model.name) have different classes; name them apart"
+      )
     }
   }
 
