@@ -1,7 +1,7 @@
 // Which sites of a volume meet under a kernel.
 //
-// Sites are 64-bit keys in ascending order; the last axis runs fastest, so that the neighbours along
-// it are neighbours in the list. For one column of a kernel, all its offsets with the same steps
+// Sites are 64-bit keys in ascending order; the last axis runs fastest, so that neighbours along it
+// are neighbours in the list. For one column of a kernel, all its offsets with the same steps
 // along the other axes, the sites that it meets are found by merging: while the site walks up the
 // list, so does what lies one column below it. No hash table is filled or probed.
 //

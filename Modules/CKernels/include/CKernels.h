@@ -233,7 +233,7 @@ typedef struct {
 
 void ck_sparse_convolve(const ck_sparse_product *product);
 
-/// gradient[offset] = Σ x[in]ᵀ · y[out] over the pairs of an offset, summed in segments whose borders
+/// gradient[offset] = Σ x[in]ᵀ · y[out] over the pairs of an offset, summed in ranges whose borders
 /// depend on the shape alone; [kernel_volume × input_channels × output_channels].
 typedef struct {
   const ck_sparse_map *map;

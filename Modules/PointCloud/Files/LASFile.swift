@@ -82,14 +82,7 @@ private struct LASHeader {
       try check(255)
       pointCount = Int(clamping: word(bytes, 247, UInt64.self))
     }
-    for axis in 0..<3 {
-      scale[axis] = Double(bitPattern: word(bytes, 131 + 8 * axis, UInt64.self))
-      offset[axis] = Double(bitPattern: word(bytes, 155 + 8 * axis, UInt64.self))
-      guard scale[axis].isFinite, scale[axis] != 0, offset[axis].isFinite else {
-        let reason = "scale \(scale[axis]), offset \(offset[axis]) of axis \(axis)"
-        throw .malformed(path: path, place: .byte(131 + 8 * axis), reason: reason)
-      }
-    }
+    try readAxes(bytes, path)
     let (needed, overflows) = pointCount.multipliedReportingOverflow(by: recordByteCount)
     guard !overflows, needed <= bytes.count - dataOffset else {
       throw .truncated(
@@ -100,6 +93,20 @@ private struct LASHeader {
       )
     }
     try checkPointCount(pointCount, path)
+  }
+
+  private mutating func readAxes(
+    _ bytes: UnsafeRawBufferPointer,
+    _ path: String
+  ) throws(PointFileError) {
+    for axis in 0..<3 {
+      scale[axis] = Double(bitPattern: word(bytes, 131 + 8 * axis, UInt64.self))
+      offset[axis] = Double(bitPattern: word(bytes, 155 + 8 * axis, UInt64.self))
+      guard scale[axis].isFinite, scale[axis] != 0, offset[axis].isFinite else {
+        let reason = "scale \(scale[axis]), offset \(offset[axis]) of axis \(axis)"
+        throw .malformed(path: path, place: .byte(131 + 8 * axis), reason: reason)
+      }
+    }
   }
 
   private mutating func readLayout(

@@ -141,17 +141,28 @@ extension PCDHeader {
       throw .malformed(path: file.path, place: .byte(dataOffset), reason: reason)
     }
     _ = try check(file, neededPerPoint: recordByteCount, found: raw)
-    var fault: Int?
-    let source = UnsafeRawBufferPointer(rebasing: bytes[start..<start + packed])
-    let points = [UInt8](unsafeUninitializedCapacity: raw) { target, count in
-      fault = LZF.decode(source, to: UnsafeMutableRawBufferPointer(target))
-      count = fault == nil ? raw : 0
-    }
-    if let fault {
-      let reason = "the compressed points do not decode to \(raw) bytes"
-      throw .malformed(path: file.path, place: .byte(start + fault), reason: reason)
-    }
+    let points = try decoded(file, start..<start + packed, byteCount: raw)
     return points.withUnsafeBytes { points in columns(roles, points) }
+  }
+
+  private func decoded(
+    _ file: MappedFile,
+    _ range: Range<Int>,
+    byteCount: Int
+  ) throws(PointFileError) -> [UInt8] {
+    var fault: Int?
+    let source = UnsafeRawBufferPointer(rebasing: file.bytes[range])
+    let points = [UInt8](unsafeUninitializedCapacity: byteCount) { target, count in
+      let exact = UnsafeMutableBufferPointer(rebasing: target[..<byteCount])
+      fault = LZF.decode(source, to: UnsafeMutableRawBufferPointer(exact))
+      count = fault == nil ? byteCount : 0
+    }
+    guard let fault else { return points }
+    throw .malformed(
+      path: file.path,
+      place: .byte(range.lowerBound + fault),
+      reason: "the compressed points do not decode to \(byteCount) bytes"
+    )
   }
 
   private func columns(_ roles: FieldRoles, _ bytes: UnsafeRawBufferPointer) -> [[Double]] {

@@ -82,7 +82,7 @@ public struct SegmenterConfiguration: Codable, Hashable, Sendable {
   func heightShift(of sensorHeight: Float) -> Float { alignsGround ? sensorHeight : 0 }
 
   /// The volume in the frame of a sensor at a height in metres.
-  func crop(for sensorHeight: Float) -> CropVolume {
+  public func crop(for sensorHeight: Float) -> CropVolume {
     guard alignsGround else { return crop }
     let shift = mountHeight - sensorHeight
     var volume = crop

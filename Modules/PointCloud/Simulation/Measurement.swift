@@ -37,11 +37,21 @@ struct Measurement {
     noise = Tensor.normal([2 * rayCount], using: &generator)
   }
 
+  /// Calls `body` with the numbers of all rays.
+  func withDraws(_ body: (RayDraws) -> Void) {
+    chances.withUnsafeElements { chances in
+      noise.withUnsafeElements { noise in
+        guard let chances = chances.baseAddress, let noise = noise.baseAddress else { return }
+        body(RayDraws(chances: chances, ranges: noise, intensities: noise + rayCount))
+      }
+    }
+  }
+
   /// The return of a ray.
   ///
   /// Choice: the limits of 1 m and the largest range hold for the range with its noise.
   @inline(__always)
-  func point(of ray: TracedRay) -> ScanPoint {
+  func point(of ray: TracedRay, _ draws: RayDraws) -> ScanPoint {
     guard ray.range < .infinity else { return ScanPoint() }
     let index = Int(ray.index)
     let brightness = ray.reflectance * ray.cosine
@@ -49,14 +59,20 @@ struct Measurement {
     let exponent = strength * brightness * distance * distance
     // Beyond 17, 1 − exp(−x) is 1 in Float.
     let rate = exponent < 17 ? Self.bestRate * (1 - exp(-exponent)) : Self.bestRate
-    return chances.withUnsafeElements { chances in
-      guard chances[index] < rate else { return ScanPoint() }
-      return noise.withUnsafeElements { noise in
-        let range = ray.range + rangeNoise * noise[index]
-        guard range > Self.minimumRange, range < maximumRange else { return ScanPoint() }
-        let intensity = brightness * (1 + Self.intensityNoise * noise[rayCount + index])
-        return ScanPoint(range: range, intensity: min(max(intensity, 0), 1), label: ray.label)
-      }
-    }
+    guard draws.chances[index] < rate else { return ScanPoint() }
+    let range = ray.range + rangeNoise * draws.ranges[index]
+    guard range > Self.minimumRange, range < maximumRange else { return ScanPoint() }
+    let intensity = brightness * (1 + Self.intensityNoise * draws.intensities[index])
+    return ScanPoint(range: range, intensity: min(max(intensity, 0), 1), label: ray.label)
   }
+}
+
+/// The random numbers of all rays, while `Measurement` keeps them in place.
+struct RayDraws {
+  /// Even numbers that decide whether light comes back.
+  let chances: UnsafePointer<Float>
+  /// Normal numbers for the ranges.
+  let ranges: UnsafePointer<Float>
+  /// Normal numbers for the intensities.
+  let intensities: UnsafePointer<Float>
 }

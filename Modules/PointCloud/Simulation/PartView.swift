@@ -6,6 +6,8 @@ struct PartView {
   let origin: SIMD3<Double>
   /// No point of the part is nearer than this.
   let nearest: Double
+  /// The distance to the nearest point of the part, seen from above.
+  let groundDistance: Double
   /// The azimuths in the world; lower and upper bound within one turn.
   private let azimuths: ClosedRange<Double>
   /// The elevations in the world.
@@ -27,9 +29,13 @@ struct PartView {
         Foot(circle: max(half.x, half.y), distance: hypot(origin.x, origin.y))
       }
     let (bottom, top) = (toMiddle.z - half.z, toMiddle.z + half.z)
+    groundDistance = foot.nearest
     nearest = hypot(foot.nearest, max(0, max(bottom, -top)))
     elevations =
-      atan2(bottom, bottom < 0 ? foot.nearest : foot.farthest)...atan2(
+      atan2(
+        bottom,
+        bottom < 0 ? foot.nearest : foot.farthest
+      )...atan2(
         top,
         top > 0 ? foot.nearest : foot.farthest
       )

@@ -7,7 +7,7 @@ import Tensor
 ///
 /// Choice: a turn starts straight ahead, so that in rings one after another the azimuth jumps from
 /// 360° to 0° between two rings, as in KITTI's files.
-struct RayGrid {
+package struct RayGrid {
   /// The elevation of each ring in radians.
   let elevations: [Double]
   /// The columns of a turn, H.
@@ -19,7 +19,7 @@ struct RayGrid {
   /// Cosine and sine of each column's azimuth.
   let columns: [SIMD2<Float>]
 
-  init(_ model: BeamModel, offset: Double) {
+  package init(_ model: BeamModel, offset: Double) {
     elevations = model.elevations.map { $0 * .pi / 180 }
     columnCount = model.columnCount
     self.offset = offset
@@ -55,17 +55,17 @@ struct RayGrid {
 }
 
 /// A ray on its way, and the nearest thing that it met so far.
-struct TracedRay {
+package struct TracedRay {
   /// The unit direction in the world.
-  var direction: (x: Float, y: Float, z: Float)
+  package var direction: (x: Float, y: Float, z: Float)
   /// The distance to what it met; infinite while it met nothing.
-  var range: Float = .infinity
+  package var range: Float = .infinity
   /// The cosine of the angle between the ray and the surface's normal.
-  var cosine: Float = 0
+  package var cosine: Float = 0
   /// The share of light that the surface sends back.
-  var reflectance: Float = 0
+  package var reflectance: Float = 0
   /// The raw label of what it met.
-  var label: Int32 = 0
+  package var label: Int32 = 0
   /// Which ray of the grid it is: ring · H + column.
   let index: UInt32
 }

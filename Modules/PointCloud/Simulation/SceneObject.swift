@@ -30,16 +30,13 @@ public struct SceneObject: Hashable, Sendable {
   public internal(set) var yaw = 0.0
   /// The radius of the circle that no other object may enter, in metres.
   public let radius: Double
-  /// The radius of the circle that the sensor may not be near, in metres: that of the whole object.
-  let reach: Double
   /// What rays meet, in world coordinates.
   package private(set) var parts: [ScenePart]
 
-  /// An object in the origin that faces along the road; `radius` is that of its foot.
-  init(_ kind: Kind, radius: Double, reach: Double? = nil, parts: [ScenePart]) {
+  /// An object in the origin that faces along the road.
+  package init(_ kind: Kind, radius: Double, parts: [ScenePart]) {
     self.kind = kind
     self.radius = radius
-    self.reach = reach ?? radius
     self.parts = parts
   }
 
@@ -162,6 +159,11 @@ package struct SceneSurface: Hashable, Sendable {
   package let label: Int32
   /// The share of light that it sends back.
   package let reflectance: Double
+
+  package init(label: Int32, reflectance: Double) {
+    self.label = label
+    self.reflectance = reflectance
+  }
 
   static let car = SceneSurface(label: 10, reflectance: 0.35)
   static let bicycle = SceneSurface(label: 11, reflectance: 0.25)

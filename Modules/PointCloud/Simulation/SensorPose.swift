@@ -4,7 +4,7 @@ import Tensor
 /// Where a sensor is in a street, and how it is tilted.
 ///
 /// A direction d of the sensor's frame is R·d in the world, R = Ry(pitch) · Rx(roll): a positive
-/// pitch lowers what lies ahead, a positive roll raises what lies to the left.
+/// pitch lowers the sensor's front, a positive roll raises its left side.
 package struct SensorPose: Hashable, Sendable {
   /// The place in the world, in metres.
   package var position: SIMD3<Double>

@@ -23,7 +23,7 @@ public struct StreetScene: Sendable {
       var dice = SceneDice(generator.fork(index + 1))
       rule(&builder, &dice)
     }
-    self.init(layout: builder.layout, objects: builder.objects)
+    self.init(layout: builder.layout, objects: builder.objects + builder.structures)
   }
 
   /// A street of these things; nothing is checked.

@@ -1,10 +1,10 @@
-import Tensor
+package import Tensor
 
 /// The rays of one turn through one street, from one pose.
 ///
 /// Columns are traced one after another: all rays of a column meet the ground, then each part that
 /// can be seen from the column, the nearest part first, so that what lies behind is skipped early.
-struct StreetTracer {
+package struct StreetTracer {
   private let grid: RayGrid
   private let axes: (x: SIMD3<Float>, y: SIMD3<Float>, z: SIMD3<Float>)
   private let ground: TracedGround
@@ -14,7 +14,7 @@ struct StreetTracer {
   /// The columns that one thread takes at once.
   private static let grain = 16
 
-  init(_ scene: StreetScene, pose: SensorPose, grid: RayGrid, dice generator: Philox) {
+  package init(_ scene: StreetScene, pose: SensorPose, grid: RayGrid, dice generator: Philox) {
     self.grid = grid
     let axes = pose.axes
     self.axes = (SIMD3<Float>(axes.x), SIMD3<Float>(axes.y), SIMD3<Float>(axes.z))
@@ -35,8 +35,10 @@ struct StreetTracer {
     var points = [ScanPoint](repeating: ScanPoint(), count: grid.count)
     points.withUnsafeMutableBufferPointer { buffer in
       guard let start = buffer.baseAddress else { return }
-      WorkPool.forEachRange(count: grid.columnCount, grain: Self.grain) { columns in
-        trace(columns, measurement, into: start)
+      measurement.withDraws { draws in
+        WorkPool.forEachRange(count: grid.columnCount, grain: Self.grain) { columns in
+          trace(columns, measurement, draws, into: start)
+        }
       }
     }
     return ScanAssembly(grid, points).scan()
@@ -46,6 +48,7 @@ struct StreetTracer {
   private func trace(
     _ columns: Range<Int>,
     _ measurement: Measurement,
+    _ draws: RayDraws,
     into points: UnsafeMutablePointer<ScanPoint>
   ) {
     let ringCount = grid.rings.count
@@ -55,14 +58,31 @@ struct StreetTracer {
     withUnsafeTemporaryAllocation(of: TracedRay.self, capacity: ringCount) { buffer in
       guard let rays = buffer.baseAddress else { return }
       for column in columns {
-        start(rays, column)
-        for part in seen where part.isSeen(from: column, of: grid.columnCount) {
-          part.meet(rays, dice)
-        }
+        trace(column, seen, rays)
         for ring in 0..<ringCount {
-          points[ring * grid.columnCount + column] = measurement.point(of: rays[ring])
+          points[ring * grid.columnCount + column] = measurement.point(of: rays[ring], draws)
         }
       }
+    }
+  }
+
+  /// Traces the rays of a column, one for each ring.
+  private func trace(
+    _ column: Int,
+    _ parts: [TracedPart],
+    _ rays: UnsafeMutablePointer<TracedRay>
+  ) {
+    start(rays, column)
+    for part in parts where part.isSeen(from: column, of: grid.columnCount) {
+      part.meet(rays, dice)
+    }
+  }
+
+  /// What the rays of a column meet, one for each ring.
+  package func rays(of column: Int) -> [TracedRay] {
+    [TracedRay](unsafeUninitializedCapacity: grid.rings.count) { buffer, count in
+      if let rays = buffer.baseAddress { trace(column, parts, rays) }
+      count = grid.rings.count
     }
   }
 

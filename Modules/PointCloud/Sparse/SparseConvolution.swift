@@ -15,6 +15,7 @@ import Tensor
 ///   - bias: what every output starts from.
 ///   - map: which sites meet.
 ///   - direction: which way the map is followed.
+/// - Returns: the features of the sites that the convolution leads to.
 /// - Shapes: x [N × I], weight [K³ × I × O], bias [O] or nil, result [M × O]; N and M are the map's
 ///   input and output, exchanged in the inverse direction.
 /// - Complexity: O(pairs · I · O).

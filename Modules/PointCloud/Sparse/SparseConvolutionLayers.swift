@@ -145,6 +145,7 @@ public final class InverseSparseConvolution: Module {
   /// - Parameters:
   ///   - input: features on the sites that a strided convolution of `sites` led to.
   ///   - sites: the finer sites.
+  /// - Returns: features on `sites`.
   public func callAsFunction(_ input: SparseTensor, onto sites: SparseSites) -> SparseTensor {
     let (coarse, map) = sites.strided(kernelSize: kernelSize)
     expect(

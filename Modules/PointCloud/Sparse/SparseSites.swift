@@ -36,31 +36,28 @@ public final class SparseSites {
       coordinates.rank == 2 && coordinates.shape[1] == 4,
       "sparse sites: coordinates are [N × 4], found \(coordinates.shape)"
     )
-    let cells = coordinates.elements.map { Int($0) }
-    var keys: [UInt64] = []
-    keys.reserveCapacity(coordinates.shape[0])
-    for row in 0..<coordinates.shape[0] {
-      let cell = Array(cells[4 * row..<4 * row + 4])
-      guard VoxelKey.batchLimits.contains(cell[0]) else {
-        throw .invalidBatch(row: row, batch: cell[0], limits: VoxelKey.batchLimits)
+    var wrong: (row: Int, previous: UInt64)?
+    let keys = coordinates.withUnsafeElements { cells in
+      var keys = [UInt64](repeating: 0, count: coordinates.shape[0])
+      var previous: UInt64 = 0
+      for row in keys.indices where wrong == nil {
+        guard let key = VoxelKey(cells, row), row == 0 || key.value > previous else {
+          wrong = (row, previous)
+          break
+        }
+        keys[row] = key.value
+        previous = key.value
       }
-      guard cell.dropFirst().allSatisfy(VoxelKey.limits.contains) else {
-        let found = cell.dropFirst().map { Float($0) }
-        throw .outOfRange(row: row, coordinates: found, limits: VoxelKey.limits)
-      }
-      let key = VoxelKey(batch: cell[0], x: cell[1], y: cell[2], z: cell[3]).value
-      if let last = keys.last, last >= key {
-        let previous = Array(cells[4 * row - 4..<4 * row])
-        throw .notAscending(row: row, coordinates: cell, previous: previous)
-      }
-      keys.append(key)
+      return keys
     }
+    if let wrong { throw siteError(coordinates, row: wrong.row, previous: wrong.previous) }
     self.init(coordinates: coordinates, keys: keys, stride: stride)
   }
 
   /// The map of a kernel that keeps the sites: out[p] = Σ x[p + d] over the offsets d of a cube.
   ///
   /// - Parameter kernelSize: the edge of the cube, odd and at most 11.
+  /// - Returns: the map, made once for each size.
   public func submanifoldMap(kernelSize: Int) -> KernelMap {
     if let map = submanifoldMaps[kernelSize] { return map }
     let map = KernelMap(KeySearch.pairs(of: keys, columns: halfKernel(kernelSize)))
@@ -74,12 +71,45 @@ public final class SparseSites {
   /// centred on the first of them, p = 2q + i − 1.
   ///
   /// - Parameter kernelSize: the edge of the cube, 2 or 3.
+  /// - Returns: the same sites and map on every call.
   public func strided(kernelSize: Int) -> (sites: SparseSites, map: KernelMap) {
     if let found = coarser[kernelSize] { return (found.sites, found.map) }
     let found = CoarserSites(of: self, kernelSize: kernelSize)
     coarser[kernelSize] = found
     return (found.sites, found.map)
   }
+}
+
+extension VoxelKey {
+  /// The key of a row of coordinates; nil if one is out of range.
+  fileprivate init?(_ cells: UnsafeBufferPointer<Int32>, _ row: Int) {
+    let cell = (
+      Int(cells[4 * row]), Int(cells[4 * row + 1]), Int(cells[4 * row + 2]), Int(cells[4 * row + 3])
+    )
+    let limits = VoxelKey.limits
+    guard
+      VoxelKey.batchLimits.contains(cell.0), limits.contains(cell.1), limits.contains(cell.2),
+      limits.contains(cell.3)
+    else { return nil }
+    self.init(batch: cell.0, x: cell.1, y: cell.2, z: cell.3)
+  }
+}
+
+/// What is wrong with a row of coordinates.
+private func siteError(_ coordinates: Tensor<Int32>, row: Int, previous: UInt64) -> VoxelError {
+  let cell = coordinates.withUnsafeElements { cells in
+    (0..<4).map { Int(cells[4 * row + $0]) }
+  }
+  guard VoxelKey.batchLimits.contains(cell[0]) else {
+    return .invalidBatch(row: row, batch: cell[0], limits: VoxelKey.batchLimits)
+  }
+  guard cell.dropFirst().allSatisfy(VoxelKey.limits.contains) else {
+    let found = cell.dropFirst().map { Float($0) }
+    return .outOfRange(row: row, coordinates: found, limits: VoxelKey.limits)
+  }
+  let key = VoxelKey(value: previous)
+  let before = [key.batch, key.x, key.y, key.z]
+  return .notAscending(row: row, coordinates: cell, previous: before)
 }
 
 /// The columns of a cube of odd size that lie before its centre.
@@ -158,11 +188,15 @@ private struct ParentList {
     append(parent.value, row, offset)
   }
 
-  /// Kernel 3: an even coordinate has one centre, its half; an odd one those on both sides.
+  /// Kernel 3, p = 2q + i − 1: an even coordinate has one centre, by i = 1; an odd one has those on
+  /// both sides, by i = 0 and i = 2.
   private mutating func appendCentres(near key: VoxelKey, _ row: Int) {
-    for ix in offsets(of: key.x) {
-      for iy in offsets(of: key.y) {
-        for iz in offsets(of: key.z) {
+    var ix = 1 - (key.x & 1)
+    while ix <= 2 {
+      var iy = 1 - (key.y & 1)
+      while iy <= 2 {
+        var iz = 1 - (key.z & 1)
+        while iz <= 2 {
           let centre = VoxelKey(
             batch: key.batch,
             x: (key.x - ix + 1) >> 1,
@@ -170,15 +204,12 @@ private struct ParentList {
             z: (key.z - iz + 1) >> 1
           )
           append(centre.value, row, (ix * 3 + iy) * 3 + iz)
+          iz += 2
         }
+        iy += 2
       }
+      ix += 2
     }
-  }
-
-  /// The i of p = 2q + i − 1.
-  @inline(__always)
-  private func offsets(of coordinate: Int) -> StrideThrough<Int> {
-    coordinate & 1 == 0 ? stride(from: 1, through: 1, by: 1) : stride(from: 0, through: 2, by: 2)
   }
 
   @inline(__always)

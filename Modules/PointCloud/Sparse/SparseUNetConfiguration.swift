@@ -135,3 +135,28 @@ public struct SparseUNetConfiguration: Codable, Hashable, Sendable {
     return nil
   }
 }
+
+/// The networks that come with the module, by the names that commands use.
+public enum SparseUNetPreset: String, Codable, Hashable, Sendable, CaseIterable {
+  /// 0.2 M parameters.
+  case tiny
+  /// 0.38 M parameters, the default on a CPU.
+  case small
+  /// 3.06 M parameters.
+  case base
+  /// 37.85 M parameters.
+  case minkunet34
+  /// 21.7 M parameters.
+  case minkunetSPV
+
+  /// The shape of the network for these channels of input and classes.
+  public func configuration(inputWidth: Int, classCount: Int) -> SparseUNetConfiguration {
+    switch self {
+    case .tiny: .tiny(inputWidth: inputWidth, classCount: classCount)
+    case .small: .small(inputWidth: inputWidth, classCount: classCount)
+    case .base: .base(inputWidth: inputWidth, classCount: classCount)
+    case .minkunet34: .minkunet34(inputWidth: inputWidth, classCount: classCount)
+    case .minkunetSPV: .minkunetSPV(inputWidth: inputWidth, classCount: classCount)
+    }
+  }
+}

@@ -53,7 +53,7 @@ package enum KeySearch {
       count = total
     }
     return SparsePairs(
-      starts: starts,
+      checked: starts,
       inputs: inputs,
       outputs: outputs,
       inputCount: keys.count,
@@ -67,6 +67,7 @@ package enum KeySearch {
   /// - Parameters:
   ///   - keys: the keys; above their lowest `bitCount` bits they are 0.
   ///   - bitCount: the bits that count.
+  /// - Returns: the indices of the keys.
   /// - Complexity: O(n) for each 11 bits.
   package static func order(of keys: [UInt64], bitCount: Int) -> [Int32] {
     let count = keys.count

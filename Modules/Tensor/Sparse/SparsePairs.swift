@@ -48,6 +48,25 @@ package struct SparsePairs: Sendable {
       "sparse pairs: rows must ascend within an offset and stay below "
         + "\(inputCount) · \(outputCount)"
     )
+    self.init(
+      checked: starts,
+      inputs: inputs,
+      outputs: outputs,
+      inputCount: inputCount,
+      outputCount: outputCount,
+      identity: identity
+    )
+  }
+
+  /// Pairs that are known to fit and to ascend.
+  init(
+    checked starts: [Int32],
+    inputs: [Int32],
+    outputs: [Int32],
+    inputCount: Int,
+    outputCount: Int,
+    identity: Int?
+  ) {
     self.starts = starts
     self.inputs = inputs
     self.outputs = outputs
@@ -68,7 +87,7 @@ package struct SparsePairs: Sendable {
   /// The same pairs read backwards.
   package var reversed: SparsePairs {
     SparsePairs(
-      starts: starts,
+      checked: starts,
       inputs: outputs,
       outputs: inputs,
       inputCount: outputCount,

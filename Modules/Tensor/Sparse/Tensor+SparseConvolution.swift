@@ -8,6 +8,7 @@ extension Tensor where Element == Float {
   ///   - weight: a matrix for each offset.
   ///   - bias: what every output row starts from.
   ///   - isTransposed: whether the matrices are taken transposed, as for the gradient of x.
+  /// - Returns: a row for every output of the pairs.
   /// - Shapes: self [N × I], weight [K × I × O] ([K × O × I] if transposed), bias [O] or nil, result
   ///   [M × O].
   package func sparselyConvolved(
