@@ -50,6 +50,7 @@ let package = Package(
     .executable(name: "apus-pretrain", targets: ["apus-pretrain"]),
     .executable(name: "apus-finetune", targets: ["apus-finetune"]),
     .executable(name: "apus-vision", targets: ["apus-vision"]),
+    .executable(name: "apus-lidar", targets: ["apus-lidar"]),
     .executable(name: "apus-bench", targets: ["apus-bench"]),
   ],
   dependencies: [
@@ -171,6 +172,14 @@ let package = Package(
         "Support", "Quantization", "Checkpoints", "Autograd", "Tensor", argumentParser,
       ],
       path: "Apps/apus-vision",
+      swiftSettings: strict
+    ),
+    .executableTarget(
+      name: "apus-lidar",
+      dependencies: [
+        "Support", "PointCloud", "Checkpoints", "Autograd", "Tensor", argumentParser,
+      ],
+      path: "Apps/apus-lidar",
       swiftSettings: strict
     ),
     .executableTarget(

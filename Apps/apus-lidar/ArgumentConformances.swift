@@ -1,0 +1,10 @@
+public import ArgumentParser
+public import PointCloud
+
+extension AbsentClasses: ExpressibleByArgument {}
+extension LabelSet: ExpressibleByArgument {}
+extension PointFileFormat: ExpressibleByArgument {}
+extension ScanReadingOptions.RingOrder: ExpressibleByArgument {}
+extension SegmentationTrainingOptions.Schedule: ExpressibleByArgument {}
+extension SegmenterConfiguration.DensityInput: ExpressibleByArgument {}
+extension SegmenterConfiguration.Size: ExpressibleByArgument {}
