@@ -18,6 +18,8 @@ final class Autoencoder: Module {
     var latentWidth: Int
     var output: DecoderOutput
     var normalizesBatches: Bool
+    /// What follows the hidden layers of the decoder.
+    var decoderActivation = Activation.relu
 
     /// The extents of planes in front of each convolution of stride 2, and behind the last.
     var planes: [PlaneExtent] {
@@ -58,7 +60,7 @@ final class Autoencoder: Module {
       )
       decoder = plan.perceptron(
         [plan.latentWidth] + hidden.reversed() + plan.extents,
-        .relu,
+        plan.decoderActivation,
         last: plan.lastActivation,
         &generator
       )
@@ -140,7 +142,7 @@ extension Autoencoder.Plan {
       kernel: planes[3],
       using: &generator
     )
-    var stages = [NetworkStage(first, norm: norm(4 * c), activation: .relu)]
+    var stages = [NetworkStage(first, norm: norm(4 * c), activation: decoderActivation)]
     let channels = [4 * c, 2 * c, c, extents[0]]
     for index in 1..<4 {
       // An odd extent lost its last row or column on the way down.
@@ -161,7 +163,7 @@ extension Autoencoder.Plan {
         NetworkStage(
           layer,
           norm: isLast ? nil : norm(channels[index]),
-          activation: isLast ? lastActivation : .relu
+          activation: isLast ? lastActivation : decoderActivation
         )
       )
     }
