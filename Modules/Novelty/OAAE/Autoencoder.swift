@@ -70,6 +70,21 @@ final class Autoencoder: Module {
     }
   }
 
+  /// Stored networks; nothing is allocated unless the file holds about as many numbers.
+  convenience init(_ plan: Plan, _ state: DetectorState) throws(NoveltyError) {
+    let count = state.tensors.values.reduce(0.0) { $0 + Double($1.count) }
+    guard plan.weightCount <= count else {
+      throw .content(
+        path: state.path,
+        reason: "\(Int(count)) numbers, the configuration needs \(plan.weightCount)"
+      )
+    }
+    var generator = Philox(seed: 0)
+    self.init(plan, using: &generator)
+    do throws(ModuleError) { try load(state.tensors) } catch { throw .network(error) }
+    eval()
+  }
+
   /// The networks in use: norms folded in where they can be.
   init(inUse trained: Autoencoder) {
     encoder = trained.encoder.folded()

@@ -18,8 +18,11 @@ public import Tensor
 /// - Source: An et al. 2021, "OAAE: Adversarial Autoencoders for Novelty Detection in Multi-modal
 ///   Normality Case via Orthogonalized Latent Space", arXiv 2101.02358.
 public final class OAAE: NoveltyDetector {
+  /// The name in files and reports.
   public static let kind = "oaae"
+  /// How the detector is set.
   public let configuration: Configuration
+  /// What turns scores into verdicts; nil until `calibrate`.
   public var calibration: NoveltyCalibration?
   private var fitted: Fitted?
 
@@ -44,8 +47,10 @@ public final class OAAE: NoveltyDetector {
     }
   }
 
+  /// A detector that knows nothing yet.
   public init(_ configuration: Configuration) { self.configuration = configuration }
 
+  /// The shape of one sample; nil before the fit.
   public var sampleShape: [Int]? { fitted?.preparation.layout.sampleShape }
 
   /// Trains the networks, and prepares the configuration's scores.
@@ -87,10 +92,16 @@ public final class OAAE: NoveltyDetector {
     return report
   }
 
+  /// The score of each sample; higher is more novel.
+  ///
+  /// - Throws: `NoveltyError.notFitted`, `.shape`, `.notFinite`.
   public func scores(of inputs: Tensor<Float>) throws(NoveltyError) -> [Float] {
     try scores(of: inputs, by: [configuration.score])[configuration.score] ?? []
   }
 
+  /// The scores of the configuration, by name.
+  ///
+  /// - Throws: As `scores(of:)`.
   public func allScores(of inputs: Tensor<Float>) throws(NoveltyError) -> [String: [Float]] {
     let found = try scores(of: inputs, by: configuration.scores)
     return Dictionary(uniqueKeysWithValues: found.map { ($0.key.rawValue, $0.value) })
@@ -252,6 +263,9 @@ extension OAAE {
 // MARK: - Files
 
 extension OAAE {
+  /// Everything that was learned.
+  ///
+  /// - Throws: `NoveltyError.notFitted`.
   public func state() throws(NoveltyError) -> DetectorState {
     guard let fitted else { throw .notFitted(detector: Self.kind) }
     var state = DetectorState()
@@ -263,24 +277,14 @@ extension OAAE {
     return state
   }
 
+  /// Takes over what was learned.
+  ///
+  /// - Throws: `NoveltyError.content` where a part is missing or of another shape.
   public func restore(_ state: DetectorState) throws(NoveltyError) {
     try configuration.check()
     let layout = try layout(of: state.sampleShape())
     let preparation = try InputPreparation(state, layout, scaling: configuration.scaling)
-    let plan = plan(layout)
-    let stored = state.part("networks").tensors
-    // Before anything is allocated: the file must hold about as many numbers.
-    let count = stored.values.reduce(0.0) { $0 + Double($1.count) }
-    guard plan.weightCount <= count else {
-      throw .content(
-        path: state.path,
-        reason: "\(Int(count)) numbers, the configuration needs \(plan.weightCount)"
-      )
-    }
-    var generator = Philox(seed: 0)
-    let networks = Autoencoder(plan, using: &generator)
-    do throws(ModuleError) { try networks.load(stored) } catch { throw .network(error) }
-    networks.eval()
+    let networks = try Autoencoder(plan(layout), state.part("networks"))
     let probe = Tensor<Float>.zeros([1, layout.width])
     let pass = AutoencoderPass(probe, through: networks, .all)
     let statistics = try ScoreStatistics(
