@@ -103,7 +103,7 @@ extension NoveltyConformance {
     }
 
     private func labels(_ fixture: NoveltyFixture, _ name: String) throws -> [Bool] {
-      return try fixture.integers(name + ".label").map { $0 == 1 }
+      try fixture.integers(name + ".label").map { $0 == 1 }
     }
   }
 }

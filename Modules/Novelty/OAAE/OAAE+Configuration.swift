@@ -80,8 +80,10 @@ extension OAAE.Configuration {
   }
 
   /// The profile of linear layers, 256-128-64, for images and vectors.
-  public static func perceptron(hiddenWidths: [Int] = [256, 128, 64], latentWidth: Int = 32) -> Self
-  {
+  public static func perceptron(
+    hiddenWidths: [Int] = [256, 128, 64],
+    latentWidth: Int = 32
+  ) -> Self {
     var configuration = Self(architecture: .perceptron(hiddenWidths: hiddenWidths))
     configuration.latentWidth = latentWidth
     return configuration
@@ -123,7 +125,7 @@ extension OAAE.Configuration {
     try architecture.check()
     let counts = [latentWidth, pooling, batchSize - 1, epochs, patience ?? 1, statisticsRows - 1]
     guard counts.allSatisfy({ $0 > 0 && $0 < 1 << 30 }) else {
-      throw .configuration("widths, pooling, epochs and patience are at least 1, batches at least 2")
+      throw .configuration("widths, pooling, epochs, patience are 1 or more, batches 2 or more")
     }
     guard discriminatorWidths.allSatisfy({ (1...1 << 20).contains($0) }),
       discriminatorWidths.count < 64, latentWidth <= 1 << 20

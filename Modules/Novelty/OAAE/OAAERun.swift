@@ -178,9 +178,8 @@ extension OAAERun {
   }
 
   private mutating func resume(_ folder: CheckpointFolder) throws(NoveltyError) {
-    guard let saved = try checkpointing({ () throws(CheckpointFolderError) in
-      try folder.latest()
-    }) else { return }
+    let latest = try checkpointing { () throws(CheckpointFolderError) in try folder.latest() }
+    guard let saved = latest else { return }
     let stored = try checkpointing { () throws(CheckpointFolderError) in
       try saved.value("identity", as: [String: String].self)
     }

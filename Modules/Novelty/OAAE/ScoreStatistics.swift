@@ -26,6 +26,7 @@ struct ScoreStatistics {
   ///   - labels: their classes, if there are any.
   ///   - validation: normals for NAP where there are fewer training rows than differences.
   ///   - networks: the networks in use.
+  /// - Throws: `NoveltyError.numerics` for latents that are not finite.
   init(
     for scores: [NoveltyScore],
     rows: Tensor<Float>,
