@@ -7,9 +7,10 @@ import Testing
 @Suite struct BenchmarkTests {
   private func data() throws -> LabelledSamples {
     let blobs = Blobs(count: 300)
+    let order = (0..<300).map { $0 * 101 % 300 }
     return try LabelledSamples(
-      inputs: blobs.normals,
-      labels: blobs.labels,
+      inputs: blobs.normals.rows(order.map { Int32($0) }),
+      labels: order.map { blobs.labels[$0] },
       officialTrainingCount: 200
     )
   }

@@ -37,6 +37,8 @@ public protocol NoveltyDetector: AnyObject {
 
   /// The score of each sample; higher is more novel.
   ///
+  /// Inputs so large that numbers overflow get the largest finite score.
+  ///
   /// - Throws: `NoveltyError.notFitted`, `.shape`, `.notFinite`.
   func scores(of inputs: Tensor<Float>) throws(NoveltyError) -> [Float]
 

@@ -81,3 +81,10 @@ func squaredNorm(_ a: UnsafeRawPointer, _ count: Int) -> Float {
   }
   return sum
 }
+
+extension [Float] {
+  /// Scores as users get them: where numbers overflowed, the sample is as novel as can be.
+  var soundScores: [Float] {
+    map { $0.isFinite ? $0 : .greatestFiniteMagnitude }
+  }
+}

@@ -93,7 +93,7 @@ public final class DeepSVDD: NoveltyDetector {
       let latents = fitted.network(fitted.preparation.rows(of: batch))
       scores += (latents - fitted.centre).rowSquaredNorms()
     }
-    return scores
+    return scores.soundScores
   }
 
   /// Everything that was learned.

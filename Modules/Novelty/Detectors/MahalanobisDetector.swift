@@ -69,7 +69,7 @@ public final class MahalanobisDetector: NoveltyDetector {
     try check(inputs)
     var scores: [Float] = []
     inputs.forEachBatch(of: 1024) { scores += nearest($0).map(\.distance) }
-    return scores
+    return scores.soundScores
   }
 
   /// The nearest normal class of each sample.

@@ -83,7 +83,7 @@ public final class NearestNeighbours: NoveltyDetector {
     guard let preparation else { throw .notFitted(detector: Self.kind) }
     var scores: [Float] = []
     inputs.forEachBatch(of: 256) { scores += batchScores(preparation.rows(of: $0)) }
-    return scores
+    return scores.soundScores
   }
 
   private func batchScores(_ rows: Tensor<Float>) -> [Float] {

@@ -134,7 +134,7 @@ public final class OCGAN: NoveltyDetector {
       let latents = fitted.inUse.encoder(rows).tanh()
       scores += rows.rowSquaredDistances(to: fitted.inUse.decoder(latents))
     }
-    return scores
+    return scores.soundScores
   }
 
   /// Everything that was learned.

@@ -81,7 +81,7 @@ public final class PrincipalComponents: NoveltyDetector {
       let output = centred.matmul(components, transposingOther: true).matmul(components)
       scores += centred.rowSquaredDistances(to: output)
     }
-    return scores
+    return scores.soundScores
   }
 
   /// Everything that was learned.

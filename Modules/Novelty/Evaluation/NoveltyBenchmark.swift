@@ -41,15 +41,15 @@ public struct NoveltyBenchmark: Sendable {
   /// - Parameters:
   ///   - data: the samples.
   ///   - folder: where results are kept; made when it is missing; nil keeps none.
-  ///   - fitProgress: gets the epochs of each fit.
   ///   - progress: gets each result, also those that were there.
+  ///   - fitProgress: gets the epochs of each fit.
   /// - Returns: all results; those so far when the task was cancelled.
   /// - Throws: `NoveltyError.otherRun` when the folder's results are of other settings or samples.
   public func run(
     on data: LabelledSamples,
     folder: String? = nil,
-    fitProgress: ((FitProgress) -> Void)? = nil,
-    progress: ((NoveltyResult) -> Void)? = nil
+    progress: ((NoveltyResult) -> Void)? = nil,
+    fitProgress: ((FitProgress) -> Void)? = nil
   ) throws(NoveltyError) -> NoveltyReport {
     try check()
     let store = try folder.map { (path) throws(NoveltyError) in

@@ -118,7 +118,8 @@ public final class OAAE: NoveltyDetector {
     try forEachPass(over: inputs, AutoencoderPass.Parts(for: scores)) {
       (fitted, pass) throws(NoveltyError) in
       for score in Set(scores) {
-        found[score, default: []] += try fitted.statistics.values(of: score, pass)
+        let values = try fitted.statistics.values(of: score, pass)
+        found[score, default: []] += values.soundScores
       }
     }
     for score in scores where found[score] == nil { found[score] = [] }

@@ -122,14 +122,17 @@ struct OAAERun {
     return sum / Double(samples.shape[0])
   }
 
-  /// The geometry of the first samples' latents.
+  /// The geometry of the latents of some samples, evenly spread over all.
   private func geometry() throws(NoveltyError) -> LatentGeometry {
-    let count = min(rows.shape[0], 4096)
+    let count = min(rows.shape[0], 2048)
+    let places = (0..<count).map { $0 * rows.shape[0] / count }
     var latents: [Tensor<Float>] = []
-    rows[0..<count].forEachBatch(of: 1024) { batch in
-      latents.append(training.networks.encoder(batch))
+    for start in stride(from: 0, to: count, by: 512) {
+      let batch = places[start..<min(start + 512, count)].map { Int32($0) }
+      latents.append(training.networks.encoder(rows.rows(batch)))
     }
-    let groups = labels.map { LabelGroups(Array($0[..<count])) } ?? LabelGroups(count: count)
+    let groups =
+      labels.map { labels in LabelGroups(places.map { labels[$0] }) } ?? LabelGroups(count: count)
     return try LatentGeometry(of: .concatenating(latents), groups)
   }
 
