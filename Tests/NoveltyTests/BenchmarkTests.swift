@@ -39,10 +39,13 @@ import Testing
     #expect(fold.training.count == 60 && fold.isNovel.count { $0 } == 200)
     let official = NoveltyEvaluation(split: .official)
     let plain = try official.fold(for: 20, of: data(), seed: 1)
-    #expect(plain.training.allSatisfy { $0 < 200 } && plain.test.allSatisfy { $0 >= 200 } == true)
+    #expect(plain.training.allSatisfy { $0 < 200 })
+    #expect(plain.test.allSatisfy { $0 >= 200 })
     let unsplit = try LabelledSamples(inputs: .zeros([4, 1]), labels: [0, 0, 1, 1])
     #expect(throws: NoveltyError.self) { try official.fold(for: 0, of: unsplit, seed: 1) }
-    #expect(throws: NoveltyError.self) { try NoveltyEvaluation().fold(for: 9, of: unsplit, seed: 1) }
+    #expect(throws: NoveltyError.self) {
+      try NoveltyEvaluation().fold(for: 9, of: unsplit, seed: 1)
+    }
   }
 
   @Test func resultsThatAreThereStay() throws {
