@@ -196,6 +196,19 @@ import Testing
     #expect(throws: Never.self) { try detector.scores(of: blobs.novels, by: [.sap]) }
   }
 
+  @Test func anotherScoreCanBeSelected() throws {
+    var settings = Blobs.settings
+    settings.scores = [.angle, .combined]
+    let detector = OAAE(settings)
+    try detector.fit(blobs.data)
+    try detector.calibrate(on: blobs.heldBack)
+    try detector.select(.combined)
+    #expect(detector.calibration == nil)
+    let expected = try detector.scores(of: blobs.novels, by: [.combined])[.combined]
+    #expect(try detector.scores(of: blobs.novels) == expected)
+    #expect(throws: NoveltyError.self) { try detector.select(.nap) }
+  }
+
   @Test func groupsKeepClassesTogether() {
     var settings = Blobs.settings
     settings.sampling = .classGroups

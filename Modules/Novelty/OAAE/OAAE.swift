@@ -21,7 +21,7 @@ public final class OAAE: NoveltyDetector {
   /// The name in files and reports.
   public static let kind = "oaae"
   /// How the detector is set.
-  public let configuration: Configuration
+  public private(set) var configuration: Configuration
   /// What turns scores into verdicts; nil until `calibrate`.
   public var calibration: NoveltyCalibration?
   private var fitted: Fitted?
@@ -124,6 +124,20 @@ public final class OAAE: NoveltyDetector {
     }
     for score in scores where found[score] == nil { found[score] = [] }
     return found
+  }
+
+  /// Makes another score the one of `scores(of:)`, also in a detector that was loaded.
+  ///
+  /// The calibration, which belongs to the old one, is forgotten.
+  ///
+  /// - Throws: `NoveltyError.scoreNotPrepared` for one that the configuration does not list.
+  public func select(_ score: NoveltyScore) throws(NoveltyError) {
+    guard configuration.scores.contains(score) else {
+      let known = configuration.scores.map(\.rawValue).joined(separator: ", ")
+      throw .scoreNotPrepared(score: score, reason: "the fit prepared \(known)")
+    }
+    configuration.score = score
+    calibration = nil
   }
 
   /// z, the latent of each sample [N × d].
