@@ -31,6 +31,9 @@ import Testing
     let fold = try evaluation.fold(for: 0, of: data(), seed: 1)
     #expect((fold.training.count, fold.validation.count) == (60, 20))
     #expect(fold.isNovel.count { $0 } == 50 && fold.test.count == 70)
+    #expect(throws: NoveltyError.self) {
+      try NoveltyEvaluation(testLimit: -1).fold(for: 0, of: data(), seed: 1)
+    }
   }
 
   @Test func oneClassAndOfficialSplits() throws {

@@ -107,6 +107,17 @@ import Testing
     #expect(report.epochs[0].geometry?.meanAbsoluteCosine == nil)
   }
 
+  @Test(arguments: [true, false]) func statisticsTakeFewRows(hasLabels: Bool) throws {
+    var settings = Blobs.settings
+    (settings.statisticsRows, settings.epochs) = (50, 1)
+    let detector = OAAE(settings)
+    let labels = hasLabels ? blobs.labels : nil
+    try detector.fit(NormalData(inputs: blobs.normals, labels: labels))
+    for (name, scores) in try detector.allScores(of: blobs.novels) {
+      #expect(scores.allSatisfy { $0.isFinite }, "\(name)")
+    }
+  }
+
   @Test func classesNeedTwoSamples() {
     var labels = blobs.labels
     labels[0] = 99

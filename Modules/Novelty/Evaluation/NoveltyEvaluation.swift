@@ -49,11 +49,15 @@ public struct NoveltyEvaluation: Codable, Hashable, Sendable {
     of data: LabelledSamples,
     seed: UInt64
   ) throws(NoveltyError) -> NoveltyFold {
+    guard trainingLimit ?? 1 > 0, testLimit ?? 1 > 0 else {
+      throw .configuration("limits of samples are above 0")
+    }
     let isNovel = data.labels.map { ($0 == label) == (setting == .leaveOneClassOut) }
     var generator = Philox(seed: seed).fork(Int(label))
     let order = Tensor.permutation(data.count, using: &generator).elements.map { Int($0) }
     var fold = NoveltyFold(label: label)
-    var (normals, novels): ([Int], [Int])
+    var normals: [Int]
+    let novels: [Int]
     switch split {
     case .pooled:
       normals = order.filter { !isNovel[$0] }
@@ -70,19 +74,27 @@ public struct NoveltyEvaluation: Codable, Hashable, Sendable {
       normals = order.filter { $0 >= boundary && !isNovel[$0] }
       novels = order.filter { $0 >= boundary && isNovel[$0] }
     }
+    return try limited(fold, normals, novels)
+  }
+
+  /// The fold with its test samples, nothing beyond the limits; validation keeps its proportion.
+  private func limited(
+    _ fold: NoveltyFold,
+    _ normals: [Int],
+    _ novels: [Int]
+  ) throws(NoveltyError) -> NoveltyFold {
+    var fold = fold
     if let trainingLimit, trainingLimit < fold.training.count {
-      // Validation keeps its proportion.
-      fold.validation = Array(
-        fold.validation.prefix(fold.validation.count * trainingLimit / fold.training.count)
-      )
+      let kept = fold.validation.count * trainingLimit / fold.training.count
+      fold.validation = Array(fold.validation.prefix(kept))
       fold.training = Array(fold.training.prefix(trainingLimit))
     }
-    (normals, novels) = limited(normals, novels)
+    let (normals, novels) = limited(normals, novels)
     fold.test = normals + novels
     fold.isNovel = normals.map { _ in false } + novels.map { _ in true }
     guard fold.training.count > 1, !normals.isEmpty, !novels.isEmpty else {
       throw .tooFewSamples(
-        operation: "split, class \(label)",
+        operation: "split, class \(fold.label)",
         label: nil,
         found: min(fold.training.count, normals.count, novels.count),
         needed: 1

@@ -79,14 +79,7 @@ public final class OAAE: NoveltyDetector {
       options: options
     )
     let report = try run.run()
-    let sample = statisticsSample(rows.shape[0])
-    let statistics = try ScoreStatistics(
-      for: configuration.scores,
-      rows: sample.map { rows.rows($0) } ?? rows,
-      labels: sample.map { sample in sample.compactMap { data.labels?[Int($0)] } } ?? data.labels,
-      validation: validation,
-      networks: Autoencoder(inUse: training.networks)
-    )
+    let statistics = try statistics(rows, data.labels, validation, training.networks)
     fitted = Fitted(preparation, training.networks, statistics)
     calibration = nil
     return report
@@ -199,6 +192,23 @@ extension OAAE {
     guard groups.labels.count > 1 else { return nil }
     try groups.check(atLeast: 2, "fit")
     return labels
+  }
+
+  /// What the prepared scores need to know, from some of the training samples.
+  private func statistics(
+    _ rows: Tensor<Float>,
+    _ labels: [Int32]?,
+    _ validation: Tensor<Float>?,
+    _ networks: Autoencoder
+  ) throws(NoveltyError) -> ScoreStatistics {
+    let sample = statisticsSample(rows.shape[0])
+    return try ScoreStatistics(
+      for: configuration.scores,
+      rows: sample.map { rows.rows($0) } ?? rows,
+      labels: labels.map { labels in sample.map { $0.map { labels[Int($0)] } } ?? labels },
+      validation: validation,
+      networks: Autoencoder(inUse: networks)
+    )
   }
 
   /// The rows that statistics are computed from, ascending; nil for all.
