@@ -78,11 +78,7 @@ extension PointSegmenter {
   /// - Parameters:
   ///   - scan: points in the frame of the sensor.
   ///   - sensor: the sensor that the scan is of.
-<<<<<<< HEAD
   /// - Returns: a class for every point.
-=======
-  /// - Returns: classes in the order of the points.
->>>>>>> pc-app
   /// - Throws: `VoxelError` if a point inside the volume does not fit into the grid.
   public func segment(
     _ scan: LidarScan,
