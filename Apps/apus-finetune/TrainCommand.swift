@@ -32,7 +32,7 @@ struct TrainCommand: ParsableCommand {
         apus-finetune train small --method peqa --text law.txt --validation-share 0.1 --output run
         apus-finetune train SmolLM2-135M --method peqa --scheme W3G64 --data chats.jsonl --output run
         apus-finetune train SmolLM2-135M --method alphatuning --planes 3 --text law.txt --output run
-        apus-finetune train small --method lora --rank 8 --data chats.jsonl --output run --recompute
+        apus-finetune train small --method lora --rank 8 --data chats.jsonl --output run
       """
   )
 
@@ -92,7 +92,7 @@ struct TrainCommand: ParsableCommand {
     let (examples, held) = try examples(file)
     let base = try TuningBase(file, kind, base, output: display)
     if method == .lora { try lowRank.add(to: base.model, seed: training.seed) }
-    base.model.recomputesBlocks = training.recompute
+    base.model.recomputesBlocks = training.recompute ?? (method != .full)
     let rate = try learningRate(base)
     MemoryPool.trim()
     let run = try FineTuning(

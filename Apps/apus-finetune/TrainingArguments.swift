@@ -52,8 +52,14 @@ struct TrainingArguments: ParsableArguments {
   @Option(help: "Threads; all cores by default.")
   var threads: Int?
 
-  @Flag(help: "Keep one block's values at a time: a third more time for much less memory.")
-  var recompute = false
+  @Flag(
+    inversion: .prefixedNo,
+    help: """
+      Keep one block's values at a time: a third more time for much less memory. (default: on for all \
+      methods but full)
+      """
+  )
+  var recompute: Bool?
 
   func validate() throws {
     if epochs != nil, steps != nil {

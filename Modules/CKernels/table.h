@@ -71,6 +71,33 @@ typedef struct {
   float *to;
 } ck_partial_sums;
 
+// MARK: Sparse convolutions (simd/sparse.h)
+
+/// y[outputs[i]] = x[inputs[i]] · panel + bias, or y[outputs[i]] += it, for pairs of rows.
+typedef struct {
+  ptrdiff_t count, k, columns;  // columns ≤ tile_columns
+  const float *panel;           // [k × tile_columns]
+  const float *bias;            // [tile_columns], or NULL
+  const float *x;
+  ptrdiff_t x_stride;
+  float *y;
+  ptrdiff_t y_stride;
+  const int32_t *inputs, *outputs;
+  bool adds;
+} ck_gathered;
+
+/// w[rows × columns] += Σ x[inputs[i]]ᵀ · y[outputs[i]].
+typedef struct {
+  ptrdiff_t count, rows, columns;  // rows ≤ outer_rows, columns ≤ tile_columns
+  const float *x;
+  ptrdiff_t x_stride;
+  const float *y;
+  ptrdiff_t y_stride;
+  float *w;
+  ptrdiff_t w_stride;
+  const int32_t *inputs, *outputs;
+} ck_gathered_outer;
+
 /// The functions of CKernels.h that are one call into the table: X(result, name, (parameters),
 /// (arguments)).
 #define CK_DISPATCHED(X)                                                                           \
@@ -241,6 +268,10 @@ typedef struct {
   void (*interleave)(ptrdiff_t count, ptrdiff_t phases, const float *from, ptrdiff_t stride,
                      float *to);
   void (*sum_transposed)(const ck_partial_sums *sums);
+  // Sparse convolutions.
+  ptrdiff_t outer_rows;
+  void (*gather_multiply)(const ck_gathered *pairs);
+  void (*gather_outer)(const ck_gathered_outer *pairs);
 #define CK_FIELD(result, name, parameters, arguments) result(*name) parameters;
   CK_DISPATCHED(CK_FIELD)
 #undef CK_FIELD

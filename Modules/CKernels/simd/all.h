@@ -32,6 +32,7 @@
 #include "losses.h"
 #include "rotate.h"
 #include "convolve.h"
+#include "sparse.h"
 #include "channels.h"
 #include "planes.h"
 #include "optimize.h"
@@ -73,4 +74,7 @@
    .pack_window = pack_window,                         \
    .interleave = interleave,                           \
    .sum_transposed = sum_transposed,                   \
+   .outer_rows = OUTER_ROWS,                           \
+   .gather_multiply = gather_multiply,                 \
+   .gather_outer = gather_outer,                       \
    CK_DISPATCHED(CK_ENTRY)}

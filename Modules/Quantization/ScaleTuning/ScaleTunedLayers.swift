@@ -146,6 +146,26 @@ public final class ScaleTunedLayers {
     return try body()
   }
 
+  /// What lets a batch of texts of several tasks run through the model at once.
+  ///
+  ///     var batch = model.generate(after: prompts, options: options)
+  ///     batch.aroundPass = try layers.tasks(ofTexts: ["law", nil, "medicine"])
+  ///
+  /// - Parameter tasks: the task of each text, nil for the scales that are trained.
+  /// - Returns: a function that runs `read` for rows of these texts.
+  /// - Throws: `ScaleAdapterError.unknownTask`.
+  public func tasks(
+    ofTexts tasks: [String?]
+  ) throws(ScaleAdapterError) -> (_ texts: [Int], _ read: () -> Void) -> Void {
+    for name in Set(tasks.compactMap { $0 }) { try check(name) }
+    return { [choice] texts, read in
+      let before = choice.rows
+      choice.rows = texts.map { tasks[$0] }
+      defer { choice.rows = before }
+      read()
+    }
+  }
+
   private func check(_ task: String) throws(ScaleAdapterError) {
     guard tasks.contains(task) else { throw .unknownTask(task, known: tasks) }
   }

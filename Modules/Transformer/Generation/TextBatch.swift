@@ -18,6 +18,11 @@ public struct GeneratedText: Codable, Hashable, Sendable {
 public struct TextBatch: Sequence, IteratorProtocol {
   /// The texts as far as they are written.
   public private(set) var texts: [GeneratedText]
+  /// Runs each pass of the model, as ``TokenBatch/aroundPass`` does.
+  public var aroundPass: (_ texts: [Int], _ read: () -> Void) -> Void {
+    get { tokens.aroundPass }
+    set { tokens.aroundPass = newValue }
+  }
   private var tokens: TokenBatch
   private var decoders: [TokenStreamDecoder]
   private var stops: [StopTexts]

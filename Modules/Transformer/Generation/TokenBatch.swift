@@ -19,6 +19,11 @@ public struct TokenBatch: Sequence, IteratorProtocol {
   /// The most rows of one pass: what bounds the memory of long prompts.
   private static let passLength = 2048
 
+  /// Runs each pass of the model: gets the text that each row of the pass belongs to, and must call
+  /// `read` once. What a text needs of its own while it is computed goes here: with the scales of
+  /// several tasks in one model, `batch.aroundPass = try layers.tasks(ofTexts: ["law", nil])`.
+  public var aroundPass: (_ texts: [Int], _ read: () -> Void) -> Void = { $1() }
+
   private let model: DecoderModel
   private let options: GenerationOptions
   private var rows: [Row]
@@ -72,7 +77,7 @@ public struct TokenBatch: Sequence, IteratorProtocol {
     let active = rows.indices.filter { rows[$0].finish == nil }
     guard !active.isEmpty else { return nil }
     readLongPrompts(active)
-    let logits = model.nextTokenLogits(active.map { (Array(rows[$0].pending), rows[$0].cache) })
+    let logits = nextTokenLogits(active)
     var tokens: [Int32?] = rows.map { _ in nil }
     for (place, index) in active.enumerated() {
       let token = rows[index].sampler.next(logits[place])
@@ -97,6 +102,20 @@ public struct TokenBatch: Sequence, IteratorProtocol {
     return row.cache.count + row.pending.count > model.configuration.contextLength ? .context : nil
   }
 
+  /// The logits after all that texts have pending; [texts × V].
+  private func nextTokenLogits(_ texts: [Int]) -> Tensor<Float> {
+    let sequences = texts.map { (tokens: Array(rows[$0].pending), cache: rows[$0].cache) }
+    var (readers, ends): ([Int], [Int32]) = ([], [])
+    for (text, sequence) in zip(texts, sequences) {
+      readers += sequence.tokens.map { _ in text }
+      ends.append(Int32(readers.count - 1))
+    }
+    var states = Tensor<Float>.zeros([0])
+    aroundPass(readers) { states = model.hiddenStates(sequences).rows(ends) }
+    aroundPass(texts) { states = model.logits(states) }
+    return states
+  }
+
   /// Reads prompts until what is left of them fits into one pass.
   private mutating func readLongPrompts(_ active: [Int]) {
     let share = Swift.max(1, Self.passLength / active.count)
@@ -104,7 +123,9 @@ public struct TokenBatch: Sequence, IteratorProtocol {
       while rows[index].pending.count > share {
         let excess = rows[index].pending.count - share
         let part = rows[index].pending.prefix(Swift.min(Self.passLength, excess))
-        _ = model.hiddenStates(Array(part), cache: rows[index].cache)
+        aroundPass(part.map { _ in index }) {
+          _ = model.hiddenStates(Array(part), cache: rows[index].cache)
+        }
         rows[index].pending.removeFirst(part.count)
       }
     }

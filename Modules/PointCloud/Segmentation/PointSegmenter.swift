@@ -1,0 +1,125 @@
+public import Autograd
+public import Tensor
+
+/// A network that gives every point of a LiDAR scan a class, for any sensor.
+///
+///     let model = try PointSegmenter(path: "street.safetensors")
+///     let scan = try LidarScan(contentsOf: "scan.pcd")
+///     let classes = try model.segment(scan, of: .vlp16).classes        // [P]
+///
+/// A front end (DDFE, or one of the ablation) makes features of the points in each voxel, a sparse
+/// U-Net scores the voxels, and points take the class of their voxel. The sensor enters through its
+/// beam model alone: density at every point, and how high it stands above the road.
+///
+/// Checkpoint paths: `frontEnd.pointEncoder.0.weight`, `backbone.stem.0.convolution.weight`.
+///
+/// - Source: Kim et al. 2024, "Rethinking LiDAR Domain Generalization: Single Source as Multiple
+///   Density Domains", arXiv 2312.12098.
+public final class PointSegmenter: Module {
+  /// What the network is made of.
+  public let configuration: SegmenterConfiguration
+  /// What makes the features of the voxels.
+  public let frontEnd: any FrontEnd
+  /// The network on the voxels.
+  public let backbone: SparseUNet
+  /// The densities of the training scans; nil before training.
+  public var densityRange: DensityRange?
+  /// The sensor that the training scans are of; nil before training.
+  public var sensor: BeamModel?
+
+  /// A network that starts from random numbers.
+  public init(_ configuration: SegmenterConfiguration, using generator: inout Philox) {
+    let flaw = configuration.flaw
+    expect(flaw == nil, "point segmenter: \(flaw ?? "")")
+    self.configuration = configuration
+    frontEnd = configuration.frontEnd.makeFrontEnd(using: &generator)
+    backbone = SparseUNet(configuration.backbone, using: &generator)
+  }
+
+  /// Visits the two networks.
+  public func visitParameters(_ visitor: ModuleVisitor) {
+    visitor.visit("frontEnd", frontEnd)
+    visitor.visit("backbone", backbone)
+  }
+
+  /// The scores of the classes for each voxel [V × C]; output c is of class c + 1.
+  public func callAsFunction(_ input: SegmentationInput) -> Variable {
+    let features = frontEnd(input.frontEnd)  // [V, F]
+    return backbone(SparseTensor(sites: input.voxels.sites, features: features))
+  }
+}
+
+extension Tensor {
+  /// Puts the elements of `values` into the places `indices`.
+  fileprivate mutating func set(_ values: Tensor, at indices: [Int32]) {
+    withUnsafeMutableElements { target in
+      values.withUnsafeElements { values in
+        for (place, index) in indices.enumerated() { target[Int(index)] = values[place] }
+      }
+    }
+  }
+}
+
+/// The classes of a scan's points.
+public struct SegmentedScan: Sendable {
+  /// The class of each point [P]; 0 for points outside the volume that the model looks at.
+  public var classes: Tensor<Int32>
+  /// The softmax probability of each point's class [P]; 0 outside.
+  public var confidence: Tensor<Float>
+  /// The number of voxels.
+  public var voxelCount: Int
+}
+
+extension PointSegmenter {
+  /// The class of every point of a scan.
+  ///
+  /// Runs with the running statistics of batch norms (`eval()`), whatever the mode was before.
+  ///
+  /// - Parameters:
+  ///   - scan: points in the frame of the sensor.
+  ///   - sensor: the sensor that the scan is of.
+  /// - Throws: `VoxelError` if a point inside the volume does not fit into the grid.
+  public func segment(
+    _ scan: LidarScan,
+    of sensor: BeamModel
+  ) throws(VoxelError) -> SegmentedScan {
+    try segment(scan, density: BeamDensity(sensor))
+  }
+
+  /// The class of every point of a scan, with a density whose profiles are there already: for many
+  /// scans of one sensor.
+  ///
+  /// - Throws: `VoxelError` if a point inside the volume does not fit into the grid.
+  public func segment(
+    _ scan: LidarScan,
+    density: BeamDensity
+  ) throws(VoxelError) -> SegmentedScan {
+    let height = Float(density.model.mountHeight)
+    let inside = configuration.crop(for: height).inside(scan.positions)
+    var result = SegmentedScan(
+      classes: .zeros([scan.count]),
+      confidence: .zeros([scan.count]),
+      voxelCount: 0
+    )
+    guard !inside.isEmpty else { return result }
+    eval()
+    let cloud = SegmentationInput.Cloud(
+      DensityCloud(scan.selecting(inside), density: density),
+      heightShift: configuration.heightShift(of: height)
+    )
+    var generator = Philox(seed: 0)
+    let input = try SegmentationInput(
+      [cloud],
+      configuration,
+      range: densityRange,
+      using: &generator
+    )
+    let probabilities = withoutGradients { self(input).value }.softmax()  // [V, C]
+    let outputs = input.voxels.gather(probabilities.argMax(axis: 1) + 1)  // [inside]
+    let confidence = input.voxels.gather(probabilities.max(axes: [1]))
+    result.classes.set(outputs, at: inside)
+    result.confidence.set(confidence, at: inside)
+    result.voxelCount = input.voxels.count
+    return result
+  }
+}
