@@ -1,7 +1,9 @@
 import Tensor
 
 extension DecodedImage {
-  /// One channel: the luma of Rec. 601, (19595 R + 38470 G + 7471 B) / 65536 to the nearest.
+  /// One channel, the luma (19595 R + 38470 G + 7471 B) / 65536 to the nearest.
+  ///
+  /// - Source: ITU-R BT.601.
   ///
   /// Choice: transparent pixels lie on white, as a page shows them.
   public func grayscale() -> DecodedImage {

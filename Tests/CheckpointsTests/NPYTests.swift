@@ -28,7 +28,9 @@ import Testing
   }
 
   static func bytes(_ hex: String) -> [UInt8] {
-    stride(from: 0, to: hex.count, by: 2).compactMap { UInt8(hex.dropFirst($0).prefix(2), radix: 16) }
+    stride(from: 0, to: hex.count, by: 2).compactMap { place in
+      UInt8(hex.dropFirst(place).prefix(2), radix: 16)
+    }
   }
 
   /// np.array([[1, 2.5, -3], [4, 5, 6]], "<f4").

@@ -128,8 +128,10 @@ import Testing
     // (50 + 30) / 1.5 = 53.3 and (30 + 70) / 1.5 = 66.7 below.
     #expect(image.resized(width: 2, height: 2).pixels.elements == [33, 167, 53, 67])
     #expect(image.resized(width: 1, height: 1).pixels.elements == [80])
-    #expect(image.resized(width: 3, height: 4).pixels.elements.prefix(6) == [0, 100, 200, 0, 100, 200])
-    #expect(image.resized(width: 6, height: 2).pixels.elements.prefix(6) == [0, 0, 100, 100, 200, 200])
+    let tall = image.resized(width: 3, height: 4)
+    #expect(tall.pixels.elements.prefix(6) == [0, 100, 200, 0, 100, 200])
+    let wide = image.resized(width: 6, height: 2)
+    #expect(wide.pixels.elements.prefix(6) == [0, 0, 100, 100, 200, 200])
     let constant = DecodedImage(pixels: Tensor<UInt8>(repeating: 255, shape: [17, 13, 3]))
     #expect(constant.resized(width: 5, height: 7).pixels.elements.allSatisfy { $0 == 255 })
   }
