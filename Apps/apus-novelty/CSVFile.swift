@@ -31,7 +31,8 @@ struct CSVFile {
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes = bytes.dropFirst(3) }
     var separator: UInt8?
     var width: Int?
-    for (index, line) in bytes.split(separator: 0x0A, omittingEmptySubsequences: false).enumerated() {
+    let lines = bytes.split(separator: 0x0A, omittingEmptySubsequences: false)
+    for (index, line) in lines.enumerated() {
       let line = line.last == 0x0D ? line.dropLast() : line
       if line.allSatisfy({ $0 == 0x20 || $0 == 0x09 }) { continue }
       let mark = separator ?? Self.separator(of: line)

@@ -41,8 +41,6 @@ enum NetworkProfile: String, CaseIterable, ExpressibleByArgument {
   case convolution
 }
 
-extension NoveltyScore: ExpressibleByArgument {}
-
 /// How detectors are built and trained.
 struct DetectorArguments: ParsableArguments {
   @Option(

@@ -37,7 +37,8 @@ struct EvaluationTable {
   private func scores(of method: String) -> [String] {
     let own = report.results.first { $0.method == method }?.metrics.keys.map { $0 } ?? []
     let order = NoveltyScore.allCases.map(\.rawValue)
-    return own.sorted { (order.firstIndex(of: $0) ?? 99, $0) < (order.firstIndex(of: $1) ?? 99, $1) }
+    func rank(_ score: String) -> (Int, String) { (order.firstIndex(of: score) ?? 99, score) }
+    return own.sorted { rank($0) < rank($1) }
   }
 
   private func row(_ method: String, _ score: String) -> String {
@@ -45,7 +46,8 @@ struct EvaluationTable {
     func mean(_ path: KeyPath<NoveltyMetrics, Double>) -> String {
       Self.mean(own.compactMap { $0.metrics[score]?[keyPath: path] }).fixed(3)
     }
-    var cells = [method, score, mean(\.auroc), mean(\.averagePrecision), mean(\.falsePositiveRateAt95)]
+    let means = [\NoveltyMetrics.auroc, \.averagePrecision, \.falsePositiveRateAt95].map(mean)
+    var cells = [method, score] + means
     cells += classes.map { label in
       spread(own.filter { $0.label == label }.compactMap { $0.metrics[score]?.auroc })
     }

@@ -13,7 +13,7 @@ struct GramGeometry: Codable, Hashable {
 
 /// The cosines between the latents of normal samples, class by class.
 struct GramMatrix {
-  private static let rowLimit = 400
+  private static let rowLimit = 180
 
   /// [N × N].
   let cosines: Tensor<Float>

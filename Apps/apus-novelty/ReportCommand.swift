@@ -62,7 +62,7 @@ struct ReportCommand: ParsableCommand {
     )
     let samples = try reader.read(data, part: .test)
     guard samples.sampleShape == shape else {
-      throw CommandFailure("\(data): samples of \(samples.sampleShape), the detectors take \(shape)")
+      throw CommandFailure("\(data): samples \(samples.sampleShape), the detectors take \(shape)")
     }
     for line in reader.images.skipped {
       try StandardStream.error.writeLine("left out: \(line.printable)")

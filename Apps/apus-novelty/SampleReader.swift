@@ -36,8 +36,10 @@ struct SampleReader {
         throw CommandFailure("\(path): no such file or folder")
       }
       if isFolder.boolValue {
-        let hasIDX = ["train", "t10k"].contains { IDXSet.file("\(path)/\($0)-images-idx3-ubyte") != nil }
-        self = hasIDX ? .idxFolder : .imageFolder
+        let hasDigits = Part.all.prefixes.contains { prefix in
+          IDXSet.file("\(path)/\(prefix)-images-idx3-ubyte") != nil
+        }
+        self = hasDigits ? .idxFolder : .imageFolder
         return
       }
       let name = URL(filePath: path).lastPathComponent.lowercased()
@@ -142,11 +144,13 @@ enum IDXSet {
       let labels = try IDXFile.bytes(path: required("\(folder)/\(prefix)-labels-idx1-ubyte"))
       guard labels.shape == [pixels.shape[0]] else {
         throw CommandFailure(
-          "\(path): \(pixels.shape[0]) images, and labels of shape \(labels.shape); fetch both again"
+          "\(path): \(pixels.shape[0]) images, labels of shape \(labels.shape); fetch both again"
         )
       }
-      if let first = images.first, first.shape.extents.dropFirst() != pixels.shape.extents.dropFirst() {
-        throw CommandFailure("\(path): images \(pixels.shape), the others are \(first.shape)")
+      if let first = images.first?.shape.extents,
+        first.dropFirst() != pixels.shape.extents.dropFirst()
+      {
+        throw CommandFailure("\(path): images \(pixels.shape), the others are \(first)")
       }
       images.append(pixels)
       classes += labels.elements.map { "\($0)" }
@@ -160,7 +164,7 @@ enum IDXSet {
   static func images(_ path: String) throws -> Tensor<UInt8> {
     let pixels = try IDXFile.bytes(path: path)
     guard pixels.rank == 3 || (pixels.rank == 4 && pixels.shape[1] == 3), pixels.count > 0 else {
-      throw CommandFailure("\(path): bytes of shape \(pixels.shape), [N×H×W] with N above 0 is needed")
+      throw CommandFailure("\(path): bytes of shape \(pixels.shape), images [N×H×W] are needed")
     }
     return pixels
   }

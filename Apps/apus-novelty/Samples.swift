@@ -75,9 +75,9 @@ struct Samples {
   /// The numbers that stand for classes: their own where all names are numbers, places in the sorted
   /// list of names otherwise.
   static func numbers(of classes: [String]) -> [Int32] {
-    let own = Set(classes).compactMap { name in Int32(name).flatMap { "\($0)" == name ? $0 : nil } }
-    if own.count == Set(classes).count { return classes.compactMap { Int32($0) } }
     let names = Set(classes).sorted()
+    let areNumbers = names.allSatisfy { name in Int32(name).map { "\($0)" == name } ?? false }
+    if areNumbers { return classes.compactMap { Int32($0) } }
     let places = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, Int32($0)) })
     return classes.compactMap { places[$0] }
   }
@@ -85,13 +85,8 @@ struct Samples {
   /// The samples' classes, each once, in the order of their numbers.
   var classNames: [String] {
     guard let classes else { return [] }
-    let pairs = Set(zip(classes, Self.numbers(of: classes)).map { NamedClass(name: $0, number: $1) })
-    return pairs.sorted { $0.number < $1.number }.map(\.name)
-  }
-
-  private struct NamedClass: Hashable {
-    let name: String
-    let number: Int32
+    let numbers = Dictionary(zip(classes, Self.numbers(of: classes))) { first, _ in first }
+    return numbers.sorted { $0.value < $1.value }.map(\.key)
   }
 
   /// Throws for a class that no sample has.

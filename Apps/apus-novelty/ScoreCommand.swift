@@ -152,8 +152,8 @@ final class Scorer {
 extension ImageTarget {
   /// What images must become for a detector of samples of a shape.
   init(for shape: [Int], resizes: Bool) {
-    let plane = shape.suffix(2)
-    let size = shape.count > 1 ? ImageSize(width: plane[plane.endIndex - 1], height: plane[plane.startIndex]) : nil
+    let (height, width) = (shape.suffix(2).first ?? 1, shape.last ?? 1)
+    let size = shape.count > 1 ? ImageSize(width: width, height: height) : nil
     self.init(size: size, isColour: shape.count == 3, resizes: resizes)
   }
 }

@@ -28,7 +28,10 @@ struct TrainCommand: ParsableCommand {
   var output: String
   @Option(help: ArgumentHelp("The method.", valueName: "method"))
   var detector = DetectorMethod.oaae
-  @Option(help: "The score of autoencoders; angle for OAAE, sap for aae and ae by default.")
+  @Option(
+    help: "The score of autoencoders; angle for OAAE, sap for aae and ae by default.",
+    transform: { try NoveltyScore(named: $0) }
+  )
   var score: NoveltyScore?
   @Option(parsing: .upToNextOption, help: "Classes that are novel, and left out.")
   var novel: [String] = []
@@ -50,7 +53,9 @@ struct TrainCommand: ParsableCommand {
     let shares = [validationShare, calibrationShare]
     guard shares.allSatisfy({ (0..<1).contains($0) }), validationShare + calibrationShare < 1,
       calibrationShare > 0
-    else { throw ValidationError("shares lie in 0 to 1, below 1 together; --calibration-share > 0") }
+    else {
+      throw ValidationError("shares lie in 0 ..< 1, so does their sum; --calibration-share above 0")
+    }
     guard limit ?? 1 > 0 else { throw ValidationError("--limit must be above 0") }
   }
 
@@ -63,10 +68,7 @@ struct TrainCommand: ParsableCommand {
     let parts = try TrainingParts(samples, self)
     let rule = threshold.rule ?? .standard
     // The rule may need more samples than are held back: known now, not after the training.
-    _ = try NoveltyCalibration(
-      normalScores: parts.calibration.map { _ in 0 },
-      rule: rule
-    )
+    _ = try NoveltyCalibration(normalScores: parts.calibration.map { _ in 0 }, rule: rule)
     let found = try configured(samples).makeDetector(seed: seed)
     let report = try fit(found, parts.normalData(of: samples))
     let calibration = try found.calibrate(on: samples[parts.calibration], rule: rule)
