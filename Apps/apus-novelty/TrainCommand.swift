@@ -69,6 +69,7 @@ struct TrainCommand: ParsableCommand {
     let rule = threshold.rule ?? .standard
     // The rule may need more samples than are held back: known now, not after the training.
     _ = try NoveltyCalibration(normalScores: parts.calibration.map { _ in 0 }, rule: rule)
+    try warn(parts, samples)
     let found = try configured(samples).makeDetector(seed: seed)
     let report = try fit(found, parts.normalData(of: samples))
     let calibration = try found.calibrate(on: samples[parts.calibration], rule: rule)
@@ -134,6 +135,16 @@ struct TrainCommand: ParsableCommand {
       throw CommandFailure("the training was interrupted; run the same command to go on")
     }
     return report
+  }
+
+  /// Says where OAAE's embedding has nothing to separate.
+  private func warn(_ parts: TrainingParts, _ samples: Samples) throws {
+    let classes = samples.classes.map { classes in Set(parts.training.map { classes[$0] }) } ?? []
+    guard detector == .oaae, classes.count < 2, !display.quiet else { return }
+    try StandardStream.error.writeLine(
+      "\(classes.isEmpty ? "no labels" : "one class"): the embedding has nothing to separate, so this "
+        + "is an adversarial autoencoder"
+    )
   }
 
   private func warn(_ skipped: [String]) throws {
