@@ -16,7 +16,7 @@ struct VectorArguments: ParsableArguments {
   var labelColumn: String?
   @Option(help: ArgumentHelp("An NPY file with the labels of an NPY file.", valueName: "file"))
   var labels: String?
-  @Flag(help: "Leave out files that cannot be read, and name them.")
+  @Flag(help: "Leave out images that cannot be read, and name them.")
   var skipUnreadable = false
   @Option(help: "Threads; all cores by default.")
   var threads: Int?

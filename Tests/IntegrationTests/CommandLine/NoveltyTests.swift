@@ -99,6 +99,32 @@ import Testing
   }
 
   @Test(.timeLimit(.minutes(3)))
+  func anInterruptedTrainingGoesOnToTheSameFile() throws {
+    try withTemporaryFolder { folder in
+      try Self.makeIDX(in: folder)
+      func arguments(_ name: String) -> [String] {
+        [
+          "train", folder, "--epochs", "25", "--batch", "16", "--validation-share", "0", "--quiet",
+          "--output", folder + "/\(name).safetensors",
+        ]
+      }
+      let invocation = try Invocation(arguments("a") + ["--threads", "1"], of: "apus-novelty")
+      let checkpoints = folder + "/a.safetensors.checkpoints"
+      #expect(invocation.waits { FileManager.default.fileExists(atPath: checkpoints) })
+      invocation.send(SIGINT)
+      #expect(invocation.wait() == 130)
+      #expect(invocation.error.contains("run the same command to go on"))
+      #expect(!FileManager.default.fileExists(atPath: folder + "/a.safetensors"))
+      for name in ["a", "b"] { #expect(try run(arguments(name)).status == 0) }
+      let files = try ["a", "b"].map { name in
+        try Data(contentsOf: URL(filePath: "\(folder)/\(name).safetensors"))
+      }
+      #expect(files[0] == files[1])
+      #expect(!FileManager.default.fileExists(atPath: checkpoints))
+    }
+  }
+
+  @Test(.timeLimit(.minutes(3)))
   func methodsAreEvaluatedClassByClass() throws {
     try withTemporaryFolder { folder in
       try Self.makeIDX(in: folder)
