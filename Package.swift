@@ -29,6 +29,9 @@ let lapack: [LinkerSetting] = [
   .linkedFramework("Accelerate", .when(platforms: [.macOS, .iOS])),
 ]
 
+// The decoders of ImageFiles, the only module that needs them.
+let imageLibraries: [LinkerSetting] = [.linkedLibrary("png"), .linkedLibrary("jpeg")]
+
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser",
   package: "swift-argument-parser"
@@ -46,11 +49,13 @@ let package = Package(
     .library(name: "Quantization", targets: ["Quantization"]),
     .library(name: "PointCloud", targets: ["PointCloud"]),
     .library(name: "Novelty", targets: ["Novelty"]),
+    .library(name: "ImageFiles", targets: ["ImageFiles"]),
     .executable(name: "apus-quantize", targets: ["apus-quantize"]),
     .executable(name: "apus-pretrain", targets: ["apus-pretrain"]),
     .executable(name: "apus-finetune", targets: ["apus-finetune"]),
     .executable(name: "apus-vision", targets: ["apus-vision"]),
     .executable(name: "apus-lidar", targets: ["apus-lidar"]),
+    .executable(name: "apus-novelty", targets: ["apus-novelty"]),
     .executable(name: "apus-bench", targets: ["apus-bench"]),
   ],
   dependencies: [
@@ -124,6 +129,30 @@ let package = Package(
       swiftSettings: numeric,
       linkerSettings: math
     ),
+    .systemLibrary(
+      name: "CPNG",
+      path: "Modules/CPNG",
+      pkgConfig: "libpng",
+      providers: [.apt(["libpng-dev", "libjpeg-dev"]), .brew(["libpng", "jpeg-turbo"])]
+    ),
+    .systemLibrary(
+      name: "CJPEG",
+      path: "Modules/CJPEG",
+      pkgConfig: "libjpeg",
+      providers: [.apt(["libpng-dev", "libjpeg-dev"]), .brew(["libpng", "jpeg-turbo"])]
+    ),
+    .target(
+      name: "CImageFiles",
+      dependencies: ["CPNG", "CJPEG"],
+      path: "Modules/CImageFiles",
+      linkerSettings: imageLibraries
+    ),
+    .target(
+      name: "ImageFiles",
+      dependencies: ["CImageFiles", "Checkpoints", "Tensor"],
+      path: "Modules/ImageFiles",
+      swiftSettings: numeric
+    ),
 
     .target(
       name: "Support",
@@ -180,6 +209,14 @@ let package = Package(
         "Support", "PointCloud", "Checkpoints", "Autograd", "Tensor", argumentParser,
       ],
       path: "Apps/apus-lidar",
+      swiftSettings: strict
+    ),
+    .executableTarget(
+      name: "apus-novelty",
+      dependencies: [
+        "Support", "Novelty", "ImageFiles", "Checkpoints", "Autograd", "Tensor", argumentParser,
+      ],
+      path: "Apps/apus-novelty",
       swiftSettings: strict
     ),
     .executableTarget(
@@ -249,9 +286,15 @@ let package = Package(
       swiftSettings: strict
     ),
     .testTarget(
+      name: "ImageFilesTests",
+      dependencies: ["ImageFiles", "Checkpoints", "Tensor", "TestSupport"],
+      path: "Tests/ImageFilesTests",
+      swiftSettings: strict
+    ),
+    .testTarget(
       name: "IntegrationTests",
       dependencies: [
-        "Quantization", "Transformer", "Autograd", "Checkpoints", "Tensor", "Support",
+        "Quantization", "Transformer", "ImageFiles", "Autograd", "Checkpoints", "Tensor", "Support",
         "TestSupport",
       ],
       path: "Tests/IntegrationTests",

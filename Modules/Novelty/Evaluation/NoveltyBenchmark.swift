@@ -43,13 +43,15 @@ public struct NoveltyBenchmark: Sendable {
   ///   - folder: where results are kept; made when it is missing; nil keeps none.
   ///   - progress: gets each result, also those that were there.
   ///   - fitProgress: gets the epochs of each fit.
-  /// - Returns: all results; those so far when the task was cancelled.
+  ///   - shouldStop: asked after each epoch and each result; a cancelled task also stops.
+  /// - Returns: all results; those so far when it was stopped.
   /// - Throws: `NoveltyError.otherRun` when the folder's results are of other settings or samples.
   public func run(
     on data: LabelledSamples,
     folder: String? = nil,
     progress: ((NoveltyResult) -> Void)? = nil,
-    fitProgress: ((FitProgress) -> Void)? = nil
+    fitProgress: ((FitProgress) -> Void)? = nil,
+    shouldStop: @escaping () -> Bool = { false }
   ) throws(NoveltyError) -> NoveltyReport {
     try check()
     let store = try folder.map { (path) throws(NoveltyError) in
@@ -59,7 +61,7 @@ public struct NoveltyBenchmark: Sendable {
     for seed in seeds {
       for label in classes ?? data.classes {
         for method in methods {
-          if Task.isCancelled { return report }
+          if shouldStop() || Task.isCancelled { return report }
           let cell = BenchmarkCell(method.name, method.detector, label, seed)
           let stored = try store?.result(of: cell)
           let result: NoveltyResult
@@ -68,7 +70,8 @@ public struct NoveltyBenchmark: Sendable {
           } else {
             let options = FitOptions(
               checkpointPath: store?.checkpointPath(of: cell),
-              progress: fitProgress
+              progress: fitProgress,
+              shouldStop: shouldStop
             )
             guard let found = try run(cell, data, options) else { return report }
             result = found

@@ -1,0 +1,70 @@
+import Novelty
+import Support
+
+/// A report as one table of Markdown: AUROC by method, score and class.
+struct EvaluationTable {
+  private let report: NoveltyReport
+  private let names: [String: String]
+  private let classes: [Int32]
+
+  init(_ report: NoveltyReport, names: [String: String]) {
+    self.report = report
+    self.names = names
+    classes = Set(report.results.map(\.label)).sorted()
+  }
+
+  var markdown: String {
+    let titles = classes.map { names["\($0)"] ?? "\($0)" }
+    let head = ["method", "score", "AUROC", "AP", "FPR at 95 % TPR"] + titles
+    var lines = [
+      "| " + head.map(escaped).joined(separator: " | ") + " |",
+      "|" + String(repeating: "---|", count: head.count),
+    ]
+    for method in report.methods {
+      for score in scores(of: method) { lines.append(row(method, score)) }
+    }
+    return ([caption, ""] + lines).joined(separator: "\n")
+  }
+
+  private var caption: String {
+    let setting = report.evaluation.setting
+    let seeds = Set(report.results.map(\.seed)).count
+    return (setting == .oneClass ? "One class normal" : "One class novel")
+      + ", \(report.evaluation.split.rawValue) split, \(seeds.counted("seed")), means over classes; "
+      + "then AUROC by class, mean over seeds (± deviation)"
+  }
+
+  private func scores(of method: String) -> [String] {
+    let own = report.results.first { $0.method == method }?.metrics.keys.map { $0 } ?? []
+    let order = NoveltyScore.allCases.map(\.rawValue)
+    func rank(_ score: String) -> (Int, String) { (order.firstIndex(of: score) ?? 99, score) }
+    return own.sorted { rank($0) < rank($1) }
+  }
+
+  private func row(_ method: String, _ score: String) -> String {
+    let own = report.results.filter { $0.method == method }
+    func mean(_ path: KeyPath<NoveltyMetrics, Double>) -> String {
+      Self.mean(own.compactMap { $0.metrics[score]?[keyPath: path] }).fixed(3)
+    }
+    let means = [\NoveltyMetrics.auroc, \.averagePrecision, \.falsePositiveRateAt95].map(mean)
+    var cells = [method, score] + means
+    cells += classes.map { label in
+      spread(own.filter { $0.label == label }.compactMap { $0.metrics[score]?.auroc })
+    }
+    return "| " + cells.map(escaped).joined(separator: " | ") + " |"
+  }
+
+  private static func mean(_ values: [Double]) -> Double {
+    values.isEmpty ? .nan : values.reduce(0, +) / Double(values.count)
+  }
+
+  private func spread(_ values: [Double]) -> String {
+    let mean = Self.mean(values)
+    guard values.count > 1 else { return mean.fixed(3) }
+    let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+    let deviation = (squares / Double(values.count - 1)).squareRoot()
+    return "\(mean.fixed(3)) ± \(deviation.fixed(3))"
+  }
+
+  private func escaped(_ text: String) -> String { text.printable.replacing("|", with: "\\|") }
+}

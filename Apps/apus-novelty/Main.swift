@@ -1,0 +1,38 @@
+import ArgumentParser
+import Support
+
+/// The command line of Apus's novelty detection.
+@main
+struct ApusNovelty: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "apus-novelty",
+    abstract: "Learns what is normal, and finds what is not.",
+    discussion: """
+      Data are a folder with MNIST's files (IDX), a folder of PNG and JPEG files, perhaps in folders \
+      named after their classes, or vectors: CSV, NPY, safetensors.
+
+      Results go to standard output, progress and errors to standard error. Exit codes: 0 done, \
+      1 failed, 64 typed wrongly, 130 interrupted.
+
+      EXAMPLES
+        apus-novelty train photos/normal --output normal.safetensors --size 28
+        apus-novelty score normal.safetensors photos/new --resize --fpr 0.01
+        apus-novelty eval mnist --output study --methods oaae ae --classes 1 9 --profile small
+        apus-novelty report oaae.safetensors --data mnist --novel 1 --output report.html
+      """,
+    version: "0.1.0",
+    subcommands: [TrainCommand.self, ScoreCommand.self, EvalCommand.self, ReportCommand.self]
+  )
+
+  static func main() {
+    Cancellation.install()
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      let ending = Ending(error, of: Self.self)
+      if let message = ending.message { try? StandardStream.error.writeLine(message) }
+      Self.exit(withError: ending.exitError)
+    }
+  }
+}

@@ -1,0 +1,5 @@
+#include <stdio.h>
+
+#include <jpeglib.h>
+
+#include <jerror.h>

@@ -1,0 +1,70 @@
+import Foundation
+import Testing
+
+/// Small files that another program (Pillow) has written, in base 64.
+enum Samples {
+  /// 3 × 2 grey pixels: 1, 2, 3, 250, 251, 252.
+  static let gray =
+    "iVBORw0KGgoAAAANSUhEUgAAAAMAAAACCAAAAAC4HznGAAAAEElEQVR4nGNkZGRk/MXICAADFwECaRus8wAAAA"
+    + "BJRU5ErkJggg=="
+  /// 2 × 2 pixels: red, green, blue, (10, 20, 30).
+  static let rgb =
+    "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAFklEQVR4nGP4z8DA8J+BgYHhP5eIHAAaWAM6gu"
+    + "CrUwAAAABJRU5ErkJggg=="
+  /// The same with a palette of two bits.
+  static let palette =
+    "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACAgMAAAAP2OW3AAAADFBMVEUA/wAKFB7/AAAAAP+8KrKhAAAADElEQV"
+    + "R4nGNoYLgAAAJUAVFhJlHhAAAAAElFTkSuQmCC"
+  /// An opaque red pixel and one that cannot be seen.
+  static let transparent =
+    "iVBORw0KGgoAAAANSUhEUgAAAAIAAAABCAYAAAD0In+KAAAAEUlEQVR4nGP4z8Dwn4GBgQEADPwB//0td20AAA"
+    + "AASUVORK5CYII="
+  /// Grey 100, and grey 7 half transparent (128).
+  static let grayAlpha =
+    "iVBORw0KGgoAAAANSUhEUgAAAAIAAAABCAQAAABeK7cBAAAADUlEQVR4nGNI+c/eAAAFIAHrzPF9wgAAAABJRU"
+    + "5ErkJggg=="
+  /// Nine pixels of one bit, white and black by turns.
+  static let bits =
+    "iVBORw0KGgoAAAANSUhEUgAAAAkAAAABAQAAAAAkubnQAAAAC0lEQVR4nGNcdQ0AAjABggI5rH8AAAAASUVORK"
+    + "5CYII="
+  /// 0x1234 and 0xFFFF in 16 bits.
+  static let sixteenBits =
+    "iVBORw0KGgoAAAANSUhEUgAAAAIAAAABEAAAAACB2fwVAAAADUlEQVR4nGMQMvn/HwAD5gJFLkKWdQAAAABJRU"
+    + "5ErkJggg=="
+  /// 17 × 13 colours, progressive.
+  static let jpeg =
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAA0JCgsKCA0LCgsODg0PEyAVExISEyccHhcgLikxMC4pLSwzOko+Mz"
+    + "ZGNywtQFdBRkxOUlNSMj5aYVpQYEpRUk//2wBDAQ4ODhMREyYVFSZPNS01T09PT09PT09PT09PT09PT09PT09P"
+    + "T09PT09PT09PT09PT09PT09PT09PT09PT09PT0//wgARCAANABEDASIAAhEBAxEB/8QAFgABAQEAAAAAAAAAAA"
+    + "AAAAAABAUA/8QAFgEBAQEAAAAAAAAAAAAAAAAAAgQF/9oADAMBAAIQAxAAAAGSxrpDL1zPR//EABkQAAMBAQEA"
+    + "AAAAAAAAAAAAAAABAgMSE//aAAgBAQABBQKcicjxIhEQjhH/xAAXEQADAQAAAAAAAAAAAAAAAAAAAQQU/9oACA"
+    + "EDAQE/AZqmamf/xAAXEQADAQAAAAAAAAAAAAAAAAAAARIC/9oACAECAQE/AVuiT//EABQQAQAAAAAAAAAAAAAA"
+    + "AAAAACD/2gAIAQEABj8CX//EABcQAAMBAAAAAAAAAAAAAAAAAAAgYXH/2gAIAQEAAT8hkTMIFf/aAAwDAQACAA"
+    + "MAAAAQPN//xAAWEQADAAAAAAAAAAAAAAAAAAABEBH/2gAIAQMBAT8QAiv/xAAUEQEAAAAAAAAAAAAAAAAAAAAQ"
+    + "/9oACAECAQE/ECP/xAAXEAADAQAAAAAAAAAAAAAAAAAAECEx/9oACAEBAAE/EMRihGQp/9k="
+  /// 8 × 8 pixels of grey 77, baseline.
+  static let grayJPEG =
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAIBAQEBAQIBAQECAgICAgQDAgICAgUEBAMEBgUGBgYFBgYGBwkIBg"
+    + "cJBwYGCAsICQoKCgoKBggLDAsKDAkKCgr/wAALCAAIAAgBAREA/8QAHwAAAQUBAQEBAQEAAAAAAAAAAAECAwQF"
+    + "BgcICQoL/8QAtRAAAgEDAwIEAwUFBAQAAAF9AQIDAAQRBRIhMUEGE1FhByJxFDKBkaEII0KxwRVS0fAkM2Jygg"
+    + "kKFhcYGRolJicoKSo0NTY3ODk6Q0RFRkdISUpTVFVWV1hZWmNkZWZnaGlqc3R1dnd4eXqDhIWGh4iJipKTlJWW"
+    + "l5iZmqKjpKWmp6ipqrKztLW2t7i5usLDxMXGx8jJytLT1NXW19jZ2uHi4+Tl5ufo6erx8vP09fb3+Pn6/9oACA"
+    + "EBAAA/APjOv//Z"
+  /// CMYK, which is not read.
+  static let inks =
+    "/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwAQCwwODAoQDg0OEhEQExgoGhgWFhgxIyUdKDozPTw5Mzg3QEhcTkBEV0"
+    + "U3OFBtUVdfYmdoZz5NcXlwZHhcZWdj/8AAFAgACAAIBEMRAE0RAFkRAEsRAP/EAB8AAAEFAQEBAQEBAAAAAAAA"
+    + "AAABAgMEBQYHCAkKC//EALUQAAIBAwMCBAMFBQQEAAABfQECAwAEEQUSITFBBhNRYQcicRQygZGhCCNCscEVUt"
+    + "HwJDNicoIJChYXGBkaJSYnKCkqNDU2Nzg5OkNERUZHSElKU1RVVldYWVpjZGVmZ2hpanN0dXZ3eHl6g4SFhoeI"
+    + "iYqSk5SVlpeYmZqio6Slpqeoqaqys7S1tre4ubrCw8TFxsfIycrS09TV1tfY2drh4uPk5ebn6Onq8fLz9PX29/"
+    + "j5+v/aAA4EQwBNAFkASwAAPwDmdG/hrA/sL/YrhYYt9egV/9k="
+
+  /// Every file that is read.
+  static let readable = [
+    gray, rgb, palette, transparent, grayAlpha, bits, sixteenBits, jpeg, grayJPEG,
+  ]
+
+  static func bytes(_ text: String) throws -> [UInt8] {
+    [UInt8](try #require(Data(base64Encoded: text)))
+  }
+}
