@@ -120,6 +120,11 @@ def rounding(name, **arguments):
     return {"torch": torch_rounding.case(name, **arguments)}
 
 
+def sparse(name, **arguments):
+    import torch_sparse
+    return torch_sparse.case(name, **arguments)
+
+
 def tokenizer(folder, file):
     return {"tokenizers": tokenizing(folder, file)} if tokenizers else {}
 
@@ -150,6 +155,7 @@ def learning(file, count):
 
 KINDS = {"gemm": gemm, "linear": linear, "vector": vector, "rows": rows, "small": small,
          "optimizer": optimizer, "llama": llama, "training": training, "rounding": rounding,
+         "sparse": sparse,
          "tokenizer": tokenizer, "vocabulary": vocabulary}
 calls = {}
 
@@ -166,6 +172,11 @@ def hello():
     variants = {"torch": f"torch {torch.__version__.split('+')[0]}"}
     if "openblas" in blas["name"].lower():
         variants["openblas"] = f"OpenBLAS {blas['version']}"
+    try:
+        import importlib.metadata
+        variants["spconv"] = f"spconv {importlib.metadata.version('spconv')}"
+    except importlib.metadata.PackageNotFoundError:
+        pass  # Only sparse convolutions are compared with it: it may be missing.
     if tokenizers:
         variants["tokenizers"] = f"tokenizers {tokenizers.__version__}"
     return {"variants": variants, "capability": torch.backends.cpu.get_cpu_capability()}
