@@ -29,15 +29,5 @@ struct ApusPretrain: ParsableCommand {
     ]
   )
 
-  static func main() {
-    Cancellation.install()
-    do {
-      var command = try parseAsRoot()
-      try command.run()
-    } catch {
-      let ending = Ending(error, of: Self.self)
-      if let message = ending.message { try? StandardStream.error.writeLine(message) }
-      Self.exit(withError: ending.exitError)
-    }
-  }
+  static func main() { runToItsEnd() }
 }
