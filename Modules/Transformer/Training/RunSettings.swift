@@ -98,20 +98,8 @@ enum TrainingJSON {
     }
     let found = try JSONValue.read(path)
     let new = try JSONValue.parse(String(decoding: wanted, as: UTF8.self))
-    guard let key = difference(found, new, "") else { return nil }
+    guard let key = found.firstDifference(to: new) else { return nil }
     return "\(path) belongs to a \(what) with other settings (\(key)); repeat its command to go "
       + "on, or choose a new folder"
-  }
-
-  /// The first setting that differs, with both values.
-  private static func difference(_ old: JSONValue, _ new: JSONValue, _ path: String) -> String? {
-    if let old = old.objectValue, let new = new.objectValue {
-      for key in Set(old.keys).union(new.keys).sorted() {
-        let place = path.isEmpty ? key : path + "." + key
-        if let found = difference(old[key] ?? .null, new[key] ?? .null, place) { return found }
-      }
-      return nil
-    }
-    return old == new ? nil : "\(path): \(old.serialized()) there, \(new.serialized()) now"
   }
 }
