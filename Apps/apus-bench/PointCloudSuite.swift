@@ -87,7 +87,7 @@ struct PointCloudSuite {
     }
   }
 
-  private func segmenter(_ size: SegmenterConfiguration.Size) -> PointSegmenter {
+  private func segmenter(_ size: SparseUNetPreset) -> PointSegmenter {
     var generator = Philox(seed: 2)
     let model = PointSegmenter(SegmenterConfiguration(size), using: &generator)
     model.densityRange = DensityRange(of: BeamDensity(.hdl64e)(scan.positions))
@@ -97,7 +97,7 @@ struct PointCloudSuite {
   private func measureScans() throws {
     guard run.startGroup("a scan of \(scan.count) points, from points to classes") else { return }
     let density = BeamDensity(.hdl64e)
-    for size in [SegmenterConfiguration.Size.tiny, .small, .base] {
+    for size in [SparseUNetPreset.tiny, .small, .base] {
       let model = segmenter(size)
       try run.measure(
         BenchCase(name: "\(size.rawValue), DDFE, voxels of 0.2 m", metric: .microseconds) {
@@ -114,7 +114,7 @@ struct PointCloudSuite {
 
   private func measureTraining() throws {
     guard run.startGroup("a step of training, forward, loss and back") else { return }
-    for size in [SegmenterConfiguration.Size.tiny, .small] {
+    for size in [SparseUNetPreset.tiny, .small] {
       let model = segmenter(size)
       model.train()
       var generator = Philox(seed: 3)

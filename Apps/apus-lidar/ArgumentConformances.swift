@@ -7,4 +7,4 @@ extension PointFileFormat: ExpressibleByArgument {}
 extension ScanReadingOptions.RingOrder: ExpressibleByArgument {}
 extension SegmentationTrainingOptions.Schedule: ExpressibleByArgument {}
 extension SegmenterConfiguration.DensityInput: ExpressibleByArgument {}
-extension SegmenterConfiguration.Size: ExpressibleByArgument {}
+extension SparseUNetPreset: ExpressibleByArgument {}

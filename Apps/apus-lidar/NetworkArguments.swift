@@ -43,7 +43,7 @@ struct NetworkArguments: ParsableArguments {
   }
 
   @Option(help: "The backbone: tiny (0.2 M), small (0.4 M), base (3 M), minkunet34 or minkunetSPV.")
-  var size = SegmenterConfiguration.Size.small
+  var size = SparseUNetPreset.small
   @Option(help: "The front end: constant, coordinates, encoding (DDFE without gates) or ddfe.")
   var frontEnd = FrontEndName.ddfe
   @Option(name: .customLong("ddfe"), help: "The size of the front end: small or paper.")

@@ -82,7 +82,10 @@ public struct SegmentationInput {
   public func targets(
     of classes: Tensor<Int32>
   ) -> (points: Tensor<Int32>, voxels: Tensor<Int32>) {
-    let all = VoxelMembers(pointToVoxel: voxels.pointToVoxel, voxelCount: voxels.count)
+    let all =
+      seenPoints == nil
+      ? frontEnd.members
+      : VoxelMembers(pointToVoxel: voxels.pointToVoxel, voxelCount: voxels.count)
     let seen = seenPoints.map { classes.taking($0, axis: 0) } ?? classes
     return (
       segmentationTargets(ofClasses: seen),

@@ -89,9 +89,7 @@ public struct SegmentationTraining {
   /// - Throws: `TrainingError`, or what reading a scan throws.
   @discardableResult
   public func run(progress: ((TrainingProgress) -> Void)? = nil) throws -> TrainingReport {
-    var generator = Philox(seed: options.seed).fork(1)
-    try measureScans(using: &generator)
-    let loss = try lossWithClassWeights()
+    let loss = try measureScans()
     let optimizer = Adam(model, learningRate: options.learningRate)
     var training = TrainingOptions(seed: options.seed, steps: options.steps)
     training.accumulation = options.accumulation
@@ -160,20 +158,23 @@ public struct SegmentationTraining {
     return (input, classes)
   }
 
-  /// Takes over what the model must know of the scans: the sensor, and the range of densities.
-  private func measureScans(using generator: inout Philox) throws {
-    model.sensor = scans.sensor
+  /// Takes over what the model must know of the scans, the sensor and the range of densities, and
+  /// counts the classes for their weights; every scan is asked for once.
+  private func measureScans() throws -> SegmentationLoss {
+    var generator = Philox(seed: options.seed).fork(1)
+    var counts = ClassWeights(classCount: model.configuration.classCount)
+    var counted: Set<Int> = []
     let density = BeamDensity(scans.sensor)
+    model.sensor = scans.sensor
     model.densityRange = try DensityRange(ofTraining: scans.count, using: &generator) { index in
-      density(try scans.scan(index).positions)
+      let scan = try scans.scan(index)
+      if let classes = scan.labels { counts.add(classes) }
+      counted.insert(index)
+      return density(scan.positions)
     }
-  }
-
-  private func lossWithClassWeights() throws -> SegmentationLoss {
     var loss = options.loss
     guard loss.classWeights == nil else { return loss }
-    var counts = ClassWeights(classCount: model.configuration.classCount)
-    for index in 0..<scans.count {
+    for index in 0..<scans.count where !counted.contains(index) {
       if let classes = try scans.scan(index).labels { counts.add(classes) }
     }
     loss.classWeights = counts.weights

@@ -13,30 +13,6 @@ public struct SegmenterConfiguration: Codable, Hashable, Sendable {
     case none
   }
 
-  /// The size of the backbone.
-  public enum Size: String, Codable, CaseIterable, Sendable {
-    /// 0.2 M parameters.
-    case tiny
-    /// 0.38 M parameters.
-    case small
-    /// 3.06 M parameters.
-    case base
-    /// 37.85 M parameters: that of the DGLSS protocol.
-    case minkunet34
-    /// 21.7 M parameters.
-    case minkunetSPV
-
-    func backbone(inputWidth: Int, classCount: Int) -> SparseUNetConfiguration {
-      switch self {
-      case .tiny: .tiny(inputWidth: inputWidth, classCount: classCount)
-      case .small: .small(inputWidth: inputWidth, classCount: classCount)
-      case .base: .base(inputWidth: inputWidth, classCount: classCount)
-      case .minkunet34: .minkunet34(inputWidth: inputWidth, classCount: classCount)
-      case .minkunetSPV: .minkunetSPV(inputWidth: inputWidth, classCount: classCount)
-      }
-    }
-  }
-
   /// What makes the features of the voxels.
   public var frontEnd: FrontEndConfiguration
   /// The network on the voxels.
@@ -58,13 +34,13 @@ public struct SegmenterConfiguration: Codable, Hashable, Sendable {
 
   /// A network of a size behind a front end; the ten common classes and KITTI's volume by default.
   public init(
-    _ size: Size = .small,
+    _ size: SparseUNetPreset = .small,
     frontEnd: FrontEndConfiguration = .ddfe(.small),
     classNames: [String] = LabelMap.commonClassNames
   ) {
     self.frontEnd = frontEnd
     self.classNames = classNames
-    backbone = size.backbone(
+    backbone = size.configuration(
       inputWidth: frontEnd.outputWidth,
       classCount: classNames.count - 1
     )

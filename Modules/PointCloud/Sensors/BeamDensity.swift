@@ -72,19 +72,6 @@ public struct BeamDensity: Sendable {
     return (0..<Self.channelCount).map { Float(density[$0]) }
   }
 
-  /// The density of each voxel: the mean of its points' densities, which is not clipped yet.
-  ///
-  /// - Shapes: density [P × 4], pointToVoxel [P] of 0 ..< V, counts [V], result [V × 4].
-  public static func voxelMeans(
-    of density: Tensor<Float>,
-    pointToVoxel: Tensor<Int32>,
-    counts: Tensor<Int32>
-  ) -> Tensor<Float> {
-    let voxelCount = counts.count
-    let divisors = Tensor(counts.elements.map { Float(max($0, 1)) }, shape: [voxelCount, 1])
-    return density.segmentSum(pointToVoxel, count: voxelCount) / divisors
-  }
-
   private func density(_ x: Double, _ y: Double, _ z: Double) -> SIMD4<Double> {
     let norm = (x * x + y * y + z * z).squareRoot()
     guard norm.isFinite else { return SIMD4() }

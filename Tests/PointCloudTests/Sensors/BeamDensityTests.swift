@@ -155,15 +155,4 @@ import Testing
       #expect(density(points[start..<start + 11]) == all[start..<start + 11])
     }
   }
-
-  @Test func voxelsHaveTheMeanOfTheirPoints() {
-    let density = Tensor<Float>([1, 2, 3, 4, 3, 2, 1, 0, 8, 8, 8, 8], shape: [3, 4])
-    let found = BeamDensity.voxelMeans(
-      of: density,
-      pointToVoxel: Tensor([1, 1, 0]),
-      counts: Tensor([1, 2])
-    )
-    #expect(found.elements == [8, 8, 8, 8, 2, 2, 2, 2])
-    #expect(found.shape == [2, 4])
-  }
 }

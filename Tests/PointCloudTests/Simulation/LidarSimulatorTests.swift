@@ -40,7 +40,7 @@ extension LidarScan {
   /// Strong light and no noise: all that is left to chance are 1.5 % of the rays.
   static let exact = SensorReturns(strength: 1e9, rangeNoise: 0)
 
-  @Test(arguments: TestSensors.all)
+  @Test(arguments: testSensors)
   func pointsLieOnTheSensorsRays(model: BeamModel) throws {
     let scan = LidarSimulator(model: model).scan(StreetScene(seed: 3), seed: 7)
     let rings = try #require(scan.rings).elements
@@ -68,7 +68,7 @@ extension LidarScan {
   @Test func threadsDoNotChangeAScan() {
     let threads = WorkPool.threadCount
     defer { WorkPool.threadCount = threads }
-    let simulator = LidarSimulator(model: TestSensors.hdl32e)
+    let simulator = LidarSimulator(model: BeamModel.hdl32e)
     let scans = [1, 2, 3].map { count in
       WorkPool.threadCount = count
       return simulator.scan(StreetScene(seed: 11), seed: 5)
@@ -82,7 +82,7 @@ extension LidarScan {
   }
 
   @Test func aSeedIsAScanAndAnotherSeedAnother() {
-    let (scene, simulator) = (StreetScene(seed: 2), LidarSimulator(model: TestSensors.vlp16))
+    let (scene, simulator) = (StreetScene(seed: 2), LidarSimulator(model: BeamModel.vlp16))
     let scans = [4, 4, 5].map { simulator.scan(scene, seed: $0).positions.elements }
     #expect(scans[0] == scans[1])
     #expect(scans[0] != scans[2])
@@ -106,7 +106,7 @@ extension LidarScan {
   }
 
   @Test func nothingIsFartherThanTheLargestRange() {
-    var model = TestSensors.hdl64e
+    var model = BeamModel.hdl64e
     model.maximumRange = 15
     let scan = LidarSimulator(model: model).scan(StreetScene(seed: 1), seed: 1)
     #expect(scan.count > 30_000)
@@ -130,11 +130,11 @@ extension LidarScan {
   }
 
   @Test func beamsInAnyOrderAreSeen() {
-    var model = TestSensors.vlp16
+    var model = BeamModel.vlp16
     model.elevations = (0..<16).map { -15 + 2 * Double(($0 * 7) % 16) }
     let returns = SensorReturns(strength: 50, rangeNoise: 0)
     let mixed = LidarSimulator(model: model, returns: returns)
-    let sorted = LidarSimulator(model: TestSensors.vlp16, returns: returns)
+    let sorted = LidarSimulator(model: BeamModel.vlp16, returns: returns)
     let scene = StreetScene(seed: 9)
     let counts = [mixed, sorted].map { $0.scan(scene, seed: 1).count }
     #expect(abs(counts[0] - counts[1]) < counts[1] / 50)
@@ -143,7 +143,7 @@ extension LidarScan {
   @Test func aModelWithoutColumnsIsRefused() async throws {
     let result = try #require(
       await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-        var model = TestSensors.vlp16
+        var model = BeamModel.vlp16
         model.columnCount = 0
         _ = LidarSimulator(model: model).scan(StreetScene(seed: 1), seed: 1)
       }
@@ -154,7 +154,7 @@ extension LidarScan {
 
   @Test func theMountHeightMayBeAnother() throws {
     for (height, expected) in [(nil, 1.73), (2.5, 2.5)] as [(Double?, Double)] {
-      let simulator = LidarSimulator(model: TestSensors.hdl64e, mountHeight: height)
+      let simulator = LidarSimulator(model: BeamModel.hdl64e, mountHeight: height)
       let scan = simulator.scan(StreetScene(seed: 1), seed: 1)
       let labels = try #require(scan.labels).elements
       // The tilt moves single points, but not the middle of all.
@@ -170,7 +170,7 @@ extension LidarScan {
   func theGroundAppearsTiltedAgainstTheSensor(pitch: Double, roll: Double) throws {
     var pose = TestStreets.pose()
     (pose.pitch, pose.roll) = (pitch * .pi / 180, roll * .pi / 180)
-    let simulator = LidarSimulator(model: TestSensors.hdl64e, returns: Self.exact)
+    let simulator = LidarSimulator(model: BeamModel.hdl64e, returns: Self.exact)
     let scan = simulator.scan(TestStreets.empty, from: pose, Philox(seed: 1))
     let labels = try #require(scan.labels).elements
     let p = scan.positions.elements.map(Double.init)

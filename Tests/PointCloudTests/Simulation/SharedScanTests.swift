@@ -33,12 +33,12 @@ struct SharedScanTests {
     }
   }
 
-  /// In the order of `TestSensors.all`.
+  /// In the order of `testSensors`.
   private static let names = ["hdl64", "hdl32", "vlp16", "waymo64", "os1_128"]
 
   /// One street is within three deviations of ours (a street's count has a deviation of 1.5 % for
   /// the HDL-64E, to 8 % for the OS1-128 that looks far up); we take a sixth for all.
-  @Test(.tags(.statistical), arguments: zip(TestSensors.all, names))
+  @Test(.tags(.statistical), arguments: zip(testSensors, names))
   func pointCountsAreLikeOurs(model: BeamModel, name: String) throws {
     let simulator = LidarSimulator(model: model)
     let counts = (0..<12).map { simulator.scan(StreetScene(seed: 900 + $0), seed: $0).count }
@@ -57,7 +57,7 @@ struct SharedScanTests {
   )
   func intensitiesAreLikeOurs(label: Int32, margin: Double) throws {
     let shared = try Points(shared: "hdl64").intensity(of: label)
-    let simulator = LidarSimulator(model: TestSensors.hdl64e)
+    let simulator = LidarSimulator(model: BeamModel.hdl64e)
     var (sum, count) = (0.0, 0)
     for seed in 900..<906 as Range<UInt64> {
       let scan = simulator.scan(StreetScene(seed: seed), seed: seed)

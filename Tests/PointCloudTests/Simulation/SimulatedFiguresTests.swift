@@ -11,7 +11,7 @@ struct SimulatedFiguresTests {
   @Test(
     .tags(.statistical),
     arguments: zip(
-      TestSensors.all,
+      testSensors,
       [(127_000, 1_500), (31_600, 700), (23_600, 1_300), (151_000, 2_500), (204_000, 9_000)]
     )
   )
@@ -36,7 +36,7 @@ struct SimulatedFiguresTests {
       ([70, 71], 3, 1.2), ([13, 16, 20], 2, 2), ([18], 1.7, 2), ([51], 1.8, 1.1),
       ([80], 0.8, 0.35), ([30], 0.8, 0.4), ([11], 0.3, 0.25), ([15], 0.3, 0.45),
     ]
-    let simulator = LidarSimulator(model: TestSensors.hdl64e)
+    let simulator = LidarSimulator(model: BeamModel.hdl64e)
     var (counts, total) = ([Int32: Int](), 0)
     for seed in 0..<60 as Range<UInt64> {
       let scan = simulator.scan(StreetScene(seed: 500 + seed), seed: seed)
@@ -51,7 +51,7 @@ struct SimulatedFiguresTests {
   }
 
   /// The range's noise on flat ground: the deviation from where the ray meets the plane.
-  @Test(.tags(.statistical), arguments: zip(TestSensors.all, [0.02, 0.02, 0.03, 0.02, 0.015]))
+  @Test(.tags(.statistical), arguments: zip(testSensors, [0.02, 0.02, 0.03, 0.02, 0.015]))
   func rangesAreAsExactAsTheSensor(model: BeamModel, deviation: Double) throws {
     let pose = TestStreets.pose(height: model.mountHeight)
     let simulator = LidarSimulator(model: model)
@@ -82,7 +82,7 @@ struct SimulatedFiguresTests {
     )
     let fence = SceneObject(.fence, radius: 30, parts: [part])
     let scene = StreetScene(layout: TestStreets.layout, objects: [fence])
-    let simulator = LidarSimulator(model: TestSensors.hdl64e)
+    let simulator = LidarSimulator(model: BeamModel.hdl64e)
     let scan = simulator.scan(scene, from: TestStreets.pose(), Philox(seed: 3))
     let labels = try #require(scan.labels).counts
     let solid = SceneObject(.fence, radius: 30, parts: [part.solid])
