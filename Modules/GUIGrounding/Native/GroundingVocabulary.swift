@@ -74,7 +74,9 @@ extension GroundingVocabulary {
     instruction: SyntheticInstruction?
   ) -> [Int32] {
     let (x, y) = (min(max(x, 0), 0.99999), min(max(y, 0), 0.99999))
-    func cell(_ scale: Double) -> (row: Int32, column: Int32) { (Int32(y * scale), Int32(x * scale)) }
+    func cell(_ scale: Double) -> (row: Int32, column: Int32) {
+      (Int32(y * scale), Int32(x * scale))
+    }
     let (coarse, fine) = (cell(4), cell(16))
     var tokens: [Int32] = []
     if thinking == .wordsAndPlaces {

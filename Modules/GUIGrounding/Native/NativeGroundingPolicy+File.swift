@@ -1,4 +1,4 @@
-public import Autograd
+import Autograd
 import Checkpoints
 import Foundation
 import Tensor
@@ -59,8 +59,9 @@ extension NativeGroundingPolicy {
 }
 
 extension NativePolicyConfiguration {
-  /// About how many numbers a policy has; never many more than it has. Checked before one is made,
-  /// so that a damaged file cannot ask for memory.
+  /// About how many numbers a policy has, and never many more than it has.
+  ///
+  /// Checked before one is made, so that a damaged file cannot ask for memory.
   fileprivate var parameterEstimate: Int {
     let blocks = blockCount * 16 * width * width
     let stem = stemWidths[0] * 75 + stemWidths[0] * stemWidths[1] * 9

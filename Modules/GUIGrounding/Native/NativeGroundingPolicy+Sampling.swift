@@ -1,4 +1,4 @@
-public import Tensor
+import Tensor
 
 extension NativeGroundingPolicy: GroundingPolicy {
   /// The width and the number of blocks: `native d64 L2 64×64`.

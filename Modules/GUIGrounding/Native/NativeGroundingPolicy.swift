@@ -162,7 +162,9 @@ extension NativeGroundingPolicy {
       Variable.concatenating([prefix, written], axis: 1)
       + positions.variable.sliced(0..<total, axis: 0)
     let mask = Self.mask(prefixLength: prefixLength, total: total)
-    for (block, memory) in zip(blocks, context.memories) { x = block(x, memory: memory, mask: mask) }
+    for (block, memory) in zip(blocks, context.memories) {
+      x = block(x, memory: memory, mask: mask)
+    }
     let seen = x.sliced(prefixLength - 1..<total, axis: 1)  // [N, T, d]
     return output(seen, context).reshaped(to: [rows, length, configuration.vocabulary.count])
   }
