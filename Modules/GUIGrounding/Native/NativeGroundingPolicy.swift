@@ -42,24 +42,7 @@ public final class NativeGroundingPolicy: Module {
     self.configuration = configuration
     let (d, vocabulary) = (configuration.width, configuration.vocabulary)
     stem = ConditionedStem(configuration, using: &generator)
-    switch configuration.instruction {
-    case .words:
-      instructionWords = Embedding(
-        count: vocabulary.count,
-        width: d,
-        initializer: .normal(deviation: 0.5),
-        using: &generator
-      )
-      byteEncoder = nil
-    case .bytes(let length, let blocks):
-      instructionWords = nil
-      byteEncoder = ByteEncoder(
-        configuration,
-        maximumLength: length,
-        blockCount: blocks,
-        using: &generator
-      )
-    }
+    (instructionWords, byteEncoder) = Self.instructionReader(configuration, &generator)
     let start = Initializer.normal(deviation: 0.1)
     embedding = Embedding(
       count: vocabulary.count,
@@ -80,6 +63,30 @@ public final class NativeGroundingPolicy: Module {
       gridHeight: configuration.gridHeight,
       binCount: vocabulary.binCount
     )
+  }
+
+  private static func instructionReader(
+    _ configuration: NativePolicyConfiguration,
+    _ generator: inout Philox
+  ) -> (Embedding?, ByteEncoder?) {
+    switch configuration.instruction {
+    case .words:
+      let words = Embedding(
+        count: configuration.vocabulary.count,
+        width: configuration.width,
+        initializer: .normal(deviation: 0.5),
+        using: &generator
+      )
+      return (words, nil)
+    case .bytes(let length, let blocks):
+      let encoder = ByteEncoder(
+        configuration,
+        maximumLength: length,
+        blockCount: blocks,
+        using: &generator
+      )
+      return (nil, encoder)
+    }
   }
 
   private static func blocks(

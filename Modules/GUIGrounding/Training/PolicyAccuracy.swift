@@ -40,39 +40,41 @@ extension NativeGroundingPolicy {
     crop: ConsistencyCrop? = nil
   ) throws -> PolicyAccuracy {
     try withoutGradients {
-      var result = PolicyAccuracy()
-      var (greedy, format, sampled) = (0, 0, 0)
+      var counts = AccuracyCounts()
       let size = 32
       for start in stride(from: 0, to: examples.count, by: size) {
         let indices = start..<min(start + size, examples.count)
-        let batch = try PromptBatch(
-          try indices.map { try view(examples.example($0), $0, seed, crop) },
-          for: self
-        )
-        let context = batch.context(of: self)
-        let best = rollOut(context, count: 1, draw: .greedy, generators: [])
+        let views = try indices.map { try view(examples.example($0), $0, seed, crop) }
+        let batch = try PromptBatch(views, for: self)
         let generators = indices.flatMap { index in
           let stream = Philox(seed: seed).fork(index)
           return (0..<samples).map { stream.fork($0) }
         }
-        let drawn =
-          samples > 0 ? rollOut(context, count: samples, generators: generators) : nil
-        for (place, view) in batch.views.enumerated() {
-          let sample = sample(best, row: place, in: view.transform.view)
-          greedy += isHit(sample, view) ? 1 : 0
-          format += sample.formatOK ? 1 : 0
-          guard let drawn else { continue }
-          for row in place * samples..<(place + 1) * samples {
-            sampled += isHit(self.sample(drawn, row: row, in: view.transform.view), view) ? 1 : 0
-          }
-        }
+        count(batch, samples, generators, &counts)
       }
-      let count = Double(max(examples.count, 1))
-      result.count = examples.count
-      result.greedy = Double(greedy) / count
-      result.format = Double(format) / count
-      result.sampled = samples > 0 ? Double(sampled) / (count * Double(samples)) : nil
-      return result
+      return PolicyAccuracy(counts, examples: examples.count, samples: samples)
+    }
+  }
+
+  private func count(
+    _ batch: PromptBatch,
+    _ samples: Int,
+    _ generators: [Philox],
+    _ counts: inout AccuracyCounts
+  ) {
+    let context = batch.context(of: self)
+    let best = rollOut(context, count: 1, draw: .greedy, generators: [])
+    for (row, view) in batch.views.enumerated() {
+      let sample = sample(best, row: row, in: view.transform.view)
+      counts.greedy += isHit(sample, view) ? 1 : 0
+      counts.format += sample.formatOK ? 1 : 0
+    }
+    guard samples > 0 else { return }
+    let drawn = rollOut(context, count: samples, generators: generators)
+    for row in generators.indices {
+      let view = batch.views[row / samples]
+      let sample = sample(drawn, row: row, in: view.transform.view)
+      counts.sampled += isHit(sample, view) ? 1 : 0
     }
   }
 
@@ -92,5 +94,22 @@ extension NativeGroundingPolicy {
 
   private func isHit(_ sample: GroundingSample, _ view: PromptView) -> Bool {
     sample.point.map { view.example.target.contains(view.transform.toImage($0)) } ?? false
+  }
+}
+
+/// Hits and well-formed responses so far.
+private struct AccuracyCounts {
+  var greedy = 0
+  var format = 0
+  var sampled = 0
+}
+
+extension PolicyAccuracy {
+  fileprivate init(_ counts: AccuracyCounts, examples: Int, samples: Int) {
+    let total = Double(max(examples, 1))
+    count = examples
+    greedy = Double(counts.greedy) / total
+    format = Double(counts.format) / total
+    sampled = samples > 0 ? Double(counts.sampled) / (total * Double(samples)) : nil
   }
 }
