@@ -1,20 +1,20 @@
-public import Tensor
+import Tensor
 
 /// Responses that a policy has drawn, with the probabilities of their tokens.
-public struct PolicyRollout: Sendable {
+struct PolicyRollout: Sendable {
   /// [N × T]; padding behind the end token.
-  public var tokens: Tensor<Int32>
+  var tokens: Tensor<Int32>
   /// Log-probabilities at temperature 1 of the tokens [N × T]; 0 behind the end token.
-  public var logProbabilities: Tensor<Float>
+  var logProbabilities: Tensor<Float>
 
   /// The tokens of a response.
-  public func response(_ row: Int) -> ArraySlice<Int32> {
+  func response(_ row: Int) -> ArraySlice<Int32> {
     let length = tokens.shape[1]
     return tokens.withUnsafeElements { Array($0[row * length..<(row + 1) * length]) }[...]
   }
 
   /// 1 for every token up to and including the first end token, 0 behind it [N × T].
-  public var mask: Tensor<Float> { Self.mask(of: tokens) }
+  var mask: Tensor<Float> { Self.mask(of: tokens) }
 
   static func mask(of tokens: Tensor<Int32>) -> Tensor<Float> {
     let (rows, length) = (tokens.shape[0], tokens.shape[1])

@@ -91,30 +91,55 @@ extension GroundingExamples {
     }
   }
 
-  /// Rows of a data set with their pictures: rendered pages, screenshots.
+  /// The rows of a data set with their pictures: rendered pages, screenshots.
   ///
-  /// Rows without a place to click are left out, and so are rows whose target is in shares while
-  /// nobody knows the size of the picture; pictures are read when they are asked for.
+  /// Rows without a place to click are left out, and so are those whose target is in shares of a
+  /// picture whose size nobody knows. Pictures are read when they are asked for; those of the last
+  /// `byteCount` bytes stay in memory, once for all rows on the same screenshot.
   ///
   /// - Parameters:
-  ///   - items: the rows.
-  ///   - folder: the folder that the rows' paths start from.
-  ///   - name: the name for reports.
+  ///   - dataset: the rows.
+  ///   - split: the part that is taken, such as `train`; nil for all.
+  ///   - byteCount: the memory for pictures.
   /// - Returns: the examples, in the order of the rows.
-  public static func items(
-    _ items: [GroundingItem],
-    imagesIn folder: String,
-    name: String
+  public static func rows(
+    of dataset: GroundingDataset,
+    split: String? = nil,
+    byteCount: Int = 1 << 30
   ) -> GroundingExamples {
-    let usable = items.filter { $0.target.center != nil && $0.unit == .pixels }
+    let rows = split.map { dataset.items(split: $0) } ?? dataset.items
+    let usable = rows.filter { $0.target.center != nil && $0.unit == .pixels }
+    let memory = PictureMemory(byteCount: byteCount)
+    let name = dataset.layout.rawValue + (split.map { ", \($0)" } ?? "")
     return GroundingExamples(name: name, count: usable.count) { index in
       let item = usable[index]
       return GroundingExample(
-        image: try RGBImage(contentsOf: folder + "/" + item.imagePath),
+        image: try memory.picture(item.imagePath) { try dataset.image(item) },
         instruction: item.instruction,
         target: item.target
       )
     }
+  }
+}
+
+/// The pictures that were read last, the oldest of which make room.
+private final class PictureMemory {
+  private var pictures: [String: RGBImage] = [:]
+  private var order: [String] = []
+  private var freeBytes: Int
+
+  init(byteCount: Int) { freeBytes = byteCount }
+
+  func picture(_ path: String, _ read: () throws -> RGBImage) rethrows -> RGBImage {
+    if let picture = pictures[path] { return picture }
+    let picture = try read()
+    pictures[path] = picture
+    order.append(path)
+    freeBytes -= picture.pixels.count
+    while freeBytes < 0, order.count > 1 {
+      freeBytes += pictures.removeValue(forKey: order.removeFirst())?.pixels.count ?? 0
+    }
+    return picture
   }
 }
 

@@ -83,6 +83,7 @@ private struct ConversationRow: Encodable {
 }
 
 private struct ProblemRow: Encodable {
+  var image: String
   var images: [String]
   var problem: String
   var answer: String
@@ -94,7 +95,7 @@ private struct ProblemRow: Encodable {
   var inputText = "no input text"
 
   enum CodingKeys: String, CodingKey {
-    case images, problem, answer, instruction, history
+    case image, images, problem, answer, instruction, history
     case taskType = "task_type"
     case action = "gt_action"
     case box = "gt_bbox"
@@ -102,6 +103,7 @@ private struct ProblemRow: Encodable {
   }
 
   init(_ row: TrainingRow) throws {
+    image = row.image
     images = [row.image]
     problem = "<image>" + row.instruction
     instruction = row.instruction

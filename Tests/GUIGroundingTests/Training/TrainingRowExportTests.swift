@@ -98,6 +98,33 @@ private struct KnowingPolicy: GroundingPolicy {
     )
   }
 
+  @Test(
+    arguments: zip(
+      TrainingRowLayout.allCases,
+      [GroundingLayout.gta1, .gta1, .guiR1, .uGroundPoint]
+    )
+  )
+  func rowsAreReadBack(_ layout: TrainingRowLayout, _ reading: GroundingLayout) async throws {
+    try await withTemporaryFolder { folder in
+      let (examples, center) = example()
+      try await TrainingRowExport(
+        to: folder,
+        of: KnowingPolicy(right: center, isRight: true),
+        on: examples,
+        TrainingRowOptions(layout: layout)
+      ).run()
+      let rows = try GroundingDataset.load(folder + "/rows.jsonl", layout: reading)
+      #expect(rows.items.count == 2)
+      for (number, item) in rows.items.enumerated() {
+        let image = try rows.image(item)
+        let found = try #require(item.target.center)
+        #expect(item.instruction == "open the Index" && item.unit == .pixels)
+        #expect((image.size.width < 200) == (number == 1))
+        if number == 0 { #expect(found.distance(to: center) < 0.3) }
+      }
+    }
+  }
+
   @Test func unsolvedExamplesAreLeftOut() async throws {
     try await withTemporaryFolder { folder in
       let (examples, center) = example()
