@@ -1,4 +1,4 @@
-import Checkpoints
+package import Checkpoints
 import GUIGrounding
 
 /// The messages of a request, and what its answers begin with.
@@ -44,7 +44,7 @@ struct ChatPrompt: Sendable {
 }
 
 /// The body of a chat request, but for `n` and `seed`, which differ between its parts.
-struct ChatRequestBody: Sendable {
+package struct ChatRequestBody: Sendable {
   private var fields: JSONObject
   private let extra: JSONObject
 
@@ -75,7 +75,7 @@ struct ChatRequestBody: Sendable {
   }
 
   /// The body that asks for `count` answers.
-  func json(count: Int, seed: UInt64?) -> JSONObject {
+  package func json(count: Int, seed: UInt64?) -> JSONObject {
     var body = fields
     body["n"] = .integer(Int64(count))
     // Servers read signed integers.

@@ -184,7 +184,11 @@ private final class ExchangeTable: NSObject, URLSessionDataDelegate {
     dataTask.cancel()
   }
 
-  func urlSession(_ session: URLSession, task: URLSessionTask, didCompleteWithError error: Error?) {
+  func urlSession(
+    _ session: URLSession,
+    task: URLSessionTask,
+    didCompleteWithError error: (any Error)?
+  ) {
     let number = task.taskIdentifier
     let reply = table.withLock { $0[number]?.reply }
     if let error {
