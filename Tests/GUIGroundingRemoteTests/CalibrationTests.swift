@@ -35,12 +35,37 @@ import Testing
     }
   }
 
+  /// What a model that sees everything would answer, without server and pictures.
   private func report(
-    _ write: @escaping @Sendable (GroundingPoint, PixelSize) -> String,
     resize: ResizeRule = .qwen25VL,
-    space: CoordinateSpace = .inputPixels
-  ) async throws -> (CalibrationReport, RemoteGroundingPolicy) {
-    let eye = Eye(write: write)
+    _ write: (GroundingPoint, PixelSize) -> GroundingPoint?
+  ) throws -> CalibrationReport {
+    let answers = try CalibrationPage.pages(resize).flatMap { page in
+      page.squares.map { square in
+        let written = write(square.box.center, page.image.size)
+        return CalibrationAnswer(
+          size: page.image.size,
+          instruction: square.instruction,
+          box: square.box,
+          text: written.map { "\($0)" } ?? "I cannot see the picture.",
+          written: written
+        )
+      }
+    }
+    return CalibrationReport(answers)
+  }
+
+  private static let conventions = CoordinateSpace.allCases.flatMap { space in
+    CoordinateOrder.allCases.map { CoordinateConvention(space, order: $0) }
+  }
+
+  /// The whole way: pictures, requests, a model that looks at them, replies, verdict.
+  @Test func findsTheConventionOfAServer() async throws {
+    let convention = CoordinateConvention(.thousand, order: .yx)
+    let eye = Eye { point, size in
+      let written = convention.written(point, view: size, source: size)
+      return "(\(written.x), \(written.y))"
+    }
     let server = try MockServer { request, _ in
       [.answers([(try? eye.answer(request)) ?? "I see nothing"])]
     }
@@ -48,87 +73,80 @@ import Testing
     let family = ModelFamily(
       "test",
       template: .plainPoint,
-      coordinates: CoordinateConvention(space),
-      resize: resize
+      coordinates: CoordinateConvention(.inputPixels),
+      resize: .transformersDefault
     )
     let policy = try Scene.policy(server, family: family)
-    return (try await policy.calibrate(), policy)
-  }
-
-  private static let conventions = CoordinateSpace.allCases.flatMap { space in
-    CoordinateOrder.allCases.map { CoordinateConvention(space, order: $0) }
+    var seen: [Int] = []
+    let report = try await policy.calibrate { done, total in
+      seen.append(done)
+      #expect(total == 15)
+    }
+    #expect(seen == Array(1...15))
+    #expect(report.convention == convention && report.hypotheses[0].hits == 15)
+    #expect(policy.tally.requests == 15)
   }
 
   @Test(arguments: conventions) func findsEveryConvention(
     _ convention: CoordinateConvention
-  ) async throws {
-    let (report, policy) = try await report { point, size in
-      let written = convention.written(point, view: size, source: size)
-      return "(\(written.x), \(written.y))"
-    }
-    #expect(report.verdict == .clear)
-    #expect(report.supports(convention))
-    #expect(report.hypotheses[0].hits == 15)
-    // 0–1000 and 0–999 are a tenth of a percent apart, no more than that is confounded.
-    #expect(report.hypotheses[0].meanError < 0.003)
-    let isOther = Self.conventions.filter { report.supports($0) }
-    #expect(isOther.count <= 2 && report.answers.count == 15)
-    #expect(policy.tally.requests == 15)
-  }
-
-  @Test func severalRulesOfSizesAreTold() async throws {
-    for rule in [ResizeRule.none, .qwen3VL, .guiR1] {
-      let (report, _) = try await report(
-        { point, _ in "(\(point.x), \(point.y))" },
-        resize: rule
-      )
-      #expect(report.convention == CoordinateConvention(.inputPixels))
+  ) throws {
+    for rule in [ResizeRule.none, .qwen25VL, .qwen3VL, .guiR1] {
+      let report = try report(resize: rule) { convention.written($0, view: $1, source: $1) }
+      #expect(report.verdict == .clear)
+      #expect(report.supports(convention))
+      #expect(report.hypotheses[0].hits == 15)
+      // 0–1000 and 0–999 are a tenth of a percent apart, no more than that is confounded.
+      #expect(report.hypotheses[0].meanError < 0.003)
+      #expect(Self.conventions.filter { report.supports($0) }.count <= 2)
     }
   }
 
   /// A server that shrinks pictures by itself, when the client does not: numbers fit no convention,
   /// and a straight line tells the size that it uses.
-  @Test func resizingServersAreFoundOut() async throws {
-    let (report, _) = try await report(
-      { point, size in
-        let width = 600.0
-        let height = (width * Double(size.height) / Double(size.width)).rounded()
-        return "(\(point.x * width / Double(size.width)), \(point.y * height / Double(size.height)))"
-      },
-      resize: .none
-    )
+  @Test func resizingServersAreFoundOut() throws {
+    let report = try report(resize: .none) { point, size in
+      let scale = 600 / Double(size.width)
+      return GroundingPoint(x: point.x * scale, y: point.y * scale)
+    }
     #expect(report.verdict == .resized && report.convention == nil)
     #expect(report.fits.count == 3)
     for fit in report.fits {
-      #expect(abs(fit.extent.x - 600) < 6 && abs(fit.origin.x) < 3 && abs(fit.origin.y) < 3)
+      #expect(abs(fit.extent.x - 600) < 1e-6)
+      #expect(abs(fit.origin.x) < 1e-6 && abs(fit.origin.y) < 1e-6)
     }
   }
 
   /// Bars that a server puts around show as a shifted origin.
-  @Test func letterboxesAreFoundOut() async throws {
-    let (report, _) = try await report(
-      { point, size in
-        let side = 640.0
-        let scale = side / Double(size.longerSide)
-        let x = point.x * scale + (side - Double(size.width) * scale) / 2
-        let y = point.y * scale + (side - Double(size.height) * scale) / 2
-        return "(\(x), \(y))"
-      },
-      resize: .none
-    )
+  @Test func letterboxesAreFoundOut() throws {
+    func bar(_ extent: Int, _ size: PixelSize) -> Double {
+      (640 - 640 * Double(extent) / Double(size.longerSide)) / 2
+    }
+    let report = try report(resize: .none) { point, size in
+      let scale = 640 / Double(size.longerSide)
+      return GroundingPoint(
+        x: point.x * scale + bar(size.width, size),
+        y: point.y * scale + bar(size.height, size)
+      )
+    }
     #expect(report.verdict == .resized)
-    let wide = report.fits[0]
-    let bar = (640 - 640 * Double(wide.sent.height) / Double(wide.sent.width)) / 2
-    #expect(abs(wide.origin.y - bar) < 4)
+    for fit in report.fits {
+      #expect(abs(fit.origin.x - bar(fit.sent.width, fit.sent)) < 1e-6)
+      #expect(abs(fit.origin.y - bar(fit.sent.height, fit.sent)) < 1e-6)
+    }
   }
 
-  @Test func nonsenseIsNotExplained() async throws {
-    let (silent, _) = try await report { _, _ in "I cannot see the picture." }
+  @Test func nonsenseIsNotExplained() throws {
+    let silent = try report { _, _ in nil }
     #expect(silent.verdict == .unanswered && silent.convention == nil)
-    let (wild, _) = try await report { point, size in
-      "(\((point.x * 7919).truncatingRemainder(dividingBy: Double(size.width))), 3)"
+    let wild = try report { point, size in
+      GroundingPoint(x: (point.x * 7919).truncatingRemainder(dividingBy: 600), y: 3)
     }
     #expect(wild.verdict == .unexplained)
+    // Always the middle: no convention explains it, though it is a place.
+    let middle = try report { _, size in
+      GroundingPoint(x: Double(size.width) / 2, y: Double(size.height) / 2)
+    }
+    #expect(middle.verdict == .unexplained)
   }
 
   @Test func reportsSurviveJSON() throws {

@@ -58,7 +58,7 @@ import Testing
     let start = ContinuousClock.now
     let error = try await reason(server, limits: Scene.limits(total: 0.4, retries: 0))
     #expect(error.reason == .timedOut(seconds: 0.4))
-    #expect(ContinuousClock.now - start < .seconds(5))
+    #expect(ContinuousClock.now - start < .seconds(25))
   }
 
   @Test func drippingBytesDoNotExtendTheTime() async throws {
@@ -148,7 +148,7 @@ import Testing
     let start = ContinuousClock.now
     task.cancel()
     await #expect(throws: CancellationError.self) { try await task.value }
-    #expect(ContinuousClock.now - start < .seconds(5))
+    #expect(ContinuousClock.now - start < .seconds(25))
   }
 
   @Test func cancellingEndsWhoWaitsForATurn() async throws {

@@ -86,9 +86,10 @@ extension ChatServer {
     while text.hasSuffix("/") { text.removeLast() }
     guard let parts = URLComponents(string: text + "/chat/completions"),
       let scheme = parts.scheme?.lowercased(), ["http", "https"].contains(scheme),
-      let host = parts.host, !host.isEmpty, let url = parts.url
+      let host = parts.host, !host.isEmpty, (1...65_535).contains(parts.port ?? 80),
+      let url = parts.url
     else {
-      throw failure("the base URL must begin with http:// or https:// and name a host")
+      throw failure("the base URL must begin with http:// or https:// and name a host and port")
     }
     guard parts.user == nil, parts.password == nil else {
       throw failure("the base URL holds a password: name an environment variable instead")

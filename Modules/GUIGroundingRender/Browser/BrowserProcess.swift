@@ -149,7 +149,8 @@ final class BrowserProcess: Sendable {
     let variables = environment.map { "\($0.key)=\($0.value)" }.sorted()
     return withCStrings(arguments) { arguments in
       withCStrings(variables) { variables in
-        posix_spawnp(&number, arguments[0] ?? "", &actions, &attributes, arguments, variables)
+        guard let program = arguments[0] else { return ENOMEM }
+        return posix_spawnp(&number, program, &actions, &attributes, arguments, variables)
       }
     }
   }
@@ -160,7 +161,7 @@ private func withCStrings<Value>(
   _ strings: [String],
   _ body: ([UnsafeMutablePointer<CChar>?]) -> Value
 ) -> Value {
-  let copies = strings.map { strdup($0) }
+  let copies: [UnsafeMutablePointer<CChar>?] = strings.map { strdup($0) }
   defer { for copy in copies { free(copy) } }
   return body(copies + [nil])
 }

@@ -94,7 +94,11 @@ final class DevToolsConnection: Sendable {
       _ = state.withLock { $0.waiting.removeValue(forKey: .answer(number)) }
       throw error
     }
-    return try await outcome(of: .answer(number), method, seconds)
+    do throws(BrowserError) {
+      return try await outcome(of: .answer(number), method, seconds)
+    } catch .refused(_, let message) {
+      throw .refused(command: method, message: message)
+    }
   }
 
   /// Runs `action` and waits for an event that comes during or after it.

@@ -52,7 +52,9 @@ struct PageExtract: Sendable {
   var otherLabels: Set<ElementLabel>
   /// What can be clicked, in the order of the page.
   var elements: [PageElement]
+}
 
+extension PageExtract {
   /// Reads the value of the script.
   ///
   /// - Throws: `BrowserError.malformed`.
