@@ -1,0 +1,150 @@
+import Tensor
+
+/// The sums of a round while updates come in: Σ ω m D and who covers what.
+///
+/// Updates may be added a few at a time, so that a round of many devices need not be in memory. The
+/// result depends on their order only as far as sums of doubles do.
+///
+/// - Complexity: one pass over the entries that an update covers; the coverage itself costs one pass
+///   for each different coverage of the round, when the mean is taken.
+public struct CoverageAccumulator: Sendable {
+  private let shapes: [(name: String, shape: Shape)]
+  private var sums: [Tensor<Double>]
+  private var covers: [CoverTable]
+  /// Σ ω over the updates so far.
+  public private(set) var totalWeight = 0.0
+  /// The number of updates so far.
+  public private(set) var contributionCount = 0
+
+  /// Empty sums for parameters of these names and shapes.
+  public init(like global: ParameterSet) {
+    shapes = global.shapes
+    sums = shapes.map { .zeros($0.shape) }
+    covers = shapes.map { _ in CoverTable() }
+  }
+
+  /// Adds updates, which must fit the parameters.
+  public mutating func add(_ contributions: [Contribution], weighting: AggregationWeight) {
+    let weights = contributions.map { weighting($0) }
+    totalWeight = weights.reduce(totalWeight, +)
+    contributionCount += contributions.count
+    var tasks: [SumTask] = []
+    for (place, (name, shape)) in shapes.enumerated() {
+      var terms: [SumTerm] = []
+      for (contribution, weight) in zip(contributions, weights) {
+        guard let coverage = contribution.update.coverage[name],
+          let part = contribution.update.delta[name]
+        else { continue }
+        expect(
+          coverage.fits(shape) && part.shape == coverage.partShape(of: shape),
+          "coverage mean: '\(name)' \(part.shape) of client \(contribution.client) does not fit \(shape)"
+        )
+        covers[place].add(coverage, weight: weight)
+        terms.append(SumTerm(part, coverage, factor: weight * contribution.scale))
+      }
+      guard !terms.isEmpty else { continue }
+      sums[place].withUnsafeMutableElements { target in
+        guard let start = target.baseAddress else { return }
+        tasks += SumTask.split(shape, terms, into: start)
+      }
+    }
+    // The pointers stay valid: nothing writes to `sums` or to the updates until all parts are done.
+    WorkPool.forEach(parts: tasks.count) { tasks[$0].run() }
+    withExtendedLifetime((contributions, sums)) {}
+  }
+
+  /// The mean of all updates so far.
+  public func mean(_ rule: CoverageMean) -> AggregatedUpdate {
+    var (averages, weights): ([(String, Tensor<Float>)], [(String, Tensor<Float>)]) = ([], [])
+    var counts: [Tensor<Int32>] = []
+    var applied = CoverageSet()
+    for (place, (name, shape)) in shapes.enumerated() {
+      let (weight, count) = covers[place].expanded(to: shape)
+      let (average, mask) = divided(sums[place], weight, count, rule)
+      averages.append((name, average))
+      weights.append((name, Tensor(uninitialized: shape) { target in
+        weight.withUnsafeElements { for index in $0.indices { target[index] = Float($0[index]) } }
+      }))
+      counts.append(count)
+      applied[name] = mask
+    }
+    return AggregatedUpdate(
+      average: ParameterSet(averages),
+      weights: ParameterSet(weights),
+      counts: counts,
+      applied: applied
+    )
+  }
+
+  /// Σ / denominator where the rule applies, and where that is; nil for nowhere.
+  private func divided(
+    _ sum: Tensor<Double>,
+    _ weight: Tensor<Double>,
+    _ count: Tensor<Int32>,
+    _ rule: CoverageMean
+  ) -> (average: Tensor<Float>, applied: Coverage?) {
+    let floor = Int32(clamping: max(rule.overlapFloor, 1))
+    let total: Double? =
+      if case .diluted(let total) = rule.normalization { total ?? totalWeight } else { nil }
+    var appliedCount = 0
+    var average = Tensor<Float>.zeros(sum.shape)
+    average.withUnsafeMutableElements { target in
+      sum.withUnsafeElements { sum in
+        weight.withUnsafeElements { weight in
+          count.withUnsafeElements { count in
+            for index in target.indices where count[index] >= floor && weight[index] > 0 {
+              target[index] = Float(sum[index] / (total ?? weight[index]))
+              appliedCount += 1
+            }
+          }
+        }
+      }
+    }
+    if appliedCount == sum.count { return (average, .full) }
+    if appliedCount == 0 { return (average, nil) }
+    var bits = BitSet(count: sum.count)
+    for (index, (count, weight)) in zip(count.elements, weight.elements).enumerated()
+    where count >= floor && weight > 0 { bits.insert(index) }
+    return (average, .bits(bits))
+  }
+}
+
+/// The different coverages of one parameter, each with the weights and the number of its devices.
+private struct CoverTable: Sendable {
+  private var places: [Coverage: Int] = [:]
+  private var entries: [(coverage: Coverage, weight: Double, count: Int32)] = []
+
+  mutating func add(_ coverage: Coverage, weight: Double) {
+    if let place = places[coverage] {
+      entries[place].weight += weight
+      entries[place].count += 1
+    } else {
+      places[coverage] = entries.count
+      entries.append((coverage, weight, 1))
+    }
+  }
+
+  /// Σ ω and the number of devices of each entry.
+  func expanded(to shape: Shape) -> (weights: Tensor<Double>, counts: Tensor<Int32>) {
+    var weights = Tensor<Double>.zeros(shape)
+    var counts = Tensor<Int32>.zeros(shape)
+    weights.withUnsafeMutableElements { weights in
+      counts.withUnsafeMutableElements { counts in
+        for entry in entries {
+          func add(_ range: Range<Int>) {
+            for index in range {
+              weights[index] += entry.weight
+              counts[index] += entry.count
+            }
+          }
+          switch entry.coverage {
+          case .full: add(0..<shape.count)
+          case .box(let axes): BoxRuns(axes).forEachRun { start, _, count in add(start..<start + count) }
+          case .bits(let bits): bits.forEachSet { add($0..<$0 + 1) }
+          }
+        }
+      }
+    }
+    return (weights, counts)
+  }
+}
