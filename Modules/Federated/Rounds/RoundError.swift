@@ -1,5 +1,5 @@
 /// Why a device's part in a round failed, or why a round cannot go on.
-public enum RoundError: Error, Equatable, Sendable {
+public enum RoundError: Error, Hashable, Sendable {
   /// The device did not report before the round closed.
   case timeout(client: Int, round: Int)
   /// The device's heartbeats stopped.

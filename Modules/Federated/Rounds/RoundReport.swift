@@ -90,3 +90,15 @@ public struct ClientAccuracy: Codable, Hashable, Sendable {
     count = sorted.count
   }
 }
+
+extension CoverageReport {
+  /// Of a round that nobody trained in.
+  static let none = CoverageReport(minimum: 0, mean: 0, histogram: [], roundsWithGaps: 0)
+
+  private init(minimum: Int, mean: Double, histogram: [Int], roundsWithGaps: Int) {
+    self.minimum = minimum
+    self.mean = mean
+    self.histogram = histogram
+    self.roundsWithGaps = roundsWithGaps
+  }
+}

@@ -48,6 +48,8 @@ public struct RoundSettings: Codable, Hashable, Sendable {
   public var reassignsLostTasks = true
   /// So often a round is repeated before it is given up.
   public var mostAttempts = 10
+  /// Masks of magnitudes are made anew every so many rounds.
+  public var maskInterval = 10
   /// A warning is given when an entry was covered by no device for more than so many rounds.
   public var coveragePatience = 10
 
@@ -65,6 +67,7 @@ public struct RoundSettings: Codable, Hashable, Sendable {
     if let bufferSize, bufferSize < 1 { return "buffers of \(bufferSize) results" }
     if bufferSize != nil, late == .dropped { return "buffered results that are dropped when late" }
     if !(heartbeatSeconds > 0) || missedHeartbeats < 1 { return "heartbeats that never end" }
+    if maskInterval < 1 { return "masks of \(maskInterval) rounds" }
     return mostAttempts < 1 ? "\(mostAttempts) attempts" : nil
   }
 

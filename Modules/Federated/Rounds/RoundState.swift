@@ -16,6 +16,8 @@ public struct RoundState: Codable, Hashable, Sendable {
   public internal(set) var attempt = 0
   /// How many aggregates were applied.
   public internal(set) var modelVersion = 0
+  /// The round whose model masks are made from.
+  public internal(set) var maskRound = 0
   /// The seed of all draws.
   public let seed: UInt64
   /// How many tasks were given out.
@@ -24,12 +26,16 @@ public struct RoundState: Codable, Hashable, Sendable {
   public internal(set) var open: [Int: OpenTask] = [:]
   /// The checksums of the results that came in the last two rounds, by task; 0 where none was sent.
   public internal(set) var received: [Int: UInt64] = [:]
-  /// The last task of the round before the last one: older results are forgotten.
+  /// The tasks of the last two rounds that were closed without a result.
+  var expired: Set<Int> = []
+  /// The first task of the last round: older results are forgotten.
   var oldestReceived = 0
   /// How many results the round waits for.
   public internal(set) var target = 0
-  /// When the round began.
+  /// When this attempt at the round began.
   public internal(set) var start = 0.0
+  /// When its first attempt began.
+  var firstStart = 0.0
   /// The time of the last call.
   public internal(set) var now = 0.0
   /// The last loss of each device that told one.
@@ -58,9 +64,23 @@ public struct RoundState: Codable, Hashable, Sendable {
     var participants: [Int] = []
     /// Σ ω τ, for normalized steps.
     var stepSum = 0.0
+    /// Σ ω.
+    var weightSum = 0.0
   }
 
   init(seed: UInt64) { self.seed = seed }
+
+  /// Forgets the results of an attempt that is repeated; what it cost stays counted.
+  mutating func restartTally() {
+    var next = Tally()
+    next.selected = tally.selected
+    next.dropped = tally.dropped
+    next.lost = tally.lost
+    next.rejections = tally.rejections
+    next.downlinkBytes = tally.downlinkBytes
+    next.uplinkBytes = tally.uplinkBytes
+    tally = next
+  }
 
   /// The deadline of the round under way; nil for open end.
   func deadline(_ settings: RoundSettings) -> Double? { settings.deadline.map { start + $0 } }

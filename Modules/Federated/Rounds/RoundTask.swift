@@ -9,7 +9,7 @@ public struct RoundCandidate: Sendable {
   /// What the device would train.
   public var plan: DevicePlan
   /// The classes that it holds, for heads that are averaged class by class; nil for all.
-  public var classes: [Bool]?
+  public var classes: Set<Int>?
   /// How many seconds it is expected to need; nil if unknown.
   public var expectedSeconds: Double?
 
@@ -18,7 +18,7 @@ public struct RoundCandidate: Sendable {
     client: Int,
     exampleCount: Int,
     plan: DevicePlan = .full,
-    classes: [Bool]? = nil,
+    classes: Set<Int>? = nil,
     expectedSeconds: Double? = nil
   ) {
     self.client = client
@@ -47,6 +47,8 @@ public struct RoundTask: Codable, Hashable, Sendable {
   public let planID: UInt64
   /// The number of the model that the device begins with.
   public let modelVersion: Int
+  /// The round whose model masks are made from.
+  public let maskRound: Int
   /// What compression draws from.
   public let seed: UInt64
   /// When the task was given out, in seconds.
@@ -54,7 +56,7 @@ public struct RoundTask: Codable, Hashable, Sendable {
   /// When the round closes; nil for open end.
   public let deadline: Double?
   /// The classes that the device holds; nil for all.
-  public let classes: [Bool]?
+  public let classes: Set<Int>?
 }
 
 /// What a device sends back.

@@ -1,4 +1,4 @@
-public import Autograd
+import Autograd
 import Foundation
 public import Tensor
 

@@ -1,4 +1,4 @@
-public import Autograd
+import Autograd
 import Checkpoints
 import Foundation
 public import Tensor

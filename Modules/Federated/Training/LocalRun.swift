@@ -213,7 +213,7 @@ struct LocalRun {
     of batch: [Int32],
     _ narrow: LocalTrainer.CachedNetwork
   ) -> Variable {
-    let alpha = settings.orderedDropout?.distillation ?? 0
+    let alpha = settings.distillation
     guard alpha > 0 else { return loss(of: batch, narrow) }
     let teacher = withoutGradients {
       masked(network.module(batch, of: .training, scale: scale)).value.softmax()

@@ -1,5 +1,5 @@
 import Autograd
-public import Tensor
+import Tensor
 
 /// How well a model predicts.
 public struct Evaluation: Codable, Hashable, Sendable {

@@ -1,5 +1,5 @@
-public import Autograd
-public import Tensor
+import Autograd
+import Tensor
 
 /// Trains local models, and measures models, on one thread.
 ///
@@ -50,9 +50,7 @@ public final class LocalTrainer {
     let weights = try parameters(of: job.model, in: network)
     for norm in network.norms { norm.mode = .batch }
     var run = LocalRun(job, network, weights, task)
-    if job.settings.orderedDropout != nil, let rate = job.model.plan.width?.rate {
-      run.prefixes = try prefixes(of: job, rate: rate)
-    }
+    if job.model.plan.width?.pattern == .ordered { run.prefixes = try prefixes(of: job) }
     if job.settings.method == .gradient { return run.gradient() }
     return run.descend(shouldStop)
   }
@@ -61,11 +59,9 @@ public final class LocalTrainer {
   func network(for model: LocalModel) throws(LocalTrainingError) -> CachedNetwork {
     var (names, shapes) = ([String](), [Shape]())
     for global in model.globalShapes {
-      guard let coverage = model.coverage[global.name] else { continue }
+      guard let slice = model.slices[global.name] else { continue }
       names.append(global.name)
-      let isHeldItself = model.forms[global.name] == nil
-      let own = isHeldItself ? model.parameters[global.name]?.shape : nil
-      shapes.append(own ?? coverage.partShape(of: global.shape))
+      shapes.append(slice.partShape(of: global.shape))
     }
     return try network(names: names, shapes: shapes)
   }
@@ -98,20 +94,25 @@ public final class LocalTrainer {
   }
 
   /// The networks of the prefixes that ordered dropout may draw, narrowest first.
-  private func prefixes(
-    of job: LocalJob,
-    rate: Rate
-  ) throws(LocalTrainingError) -> [PrefixNetwork] {
+  private func prefixes(of job: LocalJob) throws(LocalTrainingError) -> [PrefixNetwork] {
+    let rates = OrderedDropout(levels: job.settings.levels, upTo: job.rate).rates
+    let slicing = WidthSlicing(task.model)
     var result: [PrefixNetwork] = []
-    for smaller in (job.settings.orderedDropout?.rates ?? []).sorted() where smaller <= rate {
-      guard smaller < rate else {
+    for rate in rates {
+      guard rate < job.rate else {
         result.append(PrefixNetwork(coverage: nil, network: nil))
         continue
       }
-      let coverage = task.model.prefixCoverage(smaller, within: rate)
-      let names = job.model.parameters.names
-      let shapes = job.model.parameters.entries.map { entry in
-        coverage[entry.name]?.partShape(of: entry.tensor.shape) ?? entry.tensor.shape
+      let coverage: CoverageSet
+      do throws(FederatedError) { coverage = try slicing.prefix(rate, of: job.model.plan) } catch {
+        throw .parameters(error)
+      }
+      var (names, shapes) = ([String](), [Shape]())
+      for global in job.model.globalShapes {
+        guard let slice = job.model.slices[global.name] else { continue }
+        let shape = slice.partShape(of: global.shape)
+        names.append(global.name)
+        shapes.append(coverage[global.name]?.partShape(of: shape) ?? shape)
       }
       result.append(
         PrefixNetwork(coverage: coverage, network: try network(names: names, shapes: shapes))
@@ -126,28 +127,4 @@ struct PrefixNetwork {
   /// Which entries of the local tensors it has.
   let coverage: CoverageSet?
   let network: LocalTrainer.CachedNetwork?
-}
-
-extension ModelDescription {
-  /// Which entries the prefix at a rate has of the prefix at a larger one, in the latter's shapes.
-  func prefixCoverage(_ rate: Rate, within larger: Rate) -> CoverageSet {
-    var counts: [String: (inner: Int, outer: Int)] = [:]
-    for group in groups {
-      counts[group.name] = (rate.ceiling(of: group.count), larger.ceiling(of: group.count))
-    }
-    var result = CoverageSet()
-    for parameter in parameters {
-      let axes = parameter.axes.map { axis -> AxisIndices in
-        switch axis {
-        case .whole(let extent): return AxisIndices(all: extent)
-        case .channels(let name, let blocks, let positions):
-          let count = counts[name] ?? (0, 0)
-          return AxisIndices(prefix: count.inner, of: count.outer)
-            .wired(blocks: blocks, positions: positions)
-        }
-      }
-      result[parameter.name] = Coverage.box(axes).simplified
-    }
-    return result
-  }
 }

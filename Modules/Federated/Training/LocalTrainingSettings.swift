@@ -34,8 +34,13 @@ public struct LocalTrainingSettings: Codable, Hashable, Sendable {
   public var masksAbsentClasses = false
   /// Whether a narrow model's activations are multiplied by 1/rate while it is trained.
   public var scalesActivations = false
-  /// Training of random prefixes of the device's model; nil trains all of it.
-  public var orderedDropout: OrderedDropoutSettings?
+  /// The widths that ordered slices are trained at, batch by batch.
+  public var levels = Rate.levels
+  /// α, the weight of the loss of an ordered prefix towards the outputs of the device's whole model; 0
+  /// for none.
+  ///
+  /// Source: Horváth et al. 2021, "FjORD", section 3.2.
+  public var distillation: Float = 0
 
   /// The defaults: rate 0.05, batches of 32, one epoch.
   public init() {}
@@ -49,7 +54,8 @@ public struct LocalTrainingSettings: Codable, Hashable, Sendable {
     if !(weightDecay.isFinite && weightDecay >= 0) { return "a weight decay of \(weightDecay)" }
     if !(proximal.isFinite && proximal >= 0) { return "a proximal weight of \(proximal)" }
     if let gradientNorm, !(gradientNorm > 0) { return "a gradient norm of \(gradientNorm)" }
-    return orderedDropout?.fault
+    if levels.isEmpty { return "ordered slices without levels" }
+    return (0...1).contains(distillation) ? nil : "a distillation weight of \(distillation)"
   }
 
   /// The steps that this many examples make.
@@ -58,28 +64,5 @@ public struct LocalTrainingSettings: Codable, Hashable, Sendable {
     case .localSGD: epochs * ((examples + batchSize - 1) / batchSize)
     case .gradient: examples > 0 ? 1 : 0
     }
-  }
-}
-
-/// Each batch trains a prefix of the device's model, whose rate is drawn anew.
-///
-/// - Source: Horváth et al. 2021, "FjORD: Fair and Accurate Federated Learning under heterogeneous
-///   targets with Ordered Dropout", sections 3.1 and 3.2.
-public struct OrderedDropoutSettings: Codable, Hashable, Sendable {
-  /// The rates that may be drawn, relative to the global model; those above the device's own are
-  /// left out.
-  public var rates: [Rate]
-  /// The weight of the loss towards the outputs of the device's whole model; 0 for none.
-  public var distillation: Float
-
-  /// HeteroFL's five rates by default, and no distillation.
-  public init(rates: [Rate] = Rate.levels, distillation: Float = 0) {
-    self.rates = rates
-    self.distillation = distillation
-  }
-
-  var fault: String? {
-    if rates.isEmpty { return "ordered dropout without rates" }
-    return (0...1).contains(distillation) ? nil : "a distillation weight of \(distillation)"
   }
 }

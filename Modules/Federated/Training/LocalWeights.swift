@@ -98,7 +98,7 @@ final class LocalWeights {
       case .plain: break
       case .rounded: parts[0].add(gradient)
       case .scales(let codes):
-        parts[0].add((codes * matrix).sum(axis: 1, keepingDimensions: true))
+        parts[0].add((codes * matrix).sum(axes: 1, keepingDimensions: true))
       case .adapter, .factors:
         let (left, right) = (parts[0].value, parts[1].value)
         parts[0].add(matrix.matmul(right, transposingOther: true))
