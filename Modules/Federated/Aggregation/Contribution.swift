@@ -32,6 +32,16 @@ public struct Contribution: Sendable {
     self.weightFactor = weightFactor
   }
 
+  /// The part of a parameter of this shape and what it covers; nil if it covers nothing of it.
+  func part(_ name: String, of shape: Shape) -> (Tensor<Float>, Coverage)? {
+    guard let coverage = update.coverage[name], let part = update.delta[name] else { return nil }
+    expect(
+      coverage.fits(shape) && part.shape == coverage.partShape(of: shape),
+      "aggregation: '\(name)' of client \(client) does not fit, \(part.shape) · \(shape)"
+    )
+    return (part, coverage)
+  }
+
   /// ‖scale · D‖ over all entries.
   public var norm: Double { abs(scale) * update.delta.norm }
 }

@@ -28,28 +28,22 @@ public struct CoverageAccumulator: Sendable {
     let weights = contributions.map { weighting($0) }
     totalWeight = weights.reduce(totalWeight, +)
     contributionCount += contributions.count
-    var tasks: [SumTask] = []
+    var tasks: [RowTask] = []
+    var targets: [UnsafeMutablePointer<Double>?] = []
     for (place, (name, shape)) in shapes.enumerated() {
       var terms: [SumTerm] = []
       for (contribution, weight) in zip(contributions, weights) {
-        guard let coverage = contribution.update.coverage[name],
-          let part = contribution.update.delta[name]
-        else { continue }
-        expect(
-          coverage.fits(shape) && part.shape == coverage.partShape(of: shape),
-          "coverage mean: '\(name)' \(part.shape) of client \(contribution.client) does not fit \(shape)"
-        )
+        guard let (part, coverage) = contribution.part(name, of: shape) else { continue }
         covers[place].add(coverage, weight: weight)
         terms.append(SumTerm(part, coverage, factor: weight * contribution.scale))
       }
-      guard !terms.isEmpty else { continue }
-      sums[place].withUnsafeMutableElements { target in
-        guard let start = target.baseAddress else { return }
-        tasks += SumTask.split(shape, terms, into: start)
-      }
+      tasks += RowTask.split(shape, terms, place: place)
+      targets.append(sums[place].withUnsafeMutableElements { $0.baseAddress })
     }
-    // The pointers stay valid: nothing writes to `sums` or to the updates until all parts are done.
-    WorkPool.forEach(parts: tasks.count) { tasks[$0].run() }
+    // The pointers stay valid: nothing else touches the sums or the updates until all parts are done.
+    WorkPool.forEach(parts: tasks.count) { index in
+      if let target = targets[tasks[index].place] { tasks[index].add(to: target) }
+    }
     withExtendedLifetime((contributions, sums)) {}
   }
 
@@ -62,9 +56,7 @@ public struct CoverageAccumulator: Sendable {
       let (weight, count) = covers[place].expanded(to: shape)
       let (average, mask) = divided(sums[place], weight, count, rule)
       averages.append((name, average))
-      weights.append((name, Tensor(uninitialized: shape) { target in
-        weight.withUnsafeElements { for index in $0.indices { target[index] = Float($0[index]) } }
-      }))
+      weights.append((name, weight.converted(to: Float.self)))
       counts.append(count)
       applied[name] = mask
     }
@@ -139,7 +131,8 @@ private struct CoverTable: Sendable {
           }
           switch entry.coverage {
           case .full: add(0..<shape.count)
-          case .box(let axes): BoxRuns(axes).forEachRun { start, _, count in add(start..<start + count) }
+          case .box(let axes):
+            BoxRuns(axes).forEachRun { start, _, count in add(start..<start + count) }
           case .bits(let bits): bits.forEachSet { add($0..<$0 + 1) }
           }
         }

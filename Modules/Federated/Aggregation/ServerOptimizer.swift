@@ -91,7 +91,8 @@ public struct ServerOptimizer: Sendable {
     }
     for moments in [first, second] where !moments.isEmpty {
       expect(
-        moments.names == global.names && moments.tensors.map(\.shape) == global.tensors.map(\.shape),
+        moments.names == global.names
+          && moments.tensors.map(\.shape) == global.tensors.map(\.shape),
         "server optimizer: the moments are those of another model"
       )
     }

@@ -37,7 +37,7 @@ public struct MaskPlan: Codable, Hashable, Sendable {
     case global
     /// Those of their own tensor.
     case layer
-    /// `kept` of every `outOf` neighbours along the inputs (the last axis), such as 2 of 4.
+    /// `kept` of every `outOf` neighbours along a row's inputs, such as 2 of 4.
     case neighbours(kept: Int, outOf: Int)
   }
 
@@ -144,6 +144,30 @@ public struct DevicePlan: Codable, Hashable, Sendable {
     self.round = round
   }
 
+  /// The ways to make a model smaller.
+  enum Cut: String, Hashable, Sendable {
+    case depth, width, mask, lowBit, rank
+  }
+
+  /// What the plan does to the model.
+  var cuts: Set<Cut> {
+    var cuts: Set<Cut> = []
+    if depth != nil { cuts.insert(.depth) }
+    if width != nil { cuts.insert(.width) }
+    if mask != nil { cuts.insert(.mask) }
+    if lowBit != nil { cuts.insert(.lowBit) }
+    if rank != nil { cuts.insert(.rank) }
+    return cuts
+  }
+
+  /// Stops if the plan is none, or asks for more than what is allowed.
+  func check(allowing allowed: Set<Cut>) throws(FederatedError) {
+    try check()
+    if let cut = cuts.subtracting(allowed).map(\.rawValue).sorted().first {
+      throw .invalidPlan("it asks for \(cut); ComposedCompression carries out every plan")
+    }
+  }
+
   /// The whole model.
   public static let full = DevicePlan()
 
@@ -172,7 +196,7 @@ public struct DevicePlan: Codable, Hashable, Sendable {
       throw .invalidPlan("an energy of \(share), choose above 0 to 1")
     case .fixed, .energy, nil: break
     }
-    if ![mask != nil, lowBit != nil, rank != nil].filter({ $0 }).dropFirst().isEmpty {
+    if cuts.intersection([.mask, .lowBit, .rank]).count > 1 {
       throw .invalidPlan("more than one of mask, low-bit weights and low rank")
     }
     if ![32, 16, 8, 4, 2].contains(update.bits) {

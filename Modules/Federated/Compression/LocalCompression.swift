@@ -18,6 +18,7 @@ public protocol LocalCompression: Sendable {
   /// - Parameters:
   ///   - update: what the device sent: names and shapes of the local model.
   ///   - local: the model that the device began with.
+  /// - Returns: D and its coverage.
   /// - Throws: `FederatedError` if the update does not fit the model.
   func lift(_ update: ParameterUpdate, of local: LocalModel) throws -> LiftedUpdate
 
@@ -26,8 +27,21 @@ public protocol LocalCompression: Sendable {
 }
 
 extension LocalCompression {
+  /// An update in global coordinates: forms become full tensors, what is masked becomes 0.
+  ///
+  /// - Throws: `FederatedError` if the update does not fit the model.
+  public func lift(_ update: ParameterUpdate, of local: LocalModel) throws -> LiftedUpdate {
+    try local.lifted(update)
+  }
+
   /// An update in global coordinates, from what its model was made from.
   ///
+  /// - Parameters:
+  ///   - update: what the device sent.
+  ///   - global: the parameters of the round that it trained in.
+  ///   - plan: its plan.
+  ///   - seed: the seed of its model.
+  /// - Returns: D and its coverage.
   /// - Throws: what `compress` and `lift` throw.
   public func lift(
     _ update: ParameterUpdate,

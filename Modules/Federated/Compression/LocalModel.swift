@@ -30,10 +30,13 @@ public struct LocalModel: Sendable {
   public var parameters: ParameterSet
   /// The plan that it was made by.
   public var plan: DevicePlan
-  /// Which entries of the global parameters it holds.
+  /// The slice that the device holds of each parameter; parameters that it lacks are not named.
+  public var slices: CoverageSet
+  /// Which entries of the global parameters an update covers: the slices, less what is masked.
   public var coverage: CoverageSet
-  /// Which entries of a local tensor are trained; the others are 0 and stay so. Names without a mask
-  /// are trained completely.
+  /// Which entries of a slice are trained, by parameter; the others are 0 and stay so.
+  ///
+  /// Parameters without a mask are trained completely.
   public var masks: [String: BitSet]
   /// The parameters that are held in another form, by their global names.
   public var forms: [String: LocalForm]
@@ -52,17 +55,26 @@ public struct LocalModel: Sendable {
   public init(
     parameters: ParameterSet,
     plan: DevicePlan,
-    coverage: CoverageSet,
+    slices: CoverageSet,
     masks: [String: BitSet] = [:],
     forms: [String: LocalForm] = [:],
     globalShapes: [GlobalShape]
   ) {
     self.parameters = parameters
     self.plan = plan
-    self.coverage = coverage
+    self.slices = slices
+    self.coverage = slices
     self.masks = masks
     self.forms = forms
     self.globalShapes = globalShapes
+    for (name, mask) in masks { cover(name, mask) }
+  }
+
+  /// Restricts the coverage of a parameter to a mask of its slice.
+  mutating func cover(_ name: String, _ mask: BitSet) {
+    guard let slice = slices[name], let shape = globalShape(name) else { return }
+    masks[name] = mask
+    coverage[name] = slice.selecting(.bits(mask), in: shape)
   }
 
   /// The whole global model under a plan that cuts nothing.
@@ -70,7 +82,7 @@ public struct LocalModel: Sendable {
     self.init(
       parameters: global,
       plan: plan,
-      coverage: .full(of: global),
+      slices: .full(of: global),
       globalShapes: global.shapes.map { GlobalShape(name: $0.name, shape: $0.shape) }
     )
   }

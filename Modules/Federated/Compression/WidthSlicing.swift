@@ -65,27 +65,51 @@ public struct WidthSlicing: LocalCompression {
     coverage(keeping: keptChannels(plan, seed: seed))
   }
 
+  /// The entries of each local parameter that a shorter prefix trains (ordered dropout).
+  ///
+  /// - Parameters:
+  ///   - rate: the rate of the shorter prefix, at most the plan's.
+  ///   - plan: a plan of prefixes.
+  /// - Returns: boxes in the local model's shapes.
+  /// - Throws: `FederatedError.invalidPlan` unless the plan keeps prefixes that are long enough.
+  public func prefix(_ rate: Rate, of plan: DevicePlan) throws(FederatedError) -> CoverageSet {
+    let outer = plan.width ?? WidthPlan(.one)
+    guard rate <= outer.rate, outer.pattern == .prefix || outer.pattern == .ordered else {
+      throw .invalidPlan("no prefix of rate \(rate) in \(outer.pattern) slices of \(outer.rate)")
+    }
+    var kept: [String: AxisIndices] = [:]
+    for group in model.groups {
+      let (count, extent) = (rate.ceiling(of: group.count), outer.rate.ceiling(of: group.count))
+      kept[group.name] = AxisIndices(prefix: count, of: extent)
+    }
+    return coverage(keeping: kept)
+  }
+
   /// The slice of every parameter.
   ///
-  /// - Throws: `FederatedError` if the parameters are not those of the model, or the plan is none.
+  /// - Throws: `FederatedError` if the parameters are not those of the model, or the plan is none of
+  ///   width alone.
   public func compress(
     _ global: ParameterSet,
     plan: DevicePlan,
     seed: UInt64
   ) throws -> LocalModel {
-    try plan.check()
+    try plan.check(allowing: [.width])
     try model.check(global)
     var local = LocalModel(whole: global, plan: plan)
-    local.coverage = coverage(plan, seed: seed)
-    local.parameters = local.coverage.parts(of: global)
+    apply(to: &local, seed: seed)
     return local
   }
 
-  /// The update as it is: each tensor is the part of a box.
-  ///
-  /// - Throws: `FederatedError` if the update does not fit the model.
-  public func lift(_ update: ParameterUpdate, of local: LocalModel) throws -> LiftedUpdate {
-    try update.check(against: local)
-    return LiftedUpdate(delta: update.delta, coverage: local.coverage)
+  /// Slices what is left of a model.
+  func apply(to local: inout LocalModel, seed: UInt64) {
+    guard local.plan.width != nil else { return }
+    let slices = coverage(local.plan, seed: seed)
+    for (name, tensor) in local.parameters.entries {
+      guard let slice = slices[name] else { continue }
+      local.parameters[name] = slice.part(of: tensor)
+      local.slices[name] = slice
+      local.coverage[name] = slice
+    }
   }
 }

@@ -67,6 +67,7 @@ public enum Coverage: Hashable, Sendable {
   /// - Parameters:
   ///   - inner: what is covered of the part, whose shape is `partShape(of: shape)`.
   ///   - shape: the parameter's.
+  /// - Returns: the coverage of the parameter.
   public func selecting(_ inner: Coverage, in shape: Shape) -> Coverage {
     guard case .box(let axes) = self else { return intersection(inner, in: shape) }
     switch inner {

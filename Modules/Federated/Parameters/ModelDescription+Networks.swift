@@ -7,6 +7,7 @@ extension ModelDescription {
   ///   - widths: of the input, of what lies between, and of the output.
   ///   - prefix: what stands in front of the names, such as `network.`.
   ///   - hasBias: whether the layers have biases.
+  /// - Returns: the wiring.
   public static func mlp(
     widths: [Int],
     prefix: String = "",
