@@ -58,12 +58,20 @@ public struct AggregationSettings: Codable, Hashable, Sendable {
   /// accepts all.
   public var normLimit: Double? = 10
 
+  /// Clipping and noise on the server; then updates count alike, and `rule`, `mean` and `normBound` do
+  /// not apply.
+  public var privacy: CentralPrivacy?
+  /// δ, for the ε that is reported.
+  public var privacyDelta = 1e-5
+
   /// FedAvg over the covering devices.
   public init() {}
 
   var fault: String? {
     if let normLimit, !(normLimit > 0) { return "a limit of \(normLimit) median norms" }
     if let normBound, !(normBound > 0) { return "a norm bound of \(normBound)" }
+    if privacy != nil, rule != .mean { return "private sums by another rule than the mean" }
+    if !(privacyDelta > 0 && privacyDelta < 1) { return "δ = \(privacyDelta)" }
     if mean.overlapFloor < 0 { return "an overlap of \(mean.overlapFloor)" }
     switch rule {
     case .mean, .median: return nil
@@ -77,4 +85,13 @@ public struct AggregationSettings: Codable, Hashable, Sendable {
 
   /// Whether the rule needs all results at once: then they stay in memory until the round closes.
   var needsAllResults: Bool { rule != .mean }
+
+  /// The mean that is taken: of a private sum, over a fixed number of devices.
+  var effectiveMean: CoverageMean {
+    guard let privacy else { return mean }
+    return CoverageMean(
+      weighting: .uniform,
+      normalization: .diluted(total: privacy.expectedClients)
+    )
+  }
 }

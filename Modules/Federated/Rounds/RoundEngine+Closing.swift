@@ -10,8 +10,9 @@ public struct RoundMeasures: Sendable {
   public var slices: [String: Evaluation] = [:]
   /// How many devices of each class counted.
   public var participation: [String: Int] = [:]
-  /// ε spent so far.
-  public var epsilon: Double?
+
+  /// What else a person should look at.
+  public var warnings: [String] = []
 
   /// Nothing was measured.
   public init() {}
@@ -57,7 +58,7 @@ extension RoundEngine {
     let floor = aggregation.mean.overlapFloor
     var aggregated: AggregatedUpdate
     switch aggregation.rule {
-    case .mean: aggregated = accumulator.mean(aggregation.mean)
+    case .mean: aggregated = accumulator.mean(aggregation.effectiveMean)
     case .median: aggregated = RobustAggregation(.median, overlapFloor: floor)(pending, like: model)
     case .trimmedMean(let share):
       aggregated = RobustAggregation(.trimmedMean(share: share), overlapFloor: floor)(
@@ -73,7 +74,26 @@ extension RoundEngine {
       let steps = Float(state.tally.stepSum / state.tally.weightSum)  // τ_eff
       aggregated.average = aggregated.average.scaled(by: steps)
     }
+    addNoise(to: &aggregated)
     return aggregated
+  }
+
+  /// Noise on every entry, covered or not: who covers what must not show.
+  private mutating func addNoise(to aggregated: inout AggregatedUpdate) {
+    guard let privacy = aggregation.privacy else { return }
+    var draws = generator.fork(.min)
+    let noise = model.mapValues { .normal($0.shape, using: &draws) }
+    aggregated.average.add(noise, scale: Float(privacy.deviation))
+    aggregated.applied = .full(of: model)
+    state.accountant.add(
+      samplingRate: state.tally.samplingRate,
+      noiseMultiplier: privacy.noiseMultiplier
+    )
+  }
+
+  /// ε spent so far; nil without central privacy.
+  public var epsilon: Double? {
+    aggregation.privacy.map { _ in state.accountant.epsilon(delta: aggregation.privacyDelta) }
   }
 
   /// Tasks that may not report any more end here; the others go on.
@@ -112,7 +132,7 @@ extension RoundEngine {
       evaluation: measures.evaluation,
       clients: measures.clients,
       slices: measures.slices,
-      epsilon: measures.epsilon,
+      epsilon: epsilon.map { $0.isFinite ? $0 : .greatestFiniteMagnitude },
       warnings: warnings(of: measures)
     )
     state.reports.append(report)
@@ -121,7 +141,7 @@ extension RoundEngine {
   }
 
   private func warnings(of measures: RoundMeasures) -> [String] {
-    var result: [String] = []
+    var result = measures.warnings
     if state.roundsWithGaps > settings.coveragePatience {
       let share = coverage.map { Double($0.histogram[0]) / Double(max(model.scalarCount, 1)) } ?? 0
       let percent = Int((100 * share).rounded(.up))

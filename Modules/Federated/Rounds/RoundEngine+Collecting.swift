@@ -140,10 +140,13 @@ extension RoundEngine {
       contribution.weightFactor = 1 / Double(1 + staleness).squareRoot()
       state.tally.stale += 1
     }
-    if let bound = aggregation.normBound {
+    if let privacy = aggregation.privacy {
+      contribution.scale *= NormClipping(bound: privacy.clippingNorm).factor(for: result.norm)
+      contribution.weightFactor = 1
+    } else if let bound = aggregation.normBound {
       contribution.scale *= NormClipping(bound: bound).factor(for: result.norm)
     }
-    let weight = aggregation.mean.weighting(contribution)
+    let weight = aggregation.effectiveMean.weighting(contribution)
     if aggregation.normalizesSteps {
       contribution.scale /= Double(max(contribution.stepCount, 1))
       state.tally.weightSum += weight
@@ -169,7 +172,7 @@ extension RoundEngine {
   /// Adds what waits to the sums.
   mutating func flush() {
     guard !pending.isEmpty, !aggregation.needsAllResults else { return }
-    accumulator.add(pending, weighting: aggregation.mean.weighting)
+    accumulator.add(pending, weighting: aggregation.effectiveMean.weighting)
     pending.removeAll(keepingCapacity: true)
   }
 

@@ -127,6 +127,7 @@ extension RoundEngine {
     if candidates.contains(where: { $0.plan.mask != nil }) { refreshMasks() }
     var size = settings.sampleSize(available: present)
     if settings.bufferSize != nil { size -= busy.count }
+    state.tally.samplingRate = min(1, Double(size) / Double(max(present, 1)))
     let drawn = draw(available, first: max(size, 0))
     state.phase = .configure
     reserve = Array(drawn.dropFirst(max(size, 0)))

@@ -44,6 +44,8 @@ public struct RoundState: Codable, Hashable, Sendable {
   public internal(set) var roundsWithGaps = 0
   /// The norms of the last accepted updates, oldest first.
   var norms: [Double] = []
+  /// What rounds with noise have spent.
+  var accountant = PrivacyAccountant()
   /// The tallies of the round under way.
   var tally = Tally()
   /// What happened in the rounds that are over.
@@ -52,6 +54,8 @@ public struct RoundState: Codable, Hashable, Sendable {
   /// The counts of a round.
   struct Tally: Codable, Hashable, Sendable {
     var selected = 0
+    /// The share of the available devices that were asked.
+    var samplingRate = 0.0
     var reported = 0
     var stale = 0
     var dropped = 0

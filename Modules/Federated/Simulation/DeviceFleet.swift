@@ -9,15 +9,20 @@ struct DeviceFleet: Sendable {
   let heldClasses: [Set<Int>]
   /// The class of each device.
   let classes: [DeviceClass]
+  /// How labels lie among the devices.
+  let labels: DataPartition.Statistics
 
   var count: Int { examples.count }
 
   init(
     _ task: any FederatedTask,
     _ configuration: SimulationConfiguration,
-    examples: [[Int32]]
+    _ partition: DataPartition
   ) {
+    let examples = partition.clients.map { $0.map { Int32($0) } }
     self.examples = examples
+    let labelCount = Int(task.labels.max() ?? 0) + 1
+    labels = partition.statistics(labels: task.labels, classCount: labelCount)
     let needsClasses = configuration.aggregation.masksHead
     heldClasses = examples.map { examples in
       guard needsClasses else { return [] }

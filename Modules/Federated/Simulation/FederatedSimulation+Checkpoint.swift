@@ -9,12 +9,20 @@ extension FederatedSimulation {
     do {
       try engine.save(
         in: folder,
-        values: ["configuration": configuration, "flights": flights, "clock": clock]
+        values: [
+          "configuration": configuration, "flights": flights, "clock": clock,
+          "schedules": schedules,
+        ],
+        tensors: Dictionary(
+          uniqueKeysWithValues: residuals.map { ("\(Self.residualPrefix)\($0)", $1.dictionary) }
+        )
       )
     } catch {
       throw .checkpoint("\(error)")
     }
   }
+
+  private static var residualPrefix: String { "residual-" }
 
   /// Goes on from the newest checkpoint of a folder, if it has one.
   ///
@@ -31,6 +39,17 @@ extension FederatedSimulation {
       try engine.restore(saved)
       flights = try saved.value("flights", as: [Flight].self)
       clock = try saved.value("clock", as: Double.self)
+      schedules = try saved.value("schedules", as: [PlanSchedule].self)
+      residuals = [:]
+      for group in saved.groupNames where group.hasPrefix(Self.residualPrefix) {
+        guard let client = Int(group.dropFirst(Self.residualPrefix.count)) else { continue }
+        let tensors = try saved.tensors(group)
+        residuals[client] = ParameterSet(
+          task.model.parameters.compactMap { parameter in
+            tensors[parameter.name].map { (parameter.name, $0) }
+          }
+        )
+      }
     } catch let error as SimulationError {
       throw error
     } catch {

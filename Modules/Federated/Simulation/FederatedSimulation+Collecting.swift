@@ -21,6 +21,7 @@ extension FederatedSimulation {
       }
       let change = engine.advance(to: limit)
       let lost = Set(change.lost.map(\.id))
+      for task in change.lost { note(.failed, of: task.client) }
       flights.removeAll { lost.contains($0.task.id) }
       launch(change.issued)
     }
@@ -59,9 +60,11 @@ extension FederatedSimulation {
       Result { () throws(SimulationError) in try self.result(of: batch[index], trainer) }
     }
     for (flight, result) in zip(batch, results) {
-      let prepared = try result.get()
+      let (prepared, residual) = try result.get()
+      residuals[flight.task.client] = residual
       let now = max(flight.finish ?? 0, engine.state.now)
       engine.submit([prepared], now: now)
+      note(.finished(seconds: now - flight.task.issued), of: flight.task.client)
       var faults = draws(flight.task.client, .faults, round: flight.task.round)
       if faults.uniform() < Float(configuration.faults.duplicate) {
         engine.submit([prepared], now: now)
@@ -69,19 +72,18 @@ extension FederatedSimulation {
     }
   }
 
-  /// The result of a device.
+  /// The result of a device, and what it keeps for later updates.
   private func result(
     of flight: Flight,
     _ trainer: LocalTrainer
-  ) throws(SimulationError) -> PreparedResult {
+  ) throws(SimulationError) -> (PreparedResult, residual: ParameterSet?) {
     let task = flight.task
     let local = try rounding { () throws(RoundError) in try engine.localModel(for: task) }
-    let batches = draws(task.client, .batches, round: task.round).fork(task.attempt)
     let job = LocalJob(
       model: local,
       examples: fleet.examples[task.client],
       settings: configuration.training,
-      batches: .shuffled(batches),
+      batches: .shuffled(batchDraws(of: task)),
       stepLimit: flight.stepLimit
     )
     var update: ParameterUpdate
@@ -92,11 +94,41 @@ extension FederatedSimulation {
     if faults.uniform() < Float(configuration.faults.corruption) {
       update.delta = update.delta.mapValues { $0 * Float.nan }
     }
-    let bytes = cost(task.plan).uplinkBytes
-    return engine.prepare(
-      RoundResult(of: task, update: update, byteCount: bytes),
-      for: task,
-      local: local
-    )
+    let (bytes, residual) = try send(&update, of: local, task)
+    let result = RoundResult(of: task, update: update, byteCount: bytes)
+    return (engine.prepare(result, for: task, local: local), residual)
   }
+
+  /// Noise, sparse values and few bits, as the device's plan has it: the update becomes what arrives.
+  ///
+  /// - Returns: the bytes on the way, and what was not sent.
+  private func send(
+    _ update: inout ParameterUpdate,
+    of local: LocalModel,
+    _ task: RoundTask
+  ) throws(SimulationError) -> (bytes: Int, residual: ParameterSet?) {
+    var draws = draws(task.client, .uplink, round: task.round).fork(task.attempt)
+    if let privacy = configuration.localPrivacy {
+      update.delta = privacy(update.delta, of: local, using: &draws)
+    }
+    let residual = residuals[task.client]
+    guard task.plan.update.isPacked || !local.masks.isEmpty else {
+      return (4 * update.delta.scalarCount, residual)
+    }
+    var compressor = UpdateCompressor(residual: residual ?? ParameterSet())
+    do throws(FederatedError) {
+      let layout = UpdateLayout(local)
+      let packed = try compressor.pack(update.delta, of: local, using: &draws)
+      update.delta = packed.unpacked(layout)
+      let keeps = task.plan.update.keepsResidual && task.plan.update.isPacked
+      return (packed.encoded(layout).count, keeps ? compressor.residual : nil)
+    } catch {
+      throw .round(.invalidUpdate(client: task.client, reason: "\(error)"))
+    }
+  }
+}
+
+extension UpdatePlan {
+  /// Whether less than all numbers in single precision is sent.
+  var isPacked: Bool { topShare != nil || bits < 32 }
 }

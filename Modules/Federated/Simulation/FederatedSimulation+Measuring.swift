@@ -8,6 +8,11 @@ extension FederatedSimulation {
     for client in engine.participants {
       measures.participation[fleet.classes[client].rawValue, default: 0] += 1
     }
+    if let ineligible {
+      measures.warnings = [
+        "\(ineligible.count) devices cannot take part; the first: \(ineligible.reason)"
+      ]
+    }
     let whole = LocalModel(whole: engine.model)
     if isDue(measuring.testInterval) {
       measures.evaluation = try evaluate(whole, examples: task.testCount, of: .test).total

@@ -1,6 +1,6 @@
 public import Autograd
 import Foundation
-import Tensor
+package import Tensor
 
 /// A federation of many virtual devices on one machine, with a virtual clock.
 ///
@@ -23,6 +23,11 @@ public final class FederatedSimulation {
   let pool: TrainerPool
   /// Devices at work, by the time of their result.
   var flights: [Flight] = []
+  /// What devices have not sent yet, by device.
+  var residuals: [Int: ParameterSet] = [:]
+  private let planner: DevicePlanner
+  /// The plan of each device over the rounds; empty where plans are given.
+  var schedules: [PlanSchedule] = []
   private var costs: [DevicePlan: DeviceCost] = [:]
   /// Seconds of computing, on the real clock.
   private var wallSeconds = 0.0
@@ -50,8 +55,17 @@ public final class FederatedSimulation {
     if let fault = configuration.fault { throw .configuration(fault) }
     self.task = task
     self.configuration = configuration
-    let examples = try configuration.examples(of: task, seed: seed)
-    fleet = DeviceFleet(task, configuration, examples: examples)
+    fleet = DeviceFleet(task, configuration, try configuration.partition(of: task, seed: seed))
+    planner = DevicePlanner(
+      task.model,
+      batchSize: configuration.training.batchSize,
+      epochs: configuration.training.epochs,
+      hasMomentum: configuration.training.momentum > 0,
+      deadline: configuration.rounds.deadline ?? .greatestFiniteMagnitude
+    )
+    if configuration.planning == .planned {
+      schedules = (0..<configuration.deviceCount).map { _ in PlanSchedule() }
+    }
     pool = TrainerPool(task)
     do throws(RoundError) {
       engine = try RoundEngine(
@@ -96,6 +110,7 @@ public final class FederatedSimulation {
     defer { wallSeconds += Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9 }
     var isApplied = false
     while !isApplied {
+      schedulePlans()
       let candidates = candidates(waiting: true)
       let now = max(engine.state.now, clock)
       let tasks = try rounding { () throws(RoundError) in
@@ -104,6 +119,9 @@ public final class FederatedSimulation {
       launch(tasks)
       try collect()
       isApplied = try rounding { () throws(RoundError) in try engine.aggregate() }
+      for flight in flights where engine.state.open[flight.task.id] == nil {
+        note(.failed, of: flight.task.client)
+      }
       flights.removeAll { engine.state.open[$0.task.id] == nil }
     }
     clock = engine.state.now
@@ -146,7 +164,7 @@ extension FederatedSimulation {
     clock = max(clock, engine.state.now)
     for _ in 0..<Self.waitLimit {
       let found = (0..<fleet.count).filter { fleet.isAvailable($0, at: clock) }
-      if found.count >= min(needed, fleet.count) || !waiting { return found.map(candidate) }
+      if found.count >= min(needed, fleet.count) || !waiting { return found.compactMap(candidate) }
       clock += Self.waitSeconds
     }
     return []
@@ -156,9 +174,10 @@ extension FederatedSimulation {
   private static var waitSeconds: Double { 900 }
   private static var waitLimit: Int { 192 }
 
-  private func candidate(_ client: Int) -> RoundCandidate {
-    let plan = plan(of: client)
+  /// A device as a candidate; nil if it has no examples, or no plan fits it.
+  private func candidate(_ client: Int) -> RoundCandidate? {
     let count = fleet.examples[client].count
+    guard count > 0, let plan = plan(of: client) else { return nil }
     return RoundCandidate(
       client: client,
       exampleCount: count,
@@ -172,15 +191,44 @@ extension FederatedSimulation {
     )
   }
 
-  /// What a device would train in this round.
-  private func plan(of client: Int) -> DevicePlan {
+  /// What a device would train in this round; nil if it is not eligible.
+  private func plan(of client: Int) -> DevicePlan? {
     switch configuration.planning {
     case .fixed(let plans): return plans[client % plans.count]
     case .resampled(let plans):
       var draws = draws(client, .plan, round: engine.state.round)
       return plans[draws.integer(below: plans.count)]
-    case .planned: return .full
+    case .planned:
+      return schedules[client].level.map { planner.strategies[$0] }
     }
+  }
+
+  /// Gives every device its plan for the next round.
+  func schedulePlans() {
+    for client in schedules.indices {
+      _ = schedules[client].next(
+        planner,
+        profile: fleet.classes[client].profile,
+        exampleCount: fleet.examples[client].count
+      )
+    }
+  }
+
+  /// Tells the planner how a device's round went.
+  func note(_ outcome: PlanSchedule.Outcome, of client: Int) {
+    guard !schedules.isEmpty else { return }
+    schedules[client].record(
+      outcome,
+      planner,
+      profile: fleet.classes[client].profile,
+      exampleCount: fleet.examples[client].count
+    )
+  }
+
+  /// How many devices cannot take part, and why the first of them cannot.
+  var ineligible: (count: Int, reason: String)? {
+    let reasons = schedules.compactMap(\.reason)
+    return reasons.first.map { (reasons.count, $0) }
   }
 
   /// What a plan costs; rounds and seeds do not matter.
@@ -205,6 +253,14 @@ extension FederatedSimulation {
   /// The stream of a device in a round.
   func draws(_ client: Int, _ purpose: Draw, round: Int) -> Philox {
     Philox(seed: engine.state.seed).fork(-1 - purpose.rawValue).fork(round).fork(client)
+  }
+
+  /// The examples that a device holds.
+  public func examples(of client: Int) -> [Int32] { fleet.examples[client] }
+
+  /// What the order of a device's batches is drawn from.
+  package func batchDraws(of task: RoundTask) -> Philox {
+    draws(task.client, .batches, round: task.round).fork(task.attempt)
   }
 
   /// Sends devices off.

@@ -84,6 +84,8 @@ public struct SimulationConfiguration: Codable, Hashable, Sendable {
   public var rounds = RoundSettings()
   /// How results become one step.
   public var aggregation = AggregationSettings()
+  /// Clipping and noise on the devices; nil for none.
+  public var localPrivacy: LocalPrivacy?
   /// How many rounds there are.
   public var roundCount = 20
   /// What goes wrong.

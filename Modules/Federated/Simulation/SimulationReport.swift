@@ -43,20 +43,18 @@ public struct FleetSummary: Codable, Hashable, Sendable {
   public var classes: [String: Int]
   /// The mean number of examples.
   public var meanExamples: Double
-  /// The standard deviation of the numbers of examples, by their mean.
-  public var sizeVariation: Double
+  /// How labels lie among the devices, and how their numbers of examples vary.
+  public var labels: DataPartition.Statistics
 }
 
 extension DeviceFleet {
   var summary: FleetSummary {
     let sizes = examples.map { Double($0.count) }
-    let mean = sizes.reduce(0, +) / Double(max(sizes.count, 1))
-    let variance = sizes.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(max(sizes.count, 1))
     return FleetSummary(
       count: count,
       classes: classes.reduce(into: [:]) { $0[$1.rawValue, default: 0] += 1 },
-      meanExamples: mean,
-      sizeVariation: mean > 0 ? variance.squareRoot() / mean : 0
+      meanExamples: sizes.reduce(0, +) / Double(max(sizes.count, 1)),
+      labels: labels
     )
   }
 }

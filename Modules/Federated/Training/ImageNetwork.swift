@@ -33,7 +33,9 @@ public enum ImageNetwork: Codable, Hashable, Sendable {
   var isFlat: Bool { if case .perceptron = self { true } else { false } }
 
   /// The global network on images of one plane.
-  func description(
+  ///
+  /// - Throws: `FederatedTaskError.settings` where the numbers make no network.
+  public func description(
     height: Int,
     width: Int,
     classCount: Int
