@@ -10,6 +10,8 @@ public struct Contribution: Sendable {
   public var exampleCount: Int
   /// τ_k, the steps that the device made.
   public var stepCount: Int
+  /// How many devices it stands for: a secure sum is the contribution of its whole group.
+  public var memberCount: Int
   /// The factor on D_k alone: clipping and normalisation use it, so that nothing is copied.
   public var scale: Double
   /// The factor on the weight: of staleness, for example (1 + s)^−1/2.
@@ -21,6 +23,7 @@ public struct Contribution: Sendable {
     update: LiftedUpdate,
     exampleCount: Int,
     stepCount: Int = 1,
+    memberCount: Int = 1,
     scale: Double = 1,
     weightFactor: Double = 1
   ) {
@@ -28,6 +31,7 @@ public struct Contribution: Sendable {
     self.update = update
     self.exampleCount = exampleCount
     self.stepCount = stepCount
+    self.memberCount = memberCount
     self.scale = scale
     self.weightFactor = weightFactor
   }
@@ -57,7 +61,7 @@ public enum AggregationWeight: String, Codable, Hashable, Sendable, CaseIterable
   public func callAsFunction(_ contribution: Contribution) -> Double {
     switch self {
     case .examples: Double(contribution.exampleCount) * contribution.weightFactor
-    case .uniform: contribution.weightFactor
+    case .uniform: Double(contribution.memberCount) * contribution.weightFactor
     }
   }
 }

@@ -34,7 +34,7 @@ public struct CoverageAccumulator: Sendable {
       var terms: [SumTerm] = []
       for (contribution, weight) in zip(contributions, weights) {
         guard let (part, coverage) = contribution.part(name, of: shape) else { continue }
-        covers[place].add(coverage, weight: weight)
+        covers[place].add(coverage, weight: weight, count: contribution.memberCount)
         terms.append(SumTerm(part, coverage, factor: weight * contribution.scale))
       }
       tasks += RowTask.split(shape, terms, place: place)
@@ -106,13 +106,14 @@ private struct CoverTable: Sendable {
   private var places: [Coverage: Int] = [:]
   private var entries: [(coverage: Coverage, weight: Double, count: Int32)] = []
 
-  mutating func add(_ coverage: Coverage, weight: Double) {
+  mutating func add(_ coverage: Coverage, weight: Double, count: Int) {
+    let count = Int32(clamping: count)
     if let place = places[coverage] {
       entries[place].weight += weight
-      entries[place].count += 1
+      entries[place].count += count
     } else {
       places[coverage] = entries.count
-      entries.append((coverage, weight, 1))
+      entries.append((coverage, weight, count))
     }
   }
 

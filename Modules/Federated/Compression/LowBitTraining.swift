@@ -64,15 +64,16 @@ public struct LowBitTraining: LocalCompression {
 
   /// The packed codes of a weight as a matrix [O × rest], symmetric in each row.
   static func codes(of weight: Tensor<Float>, bits: Int) throws -> QuantizedMatrix {
-    let rows = SymmetricRows(weight, bits: bits)
+    let rows = QuantizedRows(weight, bits: bits)
     let grid = try QuantizationGrid(bits: bits, isSymmetric: true)
     let middle = Int16(grid.middleCode)
+    let count = rows.scales.count
     return QuantizedMatrix(
       codes: Tensor(
         rows.codes.map { UInt8(Int16($0) + middle) },
-        shape: [rows.stepSizes.count, rows.columnCount]
+        shape: [count, count == 0 ? 0 : weight.count / count]
       ),
-      stepSizes: Tensor(rows.stepSizes, shape: [rows.stepSizes.count, 1]),
+      stepSizes: Tensor(rows.scales, shape: [count, 1]),
       zeroPoints: nil,
       scheme: try WeightScheme(grid: grid, granularity: .outputChannel, scaleType: .float32)
     )

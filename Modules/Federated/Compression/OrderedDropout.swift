@@ -1,6 +1,8 @@
 public import Tensor
 
-/// The prefixes that the mini-batches of a device train (FjORD, Horváth et al. 2021, section 3).
+// FjORD, Horváth et al. 2021, section 3.
+
+/// The prefixes that the mini-batches of a device train.
 ///
 /// Each mini-batch draws one of the admissible rates evenly; what lies outside its prefix takes no
 /// gradient. `WidthSlicing.prefix(_:of:)` says where the prefix lies in the device's model.
