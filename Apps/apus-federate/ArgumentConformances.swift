@@ -1,5 +1,5 @@
-import ArgumentParser
-import Federated
+public import ArgumentParser
+public import Federated
 
 extension DeviceClass: ExpressibleByArgument {}
 

@@ -1,7 +1,7 @@
 /// A whole federation on one machine: devices, data, rounds, training, faults and measures.
 public struct SimulationConfiguration: Codable, Hashable, Sendable {
   /// How examples are shared out.
-  public enum DataPartition: Codable, Hashable, Sendable {
+  public enum Sharing: Codable, Hashable, Sendable {
     /// At random, in equal parts.
     case even
     /// Label skew: each class by Dir(α) over the devices.
@@ -73,7 +73,7 @@ public struct SimulationConfiguration: Codable, Hashable, Sendable {
   /// The classes of devices; device k belongs to a class by its place in the shares.
   public var classes = [ClassShare(.server, share: 1)]
   /// How examples are shared out.
-  public var partition = DataPartition.dirichlet(alpha: 0.5)
+  public var partition = Sharing.dirichlet(alpha: 0.5)
   /// The fewest examples of a device.
   public var leastExamples = 10
   /// How devices get their plans.

@@ -167,7 +167,7 @@ import Testing
     #expect(
       isInvalid(
         receive {
-          $0.update.delta["layers.0.bias"] = [.nan, 0]
+          $0.update.delta["layers.0.bias"] = Tensor([.nan, 0])
           $0.checksum = nil
         }
       )
@@ -175,7 +175,7 @@ import Testing
     #expect(
       isInvalid(
         receive {
-          $0.update.delta["layers.0.bias"] = [1, 2, 3]
+          $0.update.delta["layers.0.bias"] = Tensor([1, 2, 3])
           $0.checksum = nil
         }
       )

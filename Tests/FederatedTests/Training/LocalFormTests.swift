@@ -17,7 +17,8 @@ import Testing
 
   @Test(arguments: plans)
   func gradientsReachWhatIsTrained(plan: DevicePlan) throws {
-    let task = VectorTask.random(count: 24, width: 9, hidden: [8])
+    // Without hidden layers the loss has no kinks.
+    let task = VectorTask.random(count: 24, width: 9)
     let start = task.initialParameters(seed: 4)
     let local = try ComposedCompression(task.model).compress(start, plan: plan, seed: 3)
     var settings = LocalTrainingSettings()
@@ -30,8 +31,8 @@ import Testing
       batches: .inOrder
     )
     let found = try trainer.train(job).delta
-    // Central differences of the float32 loss: errors of about 1e-4 are its rounding.
-    let step: Float = 1e-2
+    // Central differences of losses in float32, whose rounding is about 1e-7 / 2e-3.
+    let step: Float = 1e-3
     for (name, tensor) in local.parameters.entries {
       for place in stride(from: 0, to: tensor.count, by: 3) {
         func shifted(_ by: Float) throws -> Double {
@@ -43,7 +44,7 @@ import Testing
         }
         let numeric = try (shifted(step) - shifted(-step)) / Double(2 * step)
         let value = Double(found[name]?.elements[place] ?? .nan)
-        #expect(abs(value + numeric) < 2e-3, "\(name)[\(place)]: \(-value), \(numeric)")
+        #expect(abs(value + numeric) < 3e-4, "\(name)[\(place)]: \(-value), \(numeric)")
       }
     }
   }
