@@ -121,6 +121,8 @@ public struct PlanSchedule: Codable, Hashable, Sendable {
   private var roundsLeft = 0
   private var quickRounds = 0
   private var hasFailed = false
+  /// The smallest plan, under which the device failed: it is tried again after `holdRounds`.
+  private var restingLevel: Int?
 
   /// A schedule without a plan; Choice: a quick round takes half the deadline.
   public init(holdRounds: Int = 10, quickShare: Double = 0.5) {
@@ -134,6 +136,13 @@ public struct PlanSchedule: Codable, Hashable, Sendable {
     profile: DeviceProfile,
     exampleCount: Int
   ) -> DevicePlan? {
+    if let restingLevel {
+      roundsLeft -= 1
+      guard roundsLeft < 0 else { return nil }
+      self.restingLevel = nil
+      choose(planner, profile, exampleCount, from: restingLevel)
+      return self.level.map { planner.strategies[$0] }
+    }
     if roundsLeft == 0 || level == nil {
       // A device that failed has shown that the model of costs is too kind to it.
       let first = hasFailed ? level ?? 0 : 0
@@ -181,6 +190,7 @@ public struct PlanSchedule: Codable, Hashable, Sendable {
       let cheaper = (level..<planner.strategies.count).dropFirst().first { seconds($0) < current }
       guard let cheaper else {
         (self.level, reason) = (nil, "it failed under the smallest plan")
+        (restingLevel, roundsLeft) = (level, holdRounds)
         return
       }
       choose(planner, profile, exampleCount, from: cheaper)

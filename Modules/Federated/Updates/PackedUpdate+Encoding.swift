@@ -217,7 +217,7 @@ private struct UpdateReader {
     let perByte = 8 / bits
     for index in 0..<count {
       let byte = packed[packed.startIndex + index / perByte]
-      let code = Int(byte >> UInt8(index % perByte * bits)) & (1 << bits) - 1
+      let code = Int(byte >> UInt8(index % perByte * bits)) & ((1 << bits) - 1)
       guard code <= 2 * limit else { throw .malformed("code \(code) of \(bits) bits") }
       codes.append(Int8(code - limit))
     }
