@@ -66,7 +66,8 @@ struct FederationPage {
     addChart("accuracy on the test set, per cent") { _, round in
       round.evaluation.map { .init(Double(round.round + 1), 100 * $0.accuracy) }
     }
-    addChart("accuracy by traffic, per cent", horizontal: "megabytes sent by devices") { run, round in
+    let traffic = "megabytes sent by devices"
+    addChart("accuracy by traffic, per cent", horizontal: traffic) { run, round in
       round.evaluation.map { evaluation in
         let sent = run.rounds.prefix(round.round + 1).reduce(0) { $0 + $1.uplinkBytes }
         return .init(Double(sent) / 1e6, 100 * evaluation.accuracy)
@@ -153,8 +154,8 @@ struct FederationPage {
       sums.5 += round.rejections.count
     }
     page.add(
-      paragraph: "\(sums.0.grouped) tasks were given out; \(sums.1.grouped) results counted, of them "
-        + "\(sums.2.grouped) late; \(sums.3.grouped) came too late, \(sums.4.grouped) never, and "
+      paragraph: "\(sums.0.grouped) tasks were given out; \(sums.1.grouped) results counted, "
+        + "of them \(sums.2.grouped) late; \(sums.3.grouped) came too late, \(sums.4.grouped) never, and "
         + "\(sums.5.grouped) were refused."
     )
   }

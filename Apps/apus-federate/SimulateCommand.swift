@@ -125,7 +125,8 @@ struct SimulateCommand: ParsableCommand {
     if !rows.isEmpty {
       let known = configurations.map(\.name)
       if let wrong = rows.first(where: { !known.contains($0) }) {
-        throw CommandFailure("no row \(wrong.printable); there are \(known.joined(separator: ", "))")
+        let list = known.joined(separator: ", ")
+        throw CommandFailure("no row \(wrong.printable); there are \(list)")
       }
       configurations = configurations.filter { rows.contains($0.name) }
     }

@@ -49,7 +49,9 @@ struct StudyTable {
       },
       deviation: finals.count > 1 ? (spread / Double(finals.count - 1)).squareRoot() : 0,
       uplinkMegabytes: (mean(reports.map { Double($0.uplinkBytes) }) ?? 0) / 1e6,
-      worstDecile: mean(reports.compactMap { $0.rounds.last?.clients?.worstDecile }.map { 100 * $0 }),
+      worstDecile: mean(
+        reports.compactMap { $0.rounds.last?.clients?.worstDecile }.map { 100 * $0 }
+      ),
       coverage: reports.flatMap { $0.rounds.map(\.coverage.minimum) }.min() ?? 0,
       slices: Dictionary(
         uniqueKeysWithValues: names.map { name in

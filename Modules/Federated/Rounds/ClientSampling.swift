@@ -2,7 +2,7 @@ import Foundation
 import Tensor
 
 extension RoundSettings.Sampling {
-  /// The places of `count` of the candidates, in the order in which they were drawn.
+  /// Draws candidates.
   ///
   /// - Parameters:
   ///   - count: how many are wanted; at most as many as there are.
@@ -10,6 +10,7 @@ extension RoundSettings.Sampling {
   ///   - deadline: the seconds that a round waits.
   ///   - losses: the last loss of each client that reported one.
   ///   - generator: the source of the draws.
+  /// - Returns: the places of those that were drawn, in the order of the draw.
   func sample(
     _ count: Int,
     of candidates: [RoundCandidate],
@@ -52,7 +53,8 @@ extension RoundSettings.Sampling {
     _ generator: inout Philox
   ) -> [Int] {
     guard let weights else {
-      return Tensor<Int32>.permutation(total, using: &generator).elements.prefix(count).map { Int($0) }
+      let order = Tensor<Int32>.permutation(total, using: &generator).elements
+      return order.prefix(count).map { Int($0) }
     }
     let keys = weights.map { weight -> Double in
       let u = (Double(generator.next() >> 11) + 0.5) * 0x1p-53

@@ -180,7 +180,9 @@ extension RoundEngine {
 
   /// Why a norm is not believed; nil when it is.
   func normFault(of norm: Double, client: Int) -> RoundError? {
-    guard let limit = aggregation.normLimit, state.norms.count >= Self.fewestNorms else { return nil }
+    guard let limit = aggregation.normLimit, state.norms.count >= Self.fewestNorms else {
+      return nil
+    }
     let median = state.norms.sorted()[state.norms.count / 2]
     guard median > 0, norm > limit * median else { return nil }
     return .invalidUpdate(

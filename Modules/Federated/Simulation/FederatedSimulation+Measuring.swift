@@ -71,11 +71,12 @@ extension FederatedSimulation {
   ) throws(SimulationError) -> (total: Evaluation, correct: [Int32]) {
     let size = LocalTrainer.evaluationBatch
     let query = (0..<Int32(min(Self.queryLimit, task.trainingCount))).map { $0 }
-    let norms = try pool.map(1) { trainer, _ in
-      Result { () throws(LocalTrainingError) in
-        try trainer.normStatistics(of: model, over: query)
-      }
-    }.first.map(unwrapped) ?? []
+    let norms =
+      try pool.map(1) { trainer, _ in
+        Result { () throws(LocalTrainingError) in
+          try trainer.normStatistics(of: model, over: query)
+        }
+      }.first.map(unwrapped) ?? []
     let parts = pool.map((count + size - 1) / size) { trainer, index in
       let range = Int32(index * size)..<Int32(min((index + 1) * size, count))
       return Result { () throws(LocalTrainingError) -> (Evaluation, [Int32]) in

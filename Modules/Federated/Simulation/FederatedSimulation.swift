@@ -156,9 +156,7 @@ public final class FederatedSimulation {
 // MARK: - Devices
 
 extension FederatedSimulation {
-  /// The devices that could take part now.
-  ///
-  /// - Parameter waiting: lets time pass until somebody is there.
+  /// The devices that could take part now; `waiting` lets time pass until somebody is there.
   func candidates(waiting: Bool) -> [RoundCandidate] {
     let needed = configuration.rounds.minimumReports
     clock = max(clock, engine.state.now)

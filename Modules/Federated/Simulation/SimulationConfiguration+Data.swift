@@ -2,7 +2,8 @@ import Tensor
 
 extension SimulationConfiguration {
   /// The examples of each device.
-  func partition(of task: any FederatedTask, seed: UInt64) throws(SimulationError) -> DataPartition {
+  func partition(of task: any FederatedTask, seed: UInt64) throws(SimulationError) -> DataPartition
+  {
     guard task.trainingCount >= deviceCount else {
       throw .configuration("\(task.trainingCount) examples for \(deviceCount) devices")
     }

@@ -51,7 +51,8 @@ public struct ByteLanguageTask: FederatedTask {
       labels += [Int32](repeating: Int32(index), count: added)
     }
     guard !labels.isEmpty, !windows.test.isEmpty else {
-      throw .settings("texts of \(texts.map(\.count)) bytes are too short for windows of \(windows.length)")
+      let sizes = texts.map(\.count)
+      throw .settings("texts of \(sizes) bytes are too short for windows of \(windows.length)")
     }
     self.labels = labels
     self.windows = windows

@@ -31,6 +31,7 @@ public protocol FederatedNetwork: Module {
   ///   - examples: numbers of examples.
   ///   - part: of which part.
   ///   - scale: what the activations of hidden layers are multiplied by before a norm; 1 in use.
+  /// - Returns: a row of logits and a class for each prediction.
   func callAsFunction(_ examples: [Int32], of part: ExamplePart, scale: Float) -> NetworkOutput
 }
 

@@ -16,7 +16,9 @@ extension Variable {
   }
 }
 
-/// Linear layers with ReLU between them: `layers.0.weight`, `layers.0.bias`, `layers.1.weight` …
+/// Linear layers with ReLU between them.
+///
+///     layers.0.weight [O × I], layers.0.bias [O], layers.1.weight, …
 final class PerceptronBody: ScaledLayer {
   let layers: [Linear]
 

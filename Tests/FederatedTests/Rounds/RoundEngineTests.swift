@@ -57,7 +57,9 @@ import Testing
     #expect(engine.state.phase == .idle)
     let tasks = try engine.begin(Self.candidates(3), now: 5)
     #expect(engine.state.phase == .collect && tasks.count == 3)
-    for task in tasks { #expect(Self.submit(&engine, task, Float(task.client), now: 6) == .accepted) }
+    for task in tasks {
+      #expect(Self.submit(&engine, task, Float(task.client), now: 6) == .accepted)
+    }
     #expect(engine.isReady)
     #expect(try engine.aggregate())
     #expect(engine.state.phase == .evaluate)
@@ -70,10 +72,14 @@ import Testing
     )
     let report = try engine.finish(RoundMeasures())
     #expect(engine.state.phase == .checkpoint)
-    #expect(report.reported == 3 && report.uplinkBytes == 72 && report.start == 5 && report.end == 6)
+    #expect(
+      report.reported == 3 && report.uplinkBytes == 72 && report.start == 5 && report.end == 6
+    )
     #expect(report.coverage.minimum == 3 && report.coverage.histogram == [0, 0, 0, 6])
     try engine.continueWithoutCheckpoint()
-    #expect(engine.state.phase == .idle && engine.state.round == 1 && engine.state.modelVersion == 1)
+    #expect(
+      engine.state.phase == .idle && engine.state.round == 1 && engine.state.modelVersion == 1
+    )
   }
 
   @Test func callsOutOfOrderAreRefused() throws {
@@ -120,7 +126,9 @@ import Testing
     _ = engine.advance(to: 10)
     #expect(engine.isReady)
     #expect(try !engine.aggregate())
-    #expect(engine.model == Self.model && engine.state.modelVersion == 0 && engine.state.attempt == 1)
+    #expect(
+      engine.model == Self.model && engine.state.modelVersion == 0 && engine.state.attempt == 1
+    )
     tasks = try engine.begin(Self.candidates(4), now: 11)
     #expect(tasks.allSatisfy { $0.round == 0 && $0.attempt == 1 })
     _ = engine.advance(to: 21)

@@ -63,6 +63,13 @@ import Testing
       $0.planning = .resampled(Rate.levels.prefix(3).map { .slice($0) })
     },
     configuration {
+      $0.name = "planned"
+      $0.planning = .planned
+      $0.classes = [.init(.mcu, share: 1), .init(.edge, share: 1), .init(.phone, share: 1)]
+      $0.rounds.deadline = 0.05
+      $0.rounds.minimumReports = 1
+    },
+    configuration {
       $0.name = "median"
       $0.aggregation.rule = .median
       $0.faults.corruption = 0.2

@@ -121,7 +121,11 @@ import Testing
       let first = try delta.tensor("layers.0.weight")
       guard first[4..<8].elements.allSatisfy({ $0 == 0 }) else { continue }
       halves += 1
-      expectClose(first[0..<4].elements, try expected.tensor("layers.0.weight").elements, absolute: 1e-6)
+      expectClose(
+        first[0..<4].elements,
+        try expected.tensor("layers.0.weight").elements,
+        absolute: 1e-6
+      )
     }
     // Each of the two rates with probability 1/2: all or none of ten has probability 0.002.
     #expect((1...9).contains(halves))

@@ -51,7 +51,9 @@ import Testing
     }
     var plain = PlainDescent(start, task, settings, present: present)
     expectClose(update.delta.flat, plain.run(), relative: 1e-4, absolute: 2e-6)
-    #expect(update.stepCount == settings.epochs * ((25 + settings.batchSize - 1) / settings.batchSize))
+    #expect(
+      update.stepCount == settings.epochs * ((25 + settings.batchSize - 1) / settings.batchSize)
+    )
     #expect(update.exampleCount == 25)
   }
 

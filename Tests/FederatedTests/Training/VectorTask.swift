@@ -2,7 +2,7 @@ import Autograd
 import Federated
 import Tensor
 
-/// Softmax regression or a perceptron over given vectors: `layers.0.weight`, `layers.0.bias`, …
+/// Softmax regression or a perceptron over given vectors, with the names of an `MLP`.
 struct VectorTask: FederatedTask {
   let name = "vectors"
   let model: ModelDescription
