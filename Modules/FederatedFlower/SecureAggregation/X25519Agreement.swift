@@ -1,82 +1,78 @@
-public import Crypto
-public import Foundation
+import Crypto
+import Foundation
 
-/// A key with which two devices agree on secrets that the server between them does not learn.
+/// How two devices agree on secrets that the server between them does not learn.
 ///
 ///     secret(i, j) = X25519(private_i, public_j) = X25519(private_j, public_i)
-///     key          = HKDF-SHA-256(secret, salt: public keys, info: label | round | lower | higher)
+///     key          = HKDF-SHA-256(secret, salt: both public keys, info: purpose)
 ///
-/// Secure aggregation takes two such keys per device: one for the masks that cancel in the sum, one
-/// that protects the shares which pass through the server.
+/// Secure aggregation takes two keys per device: one for the masks that cancel in the sum, one that
+/// protects the shares which pass through the server.
 ///
-/// - Source: Bonawitz et al., "Practical Secure Aggregation for Privacy-Preserving Machine
-///   Learning", 2017, section 4; RFC 7748 (X25519); RFC 5869 (HKDF).
-public struct AgreementKey: Sendable {
+/// - Source: Bonawitz et al. 2017, "Practical Secure Aggregation for Privacy-Preserving Machine
+///   Learning", section 4; RFC 7748 (X25519); RFC 5869 (HKDF).
+public struct X25519Agreement: Sendable, Hashable {
   /// What a derived key is for; one purpose never sees the key of another.
   public enum Purpose: String, Sendable, Hashable {
     /// The stream of a pairwise mask.
-    case mask = "apus secure aggregation, mask, version 1"
+    case masks = "apus secure aggregation, masks, version 1"
     /// The encryption of shares.
     case shares = "apus secure aggregation, shares, version 1"
   }
 
-  private let key: Curve25519.KeyAgreement.PrivateKey
+  /// What the derived keys are for.
+  public let purpose: Purpose
 
-  /// A new key.
-  public init() { key = Curve25519.KeyAgreement.PrivateKey() }
+  /// An agreement for a purpose.
+  public init(_ purpose: Purpose) { self.purpose = purpose }
 
-  /// The key of 32 secret bytes: what survivors restore for a device that dropped out.
-  ///
-  /// - Throws: `AgreementError.malformedKey`.
-  public init(secretBytes: [UInt8]) throws(AgreementError) {
-    do {
-      key = try Curve25519.KeyAgreement.PrivateKey(rawRepresentation: secretBytes)
-    } catch {
-      throw .malformedKey(byteCount: secretBytes.count)
-    }
+  /// A new private key of 32 bytes from the system's generator.
+  public static func newPrivateKey() -> [UInt8] {
+    Array(Curve25519.KeyAgreement.PrivateKey().rawRepresentation)
   }
 
-  /// The 32 secret bytes, to be shared among the other devices.
-  public var secretBytes: [UInt8] { Array(key.rawRepresentation) }
-
-  /// The 32 bytes that others get.
-  public var publicBytes: [UInt8] { Array(key.publicKey.rawRepresentation) }
-
-  /// The 32 bytes that this device and a peer derive for a round.
+  /// The public key of a private key of 32 bytes.
   ///
-  /// - Parameters:
-  ///   - peer: The peer's public bytes.
-  ///   - purpose: What the bytes are for.
-  ///   - round: The round, so that no mask is used twice.
-  ///   - indices: The indices of the two devices, in any order.
-  /// - Returns: The same bytes on both sides.
-  /// - Throws: `AgreementError`; also for a peer's key that would make the secret known to all.
-  public func derivedKey(
-    with peer: [UInt8],
-    for purpose: Purpose,
-    round: UInt64,
-    indices: (Int, Int)
+  /// - Throws: `AgreementError.malformedKey`.
+  public func publicKey(of privateKey: [UInt8]) throws(AgreementError) -> [UInt8] {
+    Array(try key(privateKey).publicKey.rawRepresentation)
+  }
+
+  /// The 32 bytes that both sides derive.
+  ///
+  /// - Throws: `AgreementError.malformedKey`; also for a public key whose secret is the same with
+  ///   everybody.
+  public func sharedSecret(
+    privateKey: [UInt8],
+    publicKey: [UInt8]
   ) throws(AgreementError) -> [UInt8] {
+    let own = try key(privateKey)
     let secret: SharedSecret
     do {
-      let publicKey = try Curve25519.KeyAgreement.PublicKey(rawRepresentation: peer)
-      secret = try key.sharedSecretFromKeyAgreement(with: publicKey)
+      let peer = try Curve25519.KeyAgreement.PublicKey(rawRepresentation: publicKey)
+      secret = try own.sharedSecretFromKeyAgreement(with: peer)
     } catch {
-      throw .malformedKey(byteCount: peer.count)
+      throw .malformedKey(byteCount: publicKey.count)
     }
-    var info = Data(purpose.rawValue.utf8)
-    let (lower, higher) = (min(indices.0, indices.1), max(indices.0, indices.1))
-    for value in [round, UInt64(lower), UInt64(higher)] {
-      withUnsafeBytes(of: value.bigEndian) { info.append(contentsOf: $0) }
-    }
-    let keys = [publicBytes, peer].sorted { $0.lexicographicallyPrecedes($1) }
+    let keys = [Array(own.publicKey.rawRepresentation), publicKey]
+      .sorted { $0.lexicographicallyPrecedes($1) }
     let derived = secret.hkdfDerivedSymmetricKey(
       using: SHA256.self,
       salt: Data(keys.joined()),
-      sharedInfo: info,
+      sharedInfo: Data(purpose.rawValue.utf8),
       outputByteCount: 32
     )
     return derived.withUnsafeBytes { Array($0) }
+  }
+
+  private func key(
+    _ privateKey: [UInt8]
+  ) throws(AgreementError) -> Curve25519.KeyAgreement.PrivateKey {
+    do {
+      return try Curve25519.KeyAgreement.PrivateKey(rawRepresentation: privateKey)
+    } catch {
+      throw .malformedKey(byteCount: privateKey.count)
+    }
   }
 }
 

@@ -4,7 +4,7 @@ import Testing
 
 @testable import FederatedFlower
 
-@Suite struct AgreementKeyTests {
+@Suite struct X25519AgreementTests {
   // RFC 7748, 6.1: Bob's key, Alice's public bytes, and the secret they share.
   private static let secret = "5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb"
   private static let own = "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f"
@@ -19,51 +19,43 @@ import Testing
   }
 
   @Test func keysAreThoseOfTheStandard() throws {
-    let key = try AgreementKey(secretBytes: bytes(Self.secret))
-    #expect(key.publicBytes == bytes(Self.own))
-    let derived = try key.derivedKey(
-      with: bytes(Self.peer), for: .mask, round: 3, indices: (9, 2))
-    let info =
-      Array("apus secure aggregation, mask, version 1".utf8)
-      + [3, 2, 9].flatMap { [0, 0, 0, 0, 0, 0, 0, $0] as [UInt8] }
+    let agreement = X25519Agreement(.masks)
+    #expect(try agreement.publicKey(of: bytes(Self.secret)) == bytes(Self.own))
+    let derived = try agreement.sharedSecret(
+      privateKey: bytes(Self.secret),
+      publicKey: bytes(Self.peer)
+    )
     let expected = HKDF<SHA256>.deriveKey(
       inputKeyMaterial: SymmetricKey(data: bytes(Self.shared)),
       salt: bytes(Self.peer) + bytes(Self.own),
-      info: info,
+      info: Array("apus secure aggregation, masks, version 1".utf8),
       outputByteCount: 32
     )
     #expect(derived == expected.withUnsafeBytes { Array($0) })
   }
 
   @Test func bothSidesDeriveTheSameAndNothingElse() throws {
-    let (first, second) = (AgreementKey(), AgreementKey())
-    func derive(
-      _ key: AgreementKey, _ peer: AgreementKey, _ purpose: AgreementKey.Purpose = .mask,
-      round: UInt64 = 1, _ indices: (Int, Int) = (1, 2)
-    ) throws -> [UInt8] {
-      try key.derivedKey(with: peer.publicBytes, for: purpose, round: round, indices: indices)
-    }
-    let bytes = try derive(first, second)
+    let masks = X25519Agreement(.masks)
+    let keys = (0..<3).map { _ in X25519Agreement.newPrivateKey() }
+    let publics = try keys.map { try masks.publicKey(of: $0) }
+    let bytes = try masks.sharedSecret(privateKey: keys[0], publicKey: publics[1])
     #expect(bytes.count == 32)
-    #expect(try derive(second, first) == bytes)
-    #expect(try derive(second, first, .mask, round: 1, (2, 1)) == bytes)
-    let restored = try AgreementKey(secretBytes: first.secretBytes)
-    #expect(try derive(restored, second) == bytes)
-    #expect(try derive(first, second, .shares) != bytes)
-    #expect(try derive(first, second, round: 2) != bytes)
-    #expect(try derive(first, second, .mask, round: 1, (1, 3)) != bytes)
-    #expect(try derive(first, AgreementKey()) != bytes)
+    #expect(try masks.sharedSecret(privateKey: keys[1], publicKey: publics[0]) == bytes)
+    #expect(try masks.sharedSecret(privateKey: keys[0], publicKey: publics[2]) != bytes)
+    let shares = X25519Agreement(.shares)
+    #expect(try shares.sharedSecret(privateKey: keys[0], publicKey: publics[1]) != bytes)
   }
 
   /// The point zero has the same secret with everybody (RFC 7748, 6.1).
   @Test func keysThatGiveTheSecretAwayAreRefused() {
+    let (agreement, own) = (X25519Agreement(.masks), X25519Agreement.newPrivateKey())
     for bytes in [[], [UInt8](repeating: 0, count: 32), [UInt8](repeating: 1, count: 31)] {
       #expect(throws: AgreementError.malformedKey(byteCount: bytes.count)) {
-        try AgreementKey().derivedKey(with: bytes, for: .mask, round: 1, indices: (0, 1))
+        try agreement.sharedSecret(privateKey: own, publicKey: bytes)
       }
     }
     #expect(throws: AgreementError.malformedKey(byteCount: 31)) {
-      try AgreementKey(secretBytes: [UInt8](repeating: 7, count: 31))
+      try agreement.publicKey(of: [UInt8](repeating: 7, count: 31))
     }
   }
 
