@@ -1,0 +1,61 @@
+import Checkpoints
+import Federated
+import Foundation
+import Support
+
+/// The folder of a study: one report for each configuration and seed.
+struct StudyFolder {
+  let path: String
+
+  init(_ path: String) throws(CommandFailure) {
+    self.path = path
+    do {
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    } catch {
+      throw CommandFailure("cannot make \(path.printable): \(error.localizedDescription)")
+    }
+  }
+
+  private func file(_ task: String, _ name: String, _ seed: UInt64) -> String {
+    "\(path)/\(task)-\(name)-\(seed).json"
+  }
+
+  /// The report of a configuration; nil if there is none, or it is of other settings.
+  func report(
+    _ configuration: SimulationConfiguration,
+    task: String,
+    _ seed: UInt64
+  ) throws -> SimulationReport? {
+    let path = file(task, configuration.name, seed)
+    guard FileManager.default.fileExists(atPath: path) else { return nil }
+    let report = try ReportFile.read(path)
+    return report.configuration == configuration ? report : nil
+  }
+
+  func add(_ report: SimulationReport) throws {
+    try AtomicFile.write(
+      try jsonText(report) + "\n",
+      to: file(report.task, report.name, report.seed)
+    )
+  }
+}
+
+/// Reports of runs on the disk.
+enum ReportFile {
+  static func read(_ path: String) throws(CommandFailure) -> SimulationReport {
+    let decoder = JSONDecoder()
+    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+      positiveInfinity: "Infinity",
+      negativeInfinity: "-Infinity",
+      nan: "NaN"
+    )
+    do {
+      let data = try Data(contentsOf: URL(fileURLWithPath: path))
+      return try decoder.decode(SimulationReport.self, from: data)
+    } catch let error as DecodingError {
+      throw CommandFailure("\(path.printable) is no report of a simulation: \(error)")
+    } catch {
+      throw CommandFailure("cannot read \(path.printable): \(error.localizedDescription)")
+    }
+  }
+}

@@ -1,0 +1,119 @@
+import ArgumentParser
+import Federated
+import Foundation
+import Support
+import Tensor
+
+/// What is learned: the data and the network.
+struct TaskArguments: ParsableArguments {
+  @Argument(
+    help: ArgumentHelp(
+      "mnist, fashion or bytes (from APUS_DATA), a folder with MNIST's four files, or text files.",
+      valueName: "data"
+    )
+  )
+  var data: [String]
+  @Option(help: "So many of the first training images; of each text, so many windows.")
+  var trainingLimit: Int?
+  @Option(help: "So many of the first test images.")
+  var testLimit: Int?
+  @OptionGroup var network: NetworkArguments
+
+  func validate() throws {
+    guard !data.isEmpty else { throw ValidationError("name the data: mnist, for example") }
+    guard trainingLimit ?? 1 > 0, testLimit ?? 1 > 0 else {
+      throw ValidationError("limits must be above 0")
+    }
+  }
+
+  /// Reads the data.
+  func load() throws -> any FederatedTask {
+    switch data {
+    case ["mnist"]: return try images("mnist", Self.folder("images/mnist"), nil)
+    case ["fashion"]:
+      return try images("fashion", Self.folder("images/fashion-mnist"), (0.2860, 0.3530))
+    case ["bytes"]:
+      let names = ["moby-dick", "pride-and-prejudice", "sherlock-holmes-adventures"]
+      let more = ["tinyshakespeare", "war-and-peace"]
+      return try texts("bytes", (names + more).map { Self.folder("text/\($0).txt") })
+    default: break
+    }
+    var isFolder = ObjCBool(false)
+    guard FileManager.default.fileExists(atPath: data[0], isDirectory: &isFolder) else {
+      throw CommandFailure(
+        "no \(data[0].printable); give mnist, fashion, bytes, a folder or text files"
+      )
+    }
+    if isFolder.boolValue { return try images("images", data[0], nil) }
+    return try texts("bytes", data)
+  }
+
+  private func images(
+    _ name: String,
+    _ folder: String,
+    _ pixels: (mean: Float, deviation: Float)?
+  ) throws -> any FederatedTask {
+    var configuration = ImageTask.Configuration()
+    configuration.network = network.network
+    configuration.trainingLimit = trainingLimit
+    configuration.testLimit = testLimit
+    if let pixels { (configuration.mean, configuration.deviation) = pixels }
+    do { return try ImageTask(name: name, folder: folder, configuration) } catch {
+      throw CommandFailure("\(error)")
+    }
+  }
+
+  private func texts(_ name: String, _ files: [String]) throws -> any FederatedTask {
+    var configuration = ByteLanguageTask.Configuration()
+    configuration.windowLimit = trainingLimit
+    do { return try ByteLanguageTask(name: name, files: files, configuration) } catch {
+      throw CommandFailure("\(error)")
+    }
+  }
+
+  private static func folder(_ name: String) -> String {
+    (ProcessInfo.processInfo.environment["APUS_DATA"] ?? "../shared/data") + "/" + name
+  }
+}
+
+/// The network of image tasks.
+struct NetworkArguments: ParsableArguments {
+  @Option(parsing: .upToNextOption, help: "The widths of a perceptron's hidden layers.")
+  var hidden: [Int] = [128, 64]
+  @Option(
+    parsing: .upToNextOption,
+    help: "The channels of a convolutional network's blocks, instead of a perceptron."
+  )
+  var channels: [Int] = []
+  @Option(help: "What follows a convolution: none, group or batch (static).")
+  var norm = NormChoice.group
+
+  enum NormChoice: String, CaseIterable, ExpressibleByArgument {
+    case none
+    case group
+    case batch
+  }
+
+  var network: ImageNetwork {
+    guard !channels.isEmpty else { return .perceptron(hidden: hidden) }
+    switch norm {
+    case .none: return .convolutional(channels: channels, norm: .none)
+    case .group: return .convolutional(channels: channels, norm: .group(4))
+    case .batch: return .convolutional(channels: channels, norm: .staticBatch)
+    }
+  }
+}
+
+/// What the machine may use.
+struct MachineArguments: ParsableArguments {
+  @Option(help: "Threads; all cores by default.")
+  var threads: Int?
+
+  func validate() throws {
+    guard threads ?? 1 > 0 else { throw ValidationError("--threads must be above 0") }
+  }
+
+  func apply() {
+    if let threads { WorkPool.threadCount = threads }
+  }
+}
