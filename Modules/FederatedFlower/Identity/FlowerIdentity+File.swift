@@ -1,5 +1,5 @@
-public import Crypto
-public import Foundation
+import Crypto
+import Foundation
 
 extension FlowerIdentity {
   /// The largest key file that is read.

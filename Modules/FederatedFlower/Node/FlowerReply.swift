@@ -1,3 +1,5 @@
+import SwiftProtobuf
+
 /// What a handler gives back, or what went wrong.
 public enum FlowerReply: Sendable, Equatable {
   /// The records of the reply.

@@ -1,6 +1,7 @@
 import AsyncHTTPClient
-public import Foundation
+import Foundation
 import NIOCore
+import NIOHTTP1
 import NIOSSL
 
 /// Calls over HTTP 1.1, with TLS where the address says `https`.
@@ -96,7 +97,8 @@ public final class HTTPFlowerTransport: FlowerTransport {
   private static func failure(_ error: any Error) -> FlowerTransportFailure {
     switch error {
     case is CancellationError: return .init(.cancelled, "cancelled")
-    case HTTPClientError.cancelled: return .init(.cancelled, "cancelled")
+    case let error as HTTPClientError where error == .cancelled:
+      return .init(.cancelled, "cancelled")
     case is NIOTooManyBytesError: return .init(.tooLarge, "the answer is too long")
     case let error as NIOSSLError:
       // A server in the middle of its start may drop a handshake; a wrong certificate stays wrong.
