@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import Tensor
 import Testing
 
 @testable import FederatedFlower
@@ -64,13 +65,7 @@ final class Bench: Sendable {
 
   /// Adds one in training; answers a query with its settings and those of the run.
   static let handlers = FlowerHandlers(
-    train: { request in
-      let arrays = try #require(request.content.arrays)
-      let trained = try arrays.map { pair in
-        (pair.name, floats(try pair.value.floats().elements.map { $0 + 1 }))
-      }
-      return .trained(arrays: NamedValues(trained), exampleCount: 7)
-    },
+    train: { try await train($0) },
     evaluate: { _ in .evaluated(metrics: ["loss": 0.25], exampleCount: 9) },
     query: { request in
       var settings = request.content.settings
@@ -78,6 +73,31 @@ final class Bench: Sendable {
       return ["profile": .settings(settings)]
     }
   )
+}
+
+extension Bench {
+  static func train(_ request: FlowerRequest) async throws -> FlowerContent {
+    let arrays = try #require(request.content.arrays)
+    let trained = try arrays.map { pair in
+      (pair.name, floats(try pair.value.floats().elements.map { $0 + 1 }))
+    }
+    return .trained(arrays: NamedValues(trained), exampleCount: 7)
+  }
+}
+
+/// A number that several tasks raise.
+final class Counter: Sendable {
+  private let count = Mutex(0)
+
+  var value: Int { count.withLock { $0 } }
+
+  @discardableResult
+  func add() -> Int {
+    count.withLock { count in
+      count += 1
+      return count
+    }
+  }
 }
 
 /// Events as they come, and whoever waits for one.

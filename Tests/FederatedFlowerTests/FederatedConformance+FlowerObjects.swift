@@ -2,8 +2,9 @@ import Checkpoints
 import Crypto
 import Foundation
 import SwiftProtobuf
-import TestSupport
+import Tensor
 import Testing
+import TestSupport
 
 @testable import FederatedFlower
 
@@ -142,7 +143,8 @@ private enum Expected {
   }
 
   private static func array(_ json: JSONValue) throws -> FlowerArray {
-    let type = try #require(FlowerNumberType(rawValue: try #require(json["dtype"]?.stringValue)))
+    let name = try #require(json["dtype"]?.stringValue)
+    let type = try #require(FlowerNumberType(rawValue: name))
     let shape = try #require(json["shape"]?.arrayValue).compactMap(\.intValue)
     let npy = try #require(base64(json["npy_b64"]))
     let byteCount = try #require(FlowerArray.byteCount(type, shape))
@@ -161,7 +163,7 @@ private enum Expected {
     case "double": return .double(try #require(json.doubleValue))
     case "sint64": return .integer(try #require(json.integerValue))
     case "uint64": return .unsigned(try #require(json.integerValue.flatMap { UInt64(exactly: $0) }))
-    case "bool": return .truth(try #require(json.boolValue))
+    case "bool": return .truth(try #require(json.boolValue as Bool?) == true)
     case "string": return .text(try #require(json.stringValue))
     case "bytes": return .bytes(Array(try #require(base64(json))))
     case "double_list": return .doubles(list.compactMap(\.doubleValue))

@@ -1,5 +1,4 @@
 import Foundation
-import Synchronization
 import TestSupport
 import Testing
 
@@ -144,16 +143,16 @@ import Testing
 
   @Test func signsOfLifeGoOnWhileAHandlerComputes() async throws {
     let server = FakeSuperLink()
-    let beats = Mutex(0)
+    let beats = Counter()
     let spy = SpyTransport(server) { call in
-      if call == "send-node-heartbeat" { beats.withLock { $0 += 1 } }
+      if call == "send-node-heartbeat" { beats.add() }
     }
     try await server.post("train", ["config": .settings([:])])
     // The handler gives up its thread as little as a long product of matrices does.
     let handlers = FlowerHandlers(train: { _ in
       let end = Date() + 20
-      while beats.withLock({ $0 }) < 3, Date() < end { usleep(200) }
-      return ["metrics": .metrics(["beats": .integer(Int64(beats.withLock { $0 }))])]
+      while beats.value < 3, Date() < end { usleep(200) }
+      return ["metrics": .metrics(["beats": .integer(Int64(beats.value))])]
     })
     let bench = Bench(server, transport: spy, handlers: handlers) {
       $0.heartbeatInterval = .milliseconds(5)

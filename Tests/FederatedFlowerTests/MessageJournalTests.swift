@@ -12,13 +12,13 @@ import Testing
   /// Runs a node that dies as soon as it makes a call, or when its handler is called.
   private func runUntilDeath(
     at fatal: String, _ server: FakeSuperLink, _ identity: FlowerIdentity, _ journal: String,
-    count: Mutex<Int>
+    count: Counter
   ) async {
     let transport = DyingTransport(server, at: fatal)
     let handlers = FlowerHandlers(train: { request in
-      count.withLock { $0 += 1 }
+      count.add()
       if fatal == "handler" { transport.die() }
-      return try await #require(Bench.handlers["train"])(request)
+      return try await Bench.train(request)
     })
     let bench = Bench(server, transport: transport, identity: identity, handlers: handlers) {
       $0.journal = journal
@@ -38,7 +38,7 @@ import Testing
       let (server, identity) = (FakeSuperLink(), FlowerIdentity())
       let journal = folder + "/journal"
       try await server.post("train", content)
-      let count = Mutex(0)
+      let count = Counter()
       await runUntilDeath(at: "handler", server, identity, journal, count: count)
       #expect(FileManager.default.fileExists(atPath: journal))
       let bench = Bench(server, identity: identity) { $0.journal = journal }
@@ -57,7 +57,7 @@ import Testing
       let (server, identity) = (FakeSuperLink(), FlowerIdentity())
       let journal = folder + "/journal"
       try await server.post("train", content)
-      let count = Mutex(0)
+      let count = Counter()
       for _ in 0..<2 {
         await runUntilDeath(at: "handler", server, identity, journal, count: count)
       }
@@ -68,7 +68,7 @@ import Testing
         return
       }
       #expect(failure.code == .applicationCrashed)
-      #expect(count.withLock { $0 } == 2)
+      #expect(count.value == 2)
     }
   }
 
@@ -78,11 +78,11 @@ import Testing
       let (server, identity) = (FakeSuperLink(), FlowerIdentity())
       let journal = folder + "/journal"
       try await server.post("train", content)
-      let count = Mutex(0)
+      let count = Counter()
       await runUntilDeath(at: fatal, server, identity, journal, count: count)
       #expect(await server.replies.isEmpty)
       let handlers = FlowerHandlers(train: { _ in
-        count.withLock { $0 += 1 }
+        count.add()
         return [:]
       })
       let bench = Bench(server, identity: identity, handlers: handlers) { $0.journal = journal }
@@ -90,7 +90,7 @@ import Testing
       #expect(
         await server.replies
           == [.content(.trained(arrays: ["w": floats([2, 3])], exampleCount: 7))])
-      #expect(count.withLock { $0 } == 1)
+      #expect(count.value == 1)
     }
   }
 
@@ -111,7 +111,7 @@ import Testing
       let journal = folder + "/journal"
       let server = FakeSuperLink()
       try await server.post("train", content)
-      let count = Mutex(0)
+      let count = Counter()
       await runUntilDeath(at: "handler", server, FlowerIdentity(), journal, count: count)
       try await server.post("evaluate", content)
       let bench = Bench(server) { $0.journal = journal }

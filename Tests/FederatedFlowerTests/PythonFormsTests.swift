@@ -1,7 +1,8 @@
 import Checkpoints
 import Foundation
-import TestSupport
+import Tensor
 import Testing
+import TestSupport
 
 @testable import FederatedFlower
 

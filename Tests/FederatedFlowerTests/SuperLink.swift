@@ -14,7 +14,7 @@ struct SuperLink: Sendable {
   static let programs: String? = {
     guard let given = ProcessInfo.processInfo.environment["APUS_FLOWER_PYTHON"] else { return nil }
     var isFolder: ObjCBool = false
-    FileManager.default.fileExists(atPath: given, isDirectory: &isFolder)
+    guard FileManager.default.fileExists(atPath: given, isDirectory: &isFolder) else { return nil }
     let folder =
       isFolder.boolValue ? given + "/bin" : URL(fileURLWithPath: given).deletingLastPathComponent().path
     let server = folder + "/flower-superlink"
@@ -162,7 +162,7 @@ private final class Program: Sendable {
   init(
     _ path: String, _ arguments: [String], environment: [String: String], log: String
   ) throws {
-    FileManager.default.createFile(atPath: log, contents: nil)
+    try Data().write(to: URL(fileURLWithPath: log))
     let process = Process()
     process.executableURL = URL(fileURLWithPath: path)
     process.arguments = arguments

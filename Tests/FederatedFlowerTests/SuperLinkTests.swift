@@ -1,7 +1,8 @@
+import Checkpoints
 import Foundation
-import Synchronization
-import TestSupport
+import Tensor
 import Testing
+import TestSupport
 
 @testable import FederatedFlower
 
@@ -86,13 +87,13 @@ struct SuperLinkTests {
     let key = folder + "/node.pem"
     let settings = configuration(folder + "/journal")
     let transport = DyingTransport(try HTTPFlowerTransport(address: link.address), at: "never")
-    let count = Mutex(0)
+    let count = Counter()
     let victim = FlowerNode(
       identity: try .loadOrCreate(path: key),
       transport: transport,
       configuration: settings,
       handlers: handlers(target: -3, from: 2, count: 30) {
-        if count.withLock({ $0 += 1; return $0 }) == 2 { transport.die() }
+        if count.add() == 2 { transport.die() }
       }
     )
     let (gate, open) = AsyncStream<Void>.makeStream()
