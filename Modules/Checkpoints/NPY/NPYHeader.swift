@@ -1,15 +1,15 @@
 /// What stands in front of the numbers of an NPY file.
-struct NPYHeader {
-  private(set) var type = ""
-  private(set) var isColumnMajor = false
-  private(set) var extents: [Int] = []
+package struct NPYHeader {
+  package private(set) var type = ""
+  package private(set) var isColumnMajor = false
+  package private(set) var extents: [Int] = []
   /// Where the numbers begin.
-  let end: Int
+  package let end: Int
 
   /// The longest header that is read; NumPy's own are below 200 bytes for plain arrays.
   private static let mostBytes = 65_536
 
-  init(_ bytes: UnsafeRawBufferPointer, _ path: String) throws(CheckpointError) {
+  package init(_ bytes: UnsafeRawBufferPointer, _ path: String) throws(CheckpointError) {
     guard bytes.count >= 10, bytes.starts(with: [0x93, 0x4E, 0x55, 0x4D, 0x50, 0x59]) else {
       throw .malformed(path, at: 0, "does not begin as an NPY file")
     }
