@@ -49,6 +49,11 @@ let package = Package(
     .library(name: "Quantization", targets: ["Quantization"]),
     .library(name: "PointCloud", targets: ["PointCloud"]),
     .library(name: "Novelty", targets: ["Novelty"]),
+    .library(name: "GUIGrounding", targets: ["GUIGrounding"]),
+    .library(name: "GUIGroundingRemote", targets: ["GUIGroundingRemote"]),
+    .library(name: "GUIGroundingRender", targets: ["GUIGroundingRender"]),
+    .library(name: "Federated", targets: ["Federated"]),
+    .library(name: "FederatedFlower", targets: ["FederatedFlower"]),
     .library(name: "ImageFiles", targets: ["ImageFiles"]),
     .executable(name: "apus-quantize", targets: ["apus-quantize"]),
     .executable(name: "apus-pretrain", targets: ["apus-pretrain"]),
@@ -56,10 +61,17 @@ let package = Package(
     .executable(name: "apus-vision", targets: ["apus-vision"]),
     .executable(name: "apus-lidar", targets: ["apus-lidar"]),
     .executable(name: "apus-novelty", targets: ["apus-novelty"]),
+    .executable(name: "apus-federate", targets: ["apus-federate"]),
     .executable(name: "apus-bench", targets: ["apus-bench"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    // FederatedFlower alone: wire messages, signatures, and TLS with an own authority.
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+    .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
   ],
   targets: [
     .target(
@@ -153,6 +165,50 @@ let package = Package(
       path: "Modules/ImageFiles",
       swiftSettings: numeric
     ),
+    .target(
+      name: "GUIGrounding",
+      dependencies: ["Transformer", "ImageFiles", "Autograd", "Tensor", "Checkpoints"],
+      path: "Modules/GUIGrounding",
+      swiftSettings: numeric,
+      linkerSettings: math
+    ),
+    .target(
+      name: "GUIGroundingRemote",
+      dependencies: ["GUIGrounding", "Checkpoints", "Tensor"],
+      path: "Modules/GUIGroundingRemote",
+      swiftSettings: strict,
+      linkerSettings: math
+    ),
+    .target(
+      name: "GUIGroundingRender",
+      dependencies: ["GUIGrounding", "ImageFiles", "Checkpoints", "Tensor"],
+      path: "Modules/GUIGroundingRender",
+      swiftSettings: strict,
+      linkerSettings: math
+    ),
+    .target(
+      name: "Federated",
+      dependencies: ["Quantization", "LinearAlgebra", "Autograd", "Tensor", "Checkpoints"],
+      path: "Modules/Federated",
+      swiftSettings: numeric,
+      linkerSettings: math
+    ),
+    .target(
+      name: "FederatedFlower",
+      dependencies: [
+        "Federated", "Tensor", "Checkpoints",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ],
+      path: "Modules/FederatedFlower",
+      exclude: ["Protos"],
+      swiftSettings: strict,
+      linkerSettings: math
+    ),
 
     .target(
       name: "Support",
@@ -220,6 +276,15 @@ let package = Package(
       swiftSettings: strict
     ),
     .executableTarget(
+      name: "apus-federate",
+      dependencies: [
+        "Support", "FederatedFlower", "Federated", "Quantization", "Transformer", "Checkpoints",
+        "Autograd", "Tensor", argumentParser,
+      ],
+      path: "Apps/apus-federate",
+      swiftSettings: strict
+    ),
+    .executableTarget(
       name: "apus-bench",
       dependencies: [
         "Support", "Quantization", "Transformer", "PointCloud", "Checkpoints", "Autograd", "Tensor",
@@ -283,6 +348,48 @@ let package = Package(
       name: "NoveltyTests",
       dependencies: ["Novelty", "Autograd", "Checkpoints", "Tensor", "TestSupport"],
       path: "Tests/NoveltyTests",
+      swiftSettings: strict
+    ),
+    .testTarget(
+      name: "GUIGroundingTests",
+      dependencies: [
+        "GUIGrounding", "ImageFiles", "Autograd", "Checkpoints", "Tensor", "TestSupport",
+      ],
+      path: "Tests/GUIGroundingTests",
+      swiftSettings: strict
+    ),
+    .testTarget(
+      name: "GUIGroundingRemoteTests",
+      dependencies: [
+        "GUIGroundingRemote", "GUIGrounding", "ImageFiles", "Checkpoints", "Tensor", "TestSupport",
+      ],
+      path: "Tests/GUIGroundingRemoteTests",
+      swiftSettings: strict
+    ),
+    .testTarget(
+      name: "GUIGroundingRenderTests",
+      dependencies: [
+        "GUIGroundingRender", "GUIGrounding", "ImageFiles", "Checkpoints", "Tensor", "TestSupport",
+      ],
+      path: "Tests/GUIGroundingRenderTests",
+      swiftSettings: strict
+    ),
+    .testTarget(
+      name: "FederatedTests",
+      dependencies: [
+        "Federated", "LinearAlgebra", "Autograd", "Checkpoints", "Tensor", "TestSupport",
+      ],
+      path: "Tests/FederatedTests",
+      swiftSettings: strict
+    ),
+    .testTarget(
+      name: "FederatedFlowerTests",
+      dependencies: [
+        "FederatedFlower", "Federated", "Checkpoints", "Tensor", "TestSupport",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+        .product(name: "Crypto", package: "swift-crypto"),
+      ],
+      path: "Tests/FederatedFlowerTests",
       swiftSettings: strict
     ),
     .testTarget(
