@@ -49,6 +49,27 @@ extension RoundEngine {
     for task: RoundTask,
     local: LocalModel?
   ) throws(RoundError) -> Contribution {
+    try check(result, of: task)
+    let update = result.update
+    let local = if let local { local } else { try localModel(for: task) }
+    do {
+      var lifted = try local.lifted(update)
+      if aggregation.masksHead, let classes = task.classes {
+        lifted = ClassMask(description).restricting(lifted, to: classes)
+      }
+      return Contribution(
+        client: task.client,
+        update: lifted,
+        exampleCount: update.exampleCount,
+        stepCount: update.stepCount
+      )
+    } catch {
+      throw .invalidUpdate(client: task.client, reason: "\(error)")
+    }
+  }
+
+  /// Stops unless a result is of its task, undamaged, and of no more examples than registered.
+  private func check(_ result: RoundResult, of task: RoundTask) throws(RoundError) {
     let client = task.client
     guard result.round == task.round, result.planID == task.planID,
       result.modelVersion == task.modelVersion
@@ -68,21 +89,6 @@ extension RoundEngine {
         client: client,
         reason: "\(update.exampleCount) examples, \(task.exampleCount) are registered"
       )
-    }
-    let local = if let local { local } else { try localModel(for: task) }
-    do {
-      var lifted = try local.lifted(update)
-      if aggregation.masksHead, let classes = task.classes {
-        lifted = ClassMask(description).restricting(lifted, to: classes)
-      }
-      return Contribution(
-        client: client,
-        update: lifted,
-        exampleCount: update.exampleCount,
-        stepCount: update.stepCount
-      )
-    } catch {
-      throw .invalidUpdate(client: client, reason: "\(error)")
     }
   }
 

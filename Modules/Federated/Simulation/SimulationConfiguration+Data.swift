@@ -12,11 +12,8 @@ extension SimulationConfiguration {
     do throws(PartitionError) {
       switch partition {
       case .even:
-        return .even(
-          exampleCount: task.trainingCount,
-          clientCount: deviceCount,
-          using: &generator
-        )
+        let count = task.trainingCount
+        return .even(exampleCount: count, clientCount: deviceCount, using: &generator)
       case .dirichlet(let alpha):
         let rule = DirichletPartition(
           alpha: alpha,

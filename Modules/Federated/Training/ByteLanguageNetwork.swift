@@ -159,12 +159,6 @@ final class ByteLanguageBody: Module {
 
   /// A network of zeros of the widths that the shapes say.
   init(shapes: [String: Shape], headCount: Int) throws(FederatedTaskError) {
-    func matrix(_ name: String, inputs: Int?) throws(FederatedTaskError) -> Linear {
-      guard let shape = shapes["\(name).weight"], shape.rank == 2, shape.count > 0,
-        inputs.map({ $0 == shape[1] }) ?? true, shapes["\(name).bias"] == [shape[0]]
-      else { throw .shapes("\(name): \(shapes["\(name).weight"] ?? []) does not fit") }
-      return Linear(weight: .zeros(shape), bias: .zeros([shape[0]]))
-    }
     guard let table = shapes["embedding.weight"], table.rank == 2, table[1] > 0,
       let places = shapes["positions"], places.rank == 2, places[1] == table[1]
     else { throw .shapes("\(shapes.keys.sorted()) are not the layers of a language model") }
@@ -176,15 +170,15 @@ final class ByteLanguageBody: Module {
       let name = "blocks.\(blocks.count)"
       var attention: [Linear] = []
       for part in ["query", "key", "value"] {
-        attention.append(try matrix("\(name).\(part)", inputs: d))
+        attention.append(try shapes.zeroLinear("\(name).\(part)", inputs: d))
       }
       let inner = attention[0].outputWidth
-      attention.append(try matrix("\(name).output", inputs: inner))
+      attention.append(try shapes.zeroLinear("\(name).output", inputs: inner))
       guard attention.prefix(3).allSatisfy({ $0.outputWidth == inner }), inner % headCount == 0,
         attention[3].outputWidth == d
       else { throw .shapes("\(name): \(inner) columns for \(headCount) heads") }
-      let up = try matrix("\(name).up", inputs: d)
-      let down = try matrix("\(name).down", inputs: up.outputWidth)
+      let up = try shapes.zeroLinear("\(name).up", inputs: d)
+      let down = try shapes.zeroLinear("\(name).down", inputs: up.outputWidth)
       guard down.outputWidth == d else { throw .shapes("\(name).down: \(down.outputWidth) rows") }
       blocks.append(
         Block(
@@ -210,5 +204,15 @@ final class ByteLanguageBody: Module {
     let start = embedding(bytes) + positions.variable.embedding(of: places)
     let x = blocks.reduce(start.scaled(by: scale)) { $1($0, scale: scale) }
     return head(norm(x))
+  }
+}
+
+extension [String: Shape] {
+  /// A layer of zeros of a name's shapes.
+  fileprivate func zeroLinear(_ name: String, inputs: Int) throws(FederatedTaskError) -> Linear {
+    guard let shape = self["\(name).weight"], shape.rank == 2, shape.count > 0,
+      shape[1] == inputs, self["\(name).bias"] == [shape[0]]
+    else { throw .shapes("\(name): \(self["\(name).weight"] ?? []) does not fit") }
+    return Linear(weight: .zeros(shape), bias: .zeros([shape[0]]))
   }
 }
