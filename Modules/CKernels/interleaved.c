@@ -19,6 +19,8 @@
 #define MANY_ROWS 4
 /// Rows of x that share an unpacked band: their bytes stay in L2.
 #define BLOCK_ROWS 64
+/// Rows of x whose tables do.
+#define TABLE_ROWS 16
 /// Bytes of W per part of a product with few rows: about 5 µs of one core's share of the memory.
 #define PART_BYTES 131072
 /// Multiplications per part of a product with many rows, about.
@@ -166,6 +168,7 @@ static split split_of(const ck_interleaved *m, const rounding *x) {
     ptrdiff_t block = rows < BLOCK_ROWS ? rows : BLOCK_ROWS;
     each = PART_PRODUCTS / (height * block * m->column_count + 1);
   } else {
+    s.blocks = (rows + TABLE_ROWS - 1) / TABLE_ROWS;
     each = PART_BYTES / (ck_interleaved_band_bytes(m) + 1);
   }
   s.bands_per_part = each < 1 ? 1 : each;
@@ -189,12 +192,14 @@ static void put_sums(const work *w, const ck_interleaved_product *product, ptrdi
 }
 
 static void multiply_few(const work *w, const ck_interleaved_product *product, ptrdiff_t band,
-                         ptrdiff_t end) {
+                         ptrdiff_t end, ptrdiff_t block) {
   const ck_interleaved *m = product->matrix;
   ptrdiff_t height = ck_interleaved_band_rows(m), bytes = ck_interleaved_band_bytes(m);
+  ptrdiff_t first = block * TABLE_ROWS, left = w->x->count - first;
+  ptrdiff_t last = first + (left < TABLE_ROWS ? left : TABLE_ROWS);
   float sums[32];
   for (; band < end; band++) {
-    for (ptrdiff_t i = 0; i < w->x->count; i++) {
+    for (ptrdiff_t i = first; i < last; i++) {
       w->x->table->multiply_band(m, m->data + band * bytes, &w->x->out, i, sums);
       put_sums(w, product, i, band * height, height, sums);
     }
@@ -251,7 +256,7 @@ static void multiply_part(void *context, ptrdiff_t part) {
     if (s.by_panel) {
       multiply_many(w, product, band, end, part % s.blocks);
     } else {
-      multiply_few(w, product, band, end);
+      multiply_few(w, product, band, end, part % s.blocks);
     }
     return;
   }

@@ -86,38 +86,57 @@ static ptrdiff_t sign_byte(ptrdiff_t row) {
   return 16 * (i % 2) + 2 * (row % 8) + i / 2;
 }
 
-/// Puts `code` of column `k` (0 … 31) of `row` into the unit's zeroed bytes.
-static void put_code(const ck_interleaved *m, uint8_t *unit, ptrdiff_t row, ptrdiff_t k,
-                     uint8_t code) {
-  ptrdiff_t quad = k / 4, at = 4 * row + k % 4;
-  int shift = quad % 2 ? 4 : 0;
-  uint8_t *line = unit + quad / 2 * 32;
+/// Bit `bit` of each of four bytes, the first one lowest.
+static uint8_t gather_bits(uint32_t quad, int bit) {
+  return (uint8_t)(((quad >> bit & 0x01010101) * 0x01020408) >> 24 & 15);
+}
+
+static void or_quad(uint8_t *at, uint32_t quad) {
+  uint32_t old;
+  memcpy(&old, at, 4);
+  old |= quad;
+  memcpy(at, &old, 4);
+}
+
+/// Planes of bits: nibbles of quads 2i and 2i + 1 in one byte for each line and plane.
+static void put_planes(const ck_interleaved *m, const uint32_t q[8], uint8_t *unit,
+                       ptrdiff_t row) {
+  int planes = m->codes == CK_SIGNS ? m->planes : 2;
+  for (int plane = 0; plane < planes; plane++) {
+    for (int i = 0; i < 4; i++) {
+      uint8_t *line = unit + 32 * i;
+      uint8_t *at = m->codes == CK_SIGNS ? line + 128 * plane + sign_byte(row)
+                                         : line + 2 * row + plane;
+      *at = (uint8_t)(gather_bits(q[2 * i], plane) | gather_bits(q[2 * i + 1], plane) << 4);
+    }
+  }
+}
+
+/// Puts the 32 codes of a row, as eight quads, into the unit's zeroed bytes.
+static void put_codes(const ck_interleaved *m, const uint32_t q[8], uint8_t *unit,
+                      ptrdiff_t row) {
+  uint8_t *at = unit + 4 * row;
   switch (m->codes) {
-    case CK_CODES_4: line[at] |= (uint8_t)(code << shift); return;
+    case CK_CODES_8:
+      for (int i = 0; i < 8; i++) or_quad(at + 32 * i, q[i] ^ 0x80808080);
+      return;
+    case CK_CODES_4:
+      for (int i = 0; i < 4; i++) or_quad(at + 32 * i, q[2 * i] | q[2 * i + 1] << 4);
+      return;
     case CK_CODES_6:
-      line[at] |= (uint8_t)((code & 15) << shift);
-      unit[128 + quad / 4 * 32 + at] |= (uint8_t)(code >> 4 << 2 * (quad % 4));
+      for (int i = 0; i < 8; i++) {
+        or_quad(at + 32 * (i / 2), (q[i] & 0x0f0f0f0f) << 4 * (i % 2));
+        or_quad(at + 128 + 32 * (i / 4), (q[i] >> 4 & 0x03030303) << 2 * (i % 4));
+      }
       return;
     case CK_CODES_3:
-      if (quad < 6) {
-        line[at] |= (uint8_t)(code << shift);
-      } else {
-        for (int bit = 0; bit < 3; bit++) {
-          unit[32 * bit + at] |= (uint8_t)((code >> bit & 1) << (quad == 6 ? 3 : 7));
-        }
+      for (int i = 0; i < 3; i++) {
+        uint32_t sixth = (q[6] >> i & 0x01010101) << 3, seventh = (q[7] >> i & 0x01010101) << 7;
+        or_quad(at + 32 * i, q[2 * i] | q[2 * i + 1] << 4 | sixth | seventh);
       }
       return;
-    case CK_CODES_8: unit[32 * quad + at] = code ^ 0x80; return;
     case CK_CODES_2:
-      for (int plane = 0; plane < 2; plane++) {
-        line[2 * row + plane] |= (uint8_t)((code >> plane & 1) << (shift + k % 4));
-      }
-      return;
-    case CK_SIGNS:
-      for (int plane = 0; plane < m->planes; plane++) {
-        line[128 * plane + sign_byte(row)] |= (uint8_t)((code >> plane & 1) << (shift + k % 4));
-      }
-      return;
+    case CK_SIGNS: put_planes(m, q, unit, row); return;
   }
 }
 
@@ -168,44 +187,20 @@ static void put_unit(const ck_interleaved *m, const ck_band *band, ptrdiff_t uni
       out[row] = band->unit_scale[2 * (row * units + unit)];
       out[8 + row] = band->unit_scale[2 * (row * units + unit) + 1];
     }
-    const uint8_t *from = band->codes + row * m->column_count + first;
-    for (ptrdiff_t k = 0; k < count; k++) put_code(m, codes, row, k, from[k]);
-  }
-}
-
-// MARK: - Four bits, fast
-
-/// Eight codes of a row become four bytes of each of two quads.
-static void put_unit_of_4(const ck_interleaved *m, const ck_band *band, ptrdiff_t unit,
-                          uint8_t *out) {
-  uint8_t *codes = out + unit_header_bytes(m);
-  for (ptrdiff_t row = 0; row < 8; row++) {
-    const uint8_t *from = band->codes + row * m->column_count + unit * CK_UNIT;
-    for (int i = 0; i < 4; i++) {
-      uint32_t low, high;
-      memcpy(&low, from + 8 * i, 4);
-      memcpy(&high, from + 8 * i + 4, 4);
-      low |= high << 4;
-      memcpy(codes + 32 * i + 4 * row, &low, 4);
-    }
+    uint32_t quads[8] = {0};
+    memcpy(quads, band->codes + row * m->column_count + first, (size_t)count);
+    put_codes(m, quads, codes, row);
   }
 }
 
 void ck_interleave(const ck_interleaved *m, const ck_band *band, uint8_t *out) {
   memset(out, 0, (size_t)ck_interleaved_band_bytes(m));
   ptrdiff_t units = ck_units(m->column_count), unit = 0;
-  bool is_plain = m->codes == CK_CODES_4 && unit_header_bytes(m) == 0 && band->rows == 8;
   for (ptrdiff_t group = 0; group < ck_groups(m); group++) {
     put_header(m, band, group, out);
     out += ck_header_bytes(m);
     ptrdiff_t end = ck_group_end(m, group, units);
-    for (; unit < end; unit++, out += ck_unit_bytes(m)) {
-      if (is_plain && (unit + 1) * CK_UNIT <= m->column_count) {
-        put_unit_of_4(m, band, unit, out);
-      } else {
-        put_unit(m, band, unit, out);
-      }
-    }
+    for (; unit < end; unit++, out += ck_unit_bytes(m)) put_unit(m, band, unit, out);
   }
 }
 

@@ -94,9 +94,8 @@ typedef struct {
 /// Computes `count` products of the same x [m × column_count], rounded once; threads inside.
 ///
 /// `tolerance` bounds the expected error of a row of x by rounding, ‖x − x̂‖ / ‖x‖; what 24 bits
-/// cannot do is done in 24 bits. A row with NaN or infinity gives NaN. Signs are computed row by
-/// row: callers expand them for many rows. Magnitudes below 2⁻¹¹⁹ count as zero. Returns the largest
-/// number of passes that a row took.
+/// cannot do is done in 24 bits. A row with NaN or infinity gives NaN. Magnitudes below 2⁻¹¹⁹ count
+/// as zero. Returns the largest number of passes that a row took.
 int ck_interleaved_linear(ptrdiff_t count, const ck_interleaved_product *products, ptrdiff_t m,
                           const float *x, ptrdiff_t stride_x, float tolerance);
 
