@@ -70,9 +70,10 @@ extension InterleavedMatrix {
     let groups = (columns + matrix.group_size - 1) / matrix.group_size
     let planes = matrix.codes == CK_SIGNS ? Int(matrix.planes) : 1
     let units = (columns + 31) / 32
-    let (scaleCount, bytes) = (rows * groups * planes, rows * (columns + 3 * units))
-    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: bytes) { bytes in
-      withUnsafeTemporaryAllocation(of: Float.self, capacity: scaleCount + rows * groups) { floats in
+    let (scaleCount, byteCount) = (rows * groups * planes, rows * (columns + 3 * units))
+    let floatCount = scaleCount + rows * groups
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: byteCount) { bytes in
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: floatCount) { floats in
         bytes.initialize(repeating: 0)
         floats.initialize(repeating: 0)
         func part(_ first: Int, _ count: Int) -> UnsafeMutableBufferPointer<UInt8> {

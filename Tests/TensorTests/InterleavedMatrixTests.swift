@@ -171,7 +171,13 @@ import Testing
       func rounded(_ values: Tensor<Float>) -> Tensor<Float> {
         isHalf ? Tensor(converting: Tensor<Float16>(converting: values)) : values
       }
-      let scales = rounded(.uniform([rows, groups, planes], from: -0.1, to: 0.2, using: &generator))
+      let drawn = Tensor<Float>.uniform(
+        [rows, groups, planes],
+        from: -0.1,
+        to: 0.2,
+        using: &generator
+      )
+      let scales = rounded(drawn)
       let offsets = rounded(.normal([rows, groups], using: &generator))
       let binary = BinaryRows(
         planeCount: planes,
@@ -219,8 +225,11 @@ import Testing
       (0..<rows * groups).map { _ in Float(Float16(0.01 + 0.01 * generator.uniform())) }
     }
     let (d, m) = (halves(), halves())
-    let s = (0..<rows * units * 2).map { _ in UInt8(generator.integer(below: bits == 4 ? 64 : 256)) }
-    let t = (0..<rows * units).map { _ in UInt8(generator.integer(below: 64)) }
+    func small(_ count: Int, below bound: Int) -> [UInt8] {
+      (0..<count).map { _ in UInt8(generator.integer(below: bound)) }
+    }
+    let s = small(rows * units * 2, below: bits == 4 ? 64 : 256)
+    let t = small(rows * units, below: 64)
     let oracle = Oracle(rows: rows, columns: columns) { row, column in
       let (group, code) = (row * groups + column / 256, Double(codes[row * columns + column]))
       if bits == 4 {
@@ -237,7 +246,9 @@ import Testing
       groupSize: 256
     ) { range, band in
       for (place, row) in range.enumerated() {
-        for column in 0..<columns { band.codes[place * columns + column] = codes[row * columns + column] }
+        for column in 0..<columns {
+          band.codes[place * columns + column] = codes[row * columns + column]
+        }
         for group in 0..<groups {
           band.scales[place * groups + group] = d[row * groups + group]
           band.offsets[place * groups + group] = m[row * groups + group]

@@ -2,8 +2,10 @@ public import Autograd
 public import Checkpoints
 public import Tensor
 
-/// A model's weights out of low-bit blocks, such as those of a GGUF file, as they are: interleaved
-/// for the kernels, never written out as floats. What is stored otherwise is dense.
+/// A model's weights out of low-bit blocks, such as those of a GGUF file, as they are.
+///
+/// They are interleaved for the kernels and never written out as floats. What is stored otherwise is
+/// dense.
 public struct BlockWeights: WeightSource {
   /// The tensors.
   public let catalog: any TensorCatalog
