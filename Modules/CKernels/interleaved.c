@@ -120,11 +120,13 @@ static void round_rows(rounding *r) {
 
 /// Cuts the arrays of `m` rows out of the thread's memory.
 static void place_rows(rounding *r, ptrdiff_t m, bool has_codes, bool has_tables) {
-  ptrdiff_t units = ck_units(r->columns), all = m * units;
+  ptrdiff_t tile = r->is_many ? CK_TILE_TOKENS : 1;
+  ptrdiff_t units = ck_units(r->columns), all = (m + tile - 1) / tile * tile * units;
   ptrdiff_t floats = (has_codes ? 10 * all : 0) + (has_tables ? 34 * all : 0) + 2 * m;
   float *memory = ck_scratch(SCRATCH_JOB, floats);
   memset(&r->out, 0, sizeof r->out);
   r->out.units = units;
+  r->out.tile = tile;
   if (has_tables) {
     r->out.tables = (uint8_t *)memory;
     memory += 32 * all;
@@ -206,20 +208,35 @@ static void multiply_few(const work *w, const ck_interleaved_product *product, p
   }
 }
 
-static ck_panel place_panel(const ck_interleaved *m) {
-  ptrdiff_t units = ck_units(m->column_count);
+/// A panel for the groups of a matrix, in the thread's memory, with the sums of `count` rows of x.
+static ck_panel place_panel(const ck_interleaved *m, const ck_arranged *x, ptrdiff_t first,
+                            ptrdiff_t count) {
+  ptrdiff_t units = x->units;
   ck_panel panel = {.units = units, .groups = ck_groups(m)};
   panel.units_per_group = m->group_size >= m->column_count ? units : m->group_size / CK_UNIT;
-  ptrdiff_t scales = 8 * panel.groups;
   if (m->scales == CK_SCALES_4K || m->scales == CK_SCALES_6K) {
     panel.groups = units;
     panel.units_per_group = 1;
-    scales = (m->scales == CK_SCALES_6K ? 16 : 8) * units;
   }
-  float *memory = ck_scratch(SCRATCH_PART, 64 * units + 2 * scales);
+  ptrdiff_t scales = (m->scales == CK_SCALES_6K ? 16 : 8) * panel.groups;
+  ptrdiff_t tiles = (count + CK_TILE_TOKENS - 1) / CK_TILE_TOKENS;
+  ptrdiff_t floats = 64 * units + 2 * scales + tiles * CK_TILE_TOKENS * panel.groups;
+  float *memory = ck_scratch(SCRATCH_PART, floats);
   panel.lines = (uint8_t *)memory;
   panel.scales = memory + 64 * units;
   panel.offsets = panel.scales + scales;
+  float *sums = panel.offsets + scales;
+  panel.sums = sums;
+  for (ptrdiff_t i = 0; i < count; i++) {
+    ptrdiff_t tile = i / CK_TILE_TOKENS, lane = i % CK_TILE_TOKENS;
+    const float *from = x->sums + (first + tile * CK_TILE_TOKENS) * units + lane;
+    for (ptrdiff_t group = 0; group < panel.groups; group++) {
+      ptrdiff_t unit = group * panel.units_per_group, end = unit + panel.units_per_group;
+      float sum = 0;
+      for (; unit < end && unit < units; unit++) sum += from[unit * CK_TILE_TOKENS];
+      sums[(tile * panel.groups + group) * CK_TILE_TOKENS + lane] = sum;
+    }
+  }
   return panel;
 }
 
@@ -229,7 +246,7 @@ static void multiply_many(const work *w, const ck_interleaved_product *product, 
   ptrdiff_t height = ck_interleaved_band_rows(m), bytes = ck_interleaved_band_bytes(m);
   ptrdiff_t first = block * BLOCK_ROWS, left = w->x->count - first;
   ptrdiff_t count = left < BLOCK_ROWS ? left : BLOCK_ROWS;
-  ck_panel panel = place_panel(m);
+  ck_panel panel = place_panel(m, &w->x->out, first, count);
   float sums[8 * BLOCK_ROWS];
   for (; band < end; band++) {
     for (ptrdiff_t row = 0; row < height && band * height + row < m->row_count; row += 8) {

@@ -7,7 +7,7 @@
 
 /// Columns of a unit: those that share an activation's step.
 #define CK_UNIT 32
-/// Rows of x that a tile takes at once, and that it is filled up to.
+/// Rows of x that a tile takes at once.
 #define CK_TILE_TOKENS 4
 
 static inline ptrdiff_t ck_units(ptrdiff_t columns) { return (columns + CK_UNIT - 1) / CK_UNIT; }
@@ -48,11 +48,14 @@ static inline ptrdiff_t ck_unit_bytes(const ck_interleaved *m) {
 }
 
 /// Rows of activations that are rounded for the kernels; every row has `units` units.
+///
+/// Codes, steps and sums of `tile` rows lie together: codes [tiles × units × 8 quads × tile × 4],
+/// steps and sums [tiles × units × tile].
 typedef struct {
-  ptrdiff_t units;
-  int8_t *codes;   // [rows × 32 units], or NULL
-  float *steps;    // [rows × units]
-  float *sums;     // [rows × units]: of the rounded activations
+  ptrdiff_t units, tile;
+  int8_t *codes;   // or NULL
+  float *steps;
+  float *sums;     // of the rounded activations
   uint8_t *tables; // [rows × 8 units × 16]: the sixteen signed sums of a quad, + 128; or NULL
   float *table_steps, *table_sums;  // [rows × units]
 } ck_arranged;
@@ -69,6 +72,7 @@ typedef struct {
   uint8_t *lines;  // [units × 8 × 32]
   float *scales;   // [groups × 8], for halves of units [units × 2 × 8]
   float *offsets;  // [groups × 8]
+  const float *sums;  // [tiles of a block × groups × CK_TILE_TOKENS]: of the rounded activations
 } ck_panel;
 
 typedef struct {
@@ -84,7 +88,8 @@ typedef struct {
   /// Eight rows of a band, from row `first` (0 or 8) on.
   void (*unpack_band)(const ck_interleaved *matrix, const uint8_t *band, ptrdiff_t first,
                       const ck_panel *panel);
-  /// sums [count × 8] = the panel's rows · rows first … first + count − 1 of x.
+  /// sums [count × 8] = the panel's rows · rows first … first + count − 1 of x, which lie in tiles of
+  /// CK_TILE_TOKENS, `first` at the start of one.
   void (*multiply_panel)(const ck_interleaved *matrix, const ck_panel *panel, const ck_arranged *x,
                          ptrdiff_t first, ptrdiff_t count, float *sums);
 } ck_interleaved_table;

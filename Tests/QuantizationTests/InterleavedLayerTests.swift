@@ -41,7 +41,7 @@ import Testing
 
   private func weight(_ seed: UInt64 = 20) -> Tensor<Float> {
     var generator = Philox(seed: seed)
-    return .normal([rows, columns], standardDeviation: 0.05, using: &generator)
+    return .normal([rows, columns], deviation: 0.05, using: &generator)
   }
 
   private func bias() -> Tensor<Float> {
@@ -133,7 +133,7 @@ import Testing
     )
     let layer = PEQALinear(try RoundToNearest(scheme).quantize(weight()).matrix, bias: bias())
     var generator = Philox(seed: 24)
-    let change = Tensor<Float>.normal(layer.scales.shape, standardDeviation: 1, using: &generator)
+    let change = Tensor<Float>.normal(layer.scales.shape, deviation: 1, using: &generator)
     layer.scales.value = layer.scales.value * change
     try check(layer, "PEQA")
   }
@@ -158,7 +158,8 @@ import Testing
     let x = Tensor<Float>.normal([3, columns], using: &generator)
     func gradient(_ layer: any LinearLayer) -> Tensor<Float> {
       let parameter = Parameter(x)
-      return gradients(of: layer(parameter.variable).sum(), for: [parameter])[0]
+      let variable = parameter.variable
+      return gradients(of: layer(variable).sum(), by: [variable])[0]
     }
     expectClose(gradient(interleaved), gradient(layer), absolute: 1e-5)
   }

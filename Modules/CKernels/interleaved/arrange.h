@@ -46,6 +46,7 @@ static ck_rounding_error round_row(ptrdiff_t n, const float *x, int pass, const 
                                    ptrdiff_t index) {
   ck_rounding_error error = {0, 0, true};
   floats checks = 0;
+  ptrdiff_t tile = out->tile, start = index / tile * out->units, lane = index % tile;
   for (ptrdiff_t unit = 0; unit < out->units; unit++) {
     floats v[4];
     ints q[4];
@@ -60,14 +61,16 @@ static ck_rounding_error round_row(ptrdiff_t n, const float *x, int pass, const 
       s.inverse *= 254;
     }
     ints sums = 0, squares = 0;
+    ptrdiff_t at = (start + unit) * tile + lane;
+    int8_t *quads = out->codes + (start + unit) * CK_UNIT * tile + 4 * lane;
     for (int i = 0; i < 4; i++) {
       q[i] = codes_of(v[i], s.inverse);
       sums += q[i];
       squares += q[i] * q[i];
       eight_bytes codes = __builtin_convertvector(q[i], eight_bytes);
-      memcpy(out->codes + (index * out->units + unit) * CK_UNIT + 8 * i, &codes, 8);
+      memcpy(quads + 8 * i * tile, &codes, 4);
+      memcpy(quads + (8 * i + 4) * tile, (const char *)&codes + 4, 4);
     }
-    ptrdiff_t at = index * out->units + unit;
     out->steps[at] = s.step;
     out->sums[at] = s.step * (float)__builtin_reduce_add(sums);
     add_error(&error, s.step, CK_UNIT, __builtin_reduce_add(squares));

@@ -74,7 +74,7 @@ static void unpack_band(const ck_interleaved *m, const uint8_t *p, ptrdiff_t fir
 
 /// Integer sums of quads first … first + count − 1 of a unit, for each row of x.
 INLINE void tile_quads(int bits, int tokens, int first, int count, const uint8_t *lines,
-                       const int8_t *const x[CK_TILE_TOKENS], ints total[CK_TILE_TOKENS]) {
+                       const int8_t *x, ints total[CK_TILE_TOKENS]) {
   int step = QUADS_OF(bits) < count ? QUADS_OF(bits) : count;
 #pragma clang loop unroll(full)
   for (int t = 0; t < tokens; t++) total[t] = 0;
@@ -89,7 +89,7 @@ INLINE void tile_quads(int bits, int tokens, int first, int count, const uint8_t
       bytes line = load_bytes(lines + 32 * q);
 #pragma clang loop unroll(full)
       for (int t = 0; t < tokens; t++) {
-        sum[t] = add_products(bits, sum[t], line, quad(x[t] + 4 * q));
+        sum[t] = add_products(bits, sum[t], line, quad(x + 4 * (CK_TILE_TOKENS * q + t)));
       }
     }
 #pragma clang loop unroll(full)
@@ -97,82 +97,86 @@ INLINE void tile_quads(int bits, int tokens, int first, int count, const uint8_t
   }
 }
 
-/// sums [tokens × 8].
-INLINE void multiply_tile(int bits, int tokens, const ck_panel *panel, const ck_arranged *x,
-                          ptrdiff_t first, float *out) {
-  ptrdiff_t units = panel->units, unit = 0;
-  const int8_t *codes[CK_TILE_TOKENS];
-  const float *steps = x->steps + first * units, *sums = x->sums + first * units;
-  floats sum[CK_TILE_TOKENS];
-  for (int t = 0; t < tokens; t++) {
-    codes[t] = x->codes + (first + t) * units * CK_UNIT;
-    sum[t] = 0;
-  }
+/// The tile of rows that begins at row `first`.
+typedef struct {
+  const int8_t *codes;  // [units × 8 × CK_TILE_TOKENS × 4]
+  const float *steps;   // [units × CK_TILE_TOKENS]
+  const float *sums;    // [groups × CK_TILE_TOKENS]
+} token_tile;
+
+/// out [tokens × 8].
+INLINE void multiply_tile(int bits, int tokens, const ck_panel *panel, token_tile x, float *out) {
   const uint8_t *lines = panel->lines;
-  for (ptrdiff_t group = 0; group < panel->groups; group++) {
-    floats scale = load_floats(panel->scales + 8 * group);
-    float totals[CK_TILE_TOKENS] = {0};
-    ptrdiff_t end = unit + panel->units_per_group;
-    if (end > units) end = units;
-    for (; unit < end; unit++, lines += 256) {
-      ints total[CK_TILE_TOKENS];
-      tile_quads(bits, tokens, 0, 8, lines, codes, total);
+  floats sum[CK_TILE_TOKENS];
 #pragma clang loop unroll(full)
-      for (int t = 0; t < tokens; t++) {
-        sum[t] += to_floats(total[t]) * scale * steps[t * units + unit];
-        totals[t] += sums[t * units + unit];
-        codes[t] += CK_UNIT;
-      }
+  for (int t = 0; t < tokens; t++) sum[t] = 0;
+  ptrdiff_t left = panel->units;
+  for (ptrdiff_t group = 0; group < panel->groups; group++, x.sums += CK_TILE_TOKENS) {
+    floats scale = load_floats(panel->scales + 8 * group);
+    ptrdiff_t count = left < panel->units_per_group ? left : panel->units_per_group;
+    left -= count;
+    for (; count > 0; count--, lines += 256, x.codes += CK_UNIT * CK_TILE_TOKENS) {
+      ints total[CK_TILE_TOKENS];
+      tile_quads(bits, tokens, 0, 8, lines, x.codes, total);
+#pragma clang loop unroll(full)
+      for (int t = 0; t < tokens; t++) sum[t] += to_floats(total[t]) * scale * x.steps[t];
+      x.steps += CK_TILE_TOKENS;
     }
     floats offset = load_floats(panel->offsets + 8 * group);
 #pragma clang loop unroll(full)
-    for (int t = 0; t < tokens; t++) sum[t] += offset * totals[t];
+    for (int t = 0; t < tokens; t++) sum[t] += offset * x.sums[t];
   }
+#pragma clang loop unroll(full)
   for (int t = 0; t < tokens; t++) store_floats(out + 8 * t, sum[t]);
 }
 
 /// The same with scales of halves of units and no offsets.
-INLINE void multiply_halves(int tokens, const ck_panel *panel, const ck_arranged *x,
-                            ptrdiff_t first, float *out) {
-  ptrdiff_t units = panel->units;
-  const int8_t *codes[CK_TILE_TOKENS];
-  const float *steps = x->steps + first * units;
+INLINE void multiply_halves(int tokens, const ck_panel *panel, token_tile x, float *out) {
   floats sum[CK_TILE_TOKENS];
-  for (int t = 0; t < tokens; t++) {
-    codes[t] = x->codes + (first + t) * units * CK_UNIT;
-    sum[t] = 0;
-  }
-  for (ptrdiff_t unit = 0; unit < units; unit++) {
+#pragma clang loop unroll(full)
+  for (int t = 0; t < tokens; t++) sum[t] = 0;
+  for (ptrdiff_t unit = 0; unit < panel->units; unit++) {
+#pragma clang loop unroll(full)
     for (int half = 0; half < 2; half++) {
       floats scale = load_floats(panel->scales + 16 * unit + 8 * half);
       ints total[CK_TILE_TOKENS];
-      tile_quads(6, tokens, 4 * half, 4, panel->lines + 256 * unit, codes, total);
+      tile_quads(6, tokens, 4 * half, 4, panel->lines + 256 * unit, x.codes, total);
 #pragma clang loop unroll(full)
-      for (int t = 0; t < tokens; t++) {
-        sum[t] += to_floats(total[t]) * scale * steps[t * units + unit];
-      }
+      for (int t = 0; t < tokens; t++) sum[t] += to_floats(total[t]) * scale * x.steps[t];
     }
-    for (int t = 0; t < tokens; t++) codes[t] += CK_UNIT;
+    x.codes += CK_UNIT * CK_TILE_TOKENS;
+    x.steps += CK_TILE_TOKENS;
   }
+#pragma clang loop unroll(full)
   for (int t = 0; t < tokens; t++) store_floats(out + 8 * t, sum[t]);
 }
 
 INLINE void multiply_tokens(int tokens, const ck_interleaved *m, const ck_panel *panel,
-                            const ck_arranged *x, ptrdiff_t first, float *out) {
+                            token_tile x, float *out) {
   if (m->codes == CK_CODES_6) {
-    multiply_halves(tokens, panel, x, first, out);
+    multiply_halves(tokens, panel, x, out);
   } else if (m->codes == CK_CODES_8) {
-    multiply_tile(8, tokens, panel, x, first, out);
+    multiply_tile(8, tokens, panel, x, out);
   } else {
-    multiply_tile(4, tokens, panel, x, first, out);
+    multiply_tile(4, tokens, panel, x, out);
   }
 }
 
 static void multiply_panel(const ck_interleaved *m, const ck_panel *panel, const ck_arranged *x,
                            ptrdiff_t first, ptrdiff_t count, float *out) {
-  ptrdiff_t done = 0;
-  for (; done + CK_TILE_TOKENS <= count; done += CK_TILE_TOKENS) {
-    multiply_tokens(CK_TILE_TOKENS, m, panel, x, first + done, out + 8 * done);
+  ptrdiff_t units = panel->units;
+  token_tile tile = {.codes = x->codes + first * units * CK_UNIT,
+                     .steps = x->steps + first * units,
+                     .sums = panel->sums};
+  for (; count > 0; count -= CK_TILE_TOKENS, out += 8 * CK_TILE_TOKENS) {
+    switch (count) {
+      case 1: multiply_tokens(1, m, panel, tile, out); break;
+      case 2: multiply_tokens(2, m, panel, tile, out); break;
+      case 3: multiply_tokens(3, m, panel, tile, out); break;
+      default: multiply_tokens(CK_TILE_TOKENS, m, panel, tile, out);
+    }
+    tile.codes += CK_TILE_TOKENS * units * CK_UNIT;
+    tile.steps += CK_TILE_TOKENS * units;
+    tile.sums += CK_TILE_TOKENS * panel->groups;
   }
-  for (; done < count; done++) multiply_tokens(1, m, panel, x, first + done, out + 8 * done);
 }
