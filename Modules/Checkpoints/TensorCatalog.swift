@@ -37,4 +37,18 @@ public protocol TensorCatalog {
   /// A matrix in its own floating storage where it has one (a view of the file), otherwise as
   /// floats.
   func weightMatrix(_ name: String) throws(CheckpointError) -> WeightMatrix
+  /// A matrix straight from low-bit blocks, its rows in the given order; nil where it is stored
+  /// otherwise, which is the default.
+  func interleavedMatrix(
+    _ name: String,
+    rowOrder: [Int32]?
+  ) throws(CheckpointError) -> InterleavedMatrix?
+}
+
+extension TensorCatalog {
+  /// Nothing.
+  public func interleavedMatrix(
+    _ name: String,
+    rowOrder: [Int32]?
+  ) throws(CheckpointError) -> InterleavedMatrix? { nil }
 }

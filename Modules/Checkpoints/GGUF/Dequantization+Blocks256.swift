@@ -144,7 +144,7 @@ private func sixBitScale(_ scales: UnsafePointer<UInt8>, _ group: Int) -> Int32 
 
 /// Scale and minimum `group` of Q4_K and Q5_K, six bits each.
 @inline(__always)
-private func scaleAndMinimum(_ s: UnsafePointer<UInt8>, _ group: Int) -> (Int32, Int32) {
+func scaleAndMinimum(_ s: UnsafePointer<UInt8>, _ group: Int) -> (Int32, Int32) {
   if group < 4 { return (Int32(s[group] & 63), Int32(s[group + 4] & 63)) }
   let scale = s[group + 4] & 15 | (s[group - 4] >> 6) << 4
   let minimum = s[group + 4] >> 4 | (s[group] >> 6) << 4

@@ -42,7 +42,10 @@ public final class GatedFeedForward: LinearLayerOwner, FeedForward {
   }
 
   /// f(x W_gateᵀ) ⊙ x W_upᵀ.
-  public func hidden(_ x: Variable) -> Variable { gate(x).gated(function, by: up(x)) }
+  public func hidden(_ x: Variable) -> Variable {
+    let made = InterleavedLinear.outputs(of: x, by: [gate, up])
+    return made[0].gated(function, by: made[1])
+  }
 }
 
 /// The network of two layers.

@@ -60,9 +60,10 @@ public final class SelfAttention: LinearLayerOwner {
   }
 
   func callAsFunction(_ x: Variable, _ pass: ForwardPass) -> Variable {
-    let queries = placed(query(x), queryNorm, pass)
-    let keys = placed(key(x), keyNorm, pass)
-    let values = value(x)
+    let made = InterleavedLinear.outputs(of: x, by: [query, key, value])
+    let queries = placed(made[0], queryNorm, pass)
+    let keys = placed(made[1], keyNorm, pass)
+    let values = made[2]
     switch pass.sequences {
     case .whole(let batch, let length, let mask):
       var mask = mask

@@ -190,6 +190,40 @@ extension FamilyCatalog {
     }
   }
 
+  /// Rows are put right as the blocks are read; transposed matrices have no blocks of their rows.
+  func interleavedMatrix(
+    _ name: String,
+    rowOrder: [Int32]?
+  ) throws(CheckpointError) -> InterleavedMatrix? {
+    let source = sources[name] ?? Source(stored: name)
+    guard let rows = base.describe(source.stored)?.shape.extents.first else {
+      return try base.interleavedMatrix(source.stored, rowOrder: rowOrder)
+    }
+    var order: [Int32]?
+    switch source.change {
+    case .none: order = nil
+    case .transposedPart, .onePlus: return nil
+    case .rowPart(let index, let count):
+      guard rows % count == 0 else { return nil }
+      let share = rows / count
+      order = (index * share..<(index + 1) * share).map { Int32($0) }
+    case .adjacentPairs(let width):
+      guard rows % width == 0 else { return nil }
+      order = Self.halvesOfHeads(rows: rows, width: width)
+    }
+    guard let rowOrder else { return try base.interleavedMatrix(source.stored, rowOrder: order) }
+    let places = order.map { order in rowOrder.map { order[Int($0)] } } ?? rowOrder
+    return try base.interleavedMatrix(source.stored, rowOrder: places)
+  }
+
+  /// Row 2i + s of a head becomes row i + s·d/2.
+  private static func halvesOfHeads(rows: Int, width: Int) -> [Int32] {
+    (0..<rows).map { row in
+      let (head, place) = (row / width, row % width)
+      return Int32(head * width + place % (width / 2) * 2 + place / (width / 2))
+    }
+  }
+
   private func changed<Element: TensorElement>(
     _ tensor: Tensor<Element>,
     _ source: Source
@@ -199,11 +233,7 @@ extension FamilyCatalog {
       return tensor
     case .adjacentPairs(let width):
       guard tensor.rank > 0, tensor.shape[0] % width == 0 else { return tensor }
-      // Row 2i + s of a head becomes row i + s·d/2.
-      let order = (0..<tensor.shape[0]).map { row -> Int32 in
-        let (head, place) = (row / width, row % width)
-        return Int32(head * width + place % (width / 2) * 2 + place / (width / 2))
-      }
+      let order = Self.halvesOfHeads(rows: tensor.shape[0], width: width)
       return tensor.rows(order)
     case .transposedPart(let index, let count):
       let rows = tensor.rank == 2 ? tensor.transposed() : tensor

@@ -1,0 +1,139 @@
+// Activations for the kernels: rounded to bytes, or tables of what quads of them sum up to.
+
+/// The step of `largest` = 127 steps and its inverse; both 0 for what counts as zero.
+typedef struct {
+  float step, inverse;
+} rounding_step;
+
+INLINE rounding_step step_of(float largest) {
+  rounding_step s = {0, 0};
+  if (largest >= 0x1p-119f && largest < INFINITY) {
+    s.step = largest / 127;
+    s.inverse = 127 / largest;
+  }
+  return s;
+}
+
+/// One row's share of the sums that the error is judged by.
+INLINE void add_error(ck_rounding_error *e, float step, double count, double squares) {
+  // Rounding to the nearest of steps: an error of step²/12 each.
+  double square = (double)step * step;
+  e->error += square * count / 12;
+  e->square += square * squares;
+}
+
+INLINE void load_unit(ptrdiff_t n, const float *x, ptrdiff_t unit, floats v[4]) {
+  ptrdiff_t left = n - unit * CK_UNIT;
+  if (left >= CK_UNIT) {
+    for (int i = 0; i < 4; i++) v[i] = load_floats(x + unit * CK_UNIT + 8 * i);
+    return;
+  }
+  float buffer[CK_UNIT] = {0};
+  for (ptrdiff_t i = 0; i < left; i++) buffer[i] = x[unit * CK_UNIT + i];
+  for (int i = 0; i < 4; i++) v[i] = load_floats(buffer + 8 * i);
+}
+
+/// The codes of v. Clamped even where nothing is out of range: it keeps the compiler from fusing the
+/// multiplication into the addition in one pass and not in another, which would break ties apart.
+INLINE ints codes_of(floats v, float inverse) {
+  return round_to_ints(smaller(larger(v * inverse, (floats)-127.0f), (floats)127.0f));
+}
+
+INLINE floats size_of(floats v) { return (floats)((words)v & 0x7fffffff); }
+
+/// Passes after the first round what the others left, in steps 254 times smaller.
+static ck_rounding_error round_row(ptrdiff_t n, const float *x, int pass, const ck_arranged *out,
+                                   ptrdiff_t index) {
+  ck_rounding_error error = {0, 0, true};
+  floats checks = 0;
+  ptrdiff_t tile = out->tile, start = index / tile * out->units, lane = index % tile;
+  for (ptrdiff_t unit = 0; unit < out->units; unit++) {
+    floats v[4];
+    ints q[4];
+    load_unit(n, x, unit, v);
+    for (int i = 0; i < 4; i++) checks += v[i] * 0.0f;
+    floats a = larger(size_of(v[0]), size_of(v[1]));
+    floats b = larger(size_of(v[2]), size_of(v[3]));
+    rounding_step s = step_of(__builtin_reduce_max(larger(a, b)));
+    for (int i = 0; i < pass; i++) {
+      for (int j = 0; j < 4; j++) v[j] -= to_floats(codes_of(v[j], s.inverse)) * s.step;
+      s.step /= 254;
+      s.inverse *= 254;
+    }
+    ints sums = 0, squares = 0;
+    ptrdiff_t at = (start + unit) * tile + lane;
+    int8_t *quads = out->codes + (start + unit) * CK_UNIT * tile + 4 * lane;
+    for (int i = 0; i < 4; i++) {
+      q[i] = codes_of(v[i], s.inverse);
+      sums += q[i];
+      squares += q[i] * q[i];
+      eight_bytes codes = __builtin_convertvector(q[i], eight_bytes);
+      memcpy(quads + 8 * i * tile, &codes, 4);
+      memcpy(quads + (8 * i + 4) * tile, (const char *)&codes + 4, 4);
+    }
+    out->steps[at] = s.step;
+    out->sums[at] = s.step * (float)__builtin_reduce_add(sums);
+    add_error(&error, s.step, CK_UNIT, __builtin_reduce_add(squares));
+  }
+  float check = checks[0];
+  for (int i = 1; i < 8; i++) check += checks[i];
+  error.is_finite = check == 0;
+  return error;
+}
+
+// MARK: - Tables
+
+/// The sums ±x₀ ± x₁ ± x₂ ± x₃ of a quad: bit t of the index gives the sign of x_t.
+INLINE void signed_sums(const float *x, floats sums[2]) {
+  const floats first = {-1, 1, -1, 1, -1, 1, -1, 1}, second = {-1, -1, 1, 1, -1, -1, 1, 1};
+  const floats third = {-1, -1, -1, -1, 1, 1, 1, 1};
+  floats three = x[0] * first + x[1] * second + x[2] * third;
+  sums[0] = three - x[3];
+  sums[1] = three + x[3];
+}
+
+static ck_rounding_error build_tables(ptrdiff_t n, const float *x, int pass,
+                                      const ck_arranged *out, ptrdiff_t index) {
+  ck_rounding_error error = {0, 0, true};
+  floats checks = 0;
+  for (ptrdiff_t unit = 0; unit < out->units; unit++) {
+    floats v[4];
+    load_unit(n, x, unit, v);
+    for (int i = 0; i < 4; i++) checks += v[i] * 0.0f;
+    float values[CK_UNIT], largest = 0, sum = 0, squares = 0;
+    memcpy(values, v, sizeof values);
+    for (int i = 0; i < CK_UNIT; i += 4) {
+      const float *q = values + i;
+      float size = (fabsf(q[0]) + fabsf(q[1])) + (fabsf(q[2]) + fabsf(q[3]));
+      largest = size > largest ? size : largest;
+      sum += (q[0] + q[1]) + (q[2] + q[3]);
+    }
+    rounding_step s = step_of(largest);
+    floats total = 0;
+    for (int i = 0; i < 4; i++) total += (v[i] * s.inverse) * (v[i] * s.inverse);
+    for (int i = 0; i < 8; i++) squares += total[i];
+    ptrdiff_t at = index * out->units + unit;
+    float steps[3] = {s.step, s.step / 254, s.step / 254 / 254};
+    float inverses[3] = {s.inverse, s.inverse * 254, s.inverse * 254 * 254};
+    for (int i = 0; i < 8; i++) {
+      floats sums[2];
+      signed_sums(values + 4 * i, sums);
+      for (int half = 0; half < 2; half++) {
+        floats rest = sums[half];
+        for (int j = 0; j < pass; j++) {
+          rest -= to_floats(codes_of(rest, inverses[j])) * steps[j];
+        }
+        ints q = codes_of(rest, inverses[pass]) + 128;
+        eight_bytes entries = __builtin_convertvector(q, eight_bytes);
+        memcpy(out->tables + (at * 8 + i) * 16 + 8 * half, &entries, 8);
+      }
+    }
+    out->table_steps[at] = steps[pass];
+    out->table_sums[at] = pass == 0 ? sum : 0;
+    add_error(&error, steps[pass], 8, squares);
+  }
+  float check = checks[0];
+  for (int i = 1; i < 8; i++) check += checks[i];
+  error.is_finite = check == 0;
+  return error;
+}

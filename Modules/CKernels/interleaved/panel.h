@@ -1,0 +1,182 @@
+// A band of rows times many rows of x: prompts and batches.
+//
+// The band is unpacked once for all of them, to lines of one code a byte that stay in the nearest
+// caches; a tile of eight rows by CK_TILE_TOKENS then costs one multiplication and one addition for
+// 32 products.
+
+/// Two bits: four signs of a nibble become four bytes.
+INLINE words spread_nibbles(words nibbles) { return (nibbles * 0x00204081) & 0x01010101; }
+
+INLINE void unpack_pairs(const uint8_t *p, ptrdiff_t first, uint8_t *lines) {
+  typedef uint16_t eight __attribute__((ext_vector_type(8)));
+  for (int i = 0; i < 4; i++) {
+    eight pairs;
+    memcpy(&pairs, p + 32 * i + 2 * first, sizeof pairs);
+    words v = __builtin_convertvector(pairs, words);
+    words low = spread_nibbles(v & 15) + 2 * spread_nibbles((v >> 8) & 15);
+    words high = spread_nibbles((v >> 4) & 15) + 2 * spread_nibbles(v >> 12);
+    memcpy(lines + 64 * i, &low, 32);
+    memcpy(lines + 64 * i + 32, &high, 32);
+  }
+}
+
+INLINE void unpack_lines(int bits, const uint8_t *p, uint8_t *out) {
+  bytes lines[8];
+  unpack_unit(bits, p, lines);
+  for (int i = 0; i < 8; i++) memcpy(out + 32 * i, &lines[i], 32);
+}
+
+/// Rows first … first + 7 of the codes of a unit.
+INLINE void unpack_codes(const ck_interleaved *m, const uint8_t *p, ptrdiff_t first, uint8_t *out) {
+  switch (m->codes) {
+    case CK_CODES_2: unpack_pairs(p, first, out); return;
+    case CK_CODES_3: unpack_lines(3, p, out); return;
+    case CK_CODES_4: unpack_lines(4, p, out); return;
+    case CK_CODES_6: unpack_lines(6, p, out); return;
+    default: unpack_lines(8, p, out); return;
+  }
+}
+
+/// The scales of one unit out of those of its group and its own.
+INLINE void unpack_unit_scales(const ck_interleaved *m, const uint8_t *p, group_header h,
+                               const ck_panel *panel, ptrdiff_t unit) {
+  if (m->scales == CK_SCALES_4K) {
+    store_floats(panel->scales + 8 * unit, h.scale * to_floats(to_ints(p)));
+    store_floats(panel->offsets + 8 * unit, -h.offset * to_floats(to_ints(p + 8)));
+  } else {
+    store_floats(panel->scales + 16 * unit, h.scale * to_floats(to_signed_ints(p)));
+    store_floats(panel->scales + 16 * unit + 8, h.scale * to_floats(to_signed_ints(p + 8)));
+  }
+}
+
+static void unpack_band(const ck_interleaved *m, const uint8_t *p, ptrdiff_t first,
+                        const ck_panel *panel) {
+  int height = (int)ck_interleaved_band_rows(m), bits = (int)m->codes;
+  bool has_unit_scales = m->scales == CK_SCALES_4K || m->scales == CK_SCALES_6K;
+  ptrdiff_t units = panel->units, unit = 0, groups = ck_groups(m);
+  ptrdiff_t unit_bytes = ck_unit_bytes(m), header_bytes = ck_header_bytes(m);
+  for (ptrdiff_t group = 0; group < groups; group++) {
+    group_header h = read_header(m->scales, p, height, (int)first, line_zero(bits, m));
+    if (!has_unit_scales) {
+      store_floats(panel->scales + 8 * group, h.scale);
+      store_floats(panel->offsets + 8 * group, line_offset(bits, m->scales, h));
+    }
+    p += header_bytes;
+    ptrdiff_t end = ck_group_end(m, group, units);
+    for (; unit < end; unit++, p += unit_bytes) {
+      if (has_unit_scales) unpack_unit_scales(m, p, h, panel, unit);
+      unpack_codes(m, p + (has_unit_scales ? 16 : 0), first, panel->lines + unit * 256);
+    }
+  }
+}
+
+// MARK: - Tiles
+
+/// Integer sums of quads first … first + count − 1 of a unit, for each row of x.
+INLINE void tile_quads(int bits, int tokens, int first, int count, const uint8_t *lines,
+                       const int8_t *x, ints total[CK_TILE_TOKENS]) {
+  int step = QUADS_OF(bits) < count ? QUADS_OF(bits) : count;
+#pragma clang loop unroll(full)
+  for (int t = 0; t < tokens; t++) total[t] = 0;
+#pragma clang loop unroll(full)
+  for (int start = 0; start < count; start += step) {
+    partial sum[CK_TILE_TOKENS];
+#pragma clang loop unroll(full)
+    for (int t = 0; t < tokens; t++) sum[t] = 0;
+#pragma clang loop unroll(full)
+    for (int i = 0; i < step; i++) {
+      int q = first + start + i;
+      bytes line = load_bytes(lines + 32 * q);
+#pragma clang loop unroll(full)
+      for (int t = 0; t < tokens; t++) {
+        sum[t] = add_products(bits, sum[t], line, quad(x + 4 * (CK_TILE_TOKENS * q + t)));
+      }
+    }
+#pragma clang loop unroll(full)
+    for (int t = 0; t < tokens; t++) total[t] += widen(sum[t]);
+  }
+}
+
+/// The tile of rows that begins at row `first`.
+typedef struct {
+  const int8_t *codes;  // [units × 8 × CK_TILE_TOKENS × 4]
+  const float *steps;   // [units × CK_TILE_TOKENS]
+  const float *sums;    // [groups × CK_TILE_TOKENS]
+} token_tile;
+
+/// out [tokens × 8].
+INLINE void multiply_tile(int bits, int tokens, const ck_panel *panel, token_tile x, float *out) {
+  const uint8_t *lines = panel->lines;
+  floats sum[CK_TILE_TOKENS];
+#pragma clang loop unroll(full)
+  for (int t = 0; t < tokens; t++) sum[t] = 0;
+  ptrdiff_t left = panel->units;
+  for (ptrdiff_t group = 0; group < panel->groups; group++, x.sums += CK_TILE_TOKENS) {
+    floats scale = load_floats(panel->scales + 8 * group);
+    ptrdiff_t count = left < panel->units_per_group ? left : panel->units_per_group;
+    left -= count;
+    for (; count > 0; count--, lines += 256, x.codes += CK_UNIT * CK_TILE_TOKENS) {
+      ints total[CK_TILE_TOKENS];
+      tile_quads(bits, tokens, 0, 8, lines, x.codes, total);
+#pragma clang loop unroll(full)
+      for (int t = 0; t < tokens; t++) sum[t] += to_floats(total[t]) * scale * x.steps[t];
+      x.steps += CK_TILE_TOKENS;
+    }
+    floats offset = load_floats(panel->offsets + 8 * group);
+#pragma clang loop unroll(full)
+    for (int t = 0; t < tokens; t++) sum[t] += offset * x.sums[t];
+  }
+#pragma clang loop unroll(full)
+  for (int t = 0; t < tokens; t++) store_floats(out + 8 * t, sum[t]);
+}
+
+/// The same with scales of halves of units and no offsets.
+INLINE void multiply_halves(int tokens, const ck_panel *panel, token_tile x, float *out) {
+  floats sum[CK_TILE_TOKENS];
+#pragma clang loop unroll(full)
+  for (int t = 0; t < tokens; t++) sum[t] = 0;
+  for (ptrdiff_t unit = 0; unit < panel->units; unit++) {
+#pragma clang loop unroll(full)
+    for (int half = 0; half < 2; half++) {
+      floats scale = load_floats(panel->scales + 16 * unit + 8 * half);
+      ints total[CK_TILE_TOKENS];
+      tile_quads(6, tokens, 4 * half, 4, panel->lines + 256 * unit, x.codes, total);
+#pragma clang loop unroll(full)
+      for (int t = 0; t < tokens; t++) sum[t] += to_floats(total[t]) * scale * x.steps[t];
+    }
+    x.codes += CK_UNIT * CK_TILE_TOKENS;
+    x.steps += CK_TILE_TOKENS;
+  }
+#pragma clang loop unroll(full)
+  for (int t = 0; t < tokens; t++) store_floats(out + 8 * t, sum[t]);
+}
+
+INLINE void multiply_tokens(int tokens, const ck_interleaved *m, const ck_panel *panel,
+                            token_tile x, float *out) {
+  if (m->codes == CK_CODES_6) {
+    multiply_halves(tokens, panel, x, out);
+  } else if (m->codes == CK_CODES_8) {
+    multiply_tile(8, tokens, panel, x, out);
+  } else {
+    multiply_tile(4, tokens, panel, x, out);
+  }
+}
+
+static void multiply_panel(const ck_interleaved *m, const ck_panel *panel, const ck_arranged *x,
+                           ptrdiff_t first, ptrdiff_t count, float *out) {
+  ptrdiff_t units = panel->units;
+  token_tile tile = {.codes = x->codes + first * units * CK_UNIT,
+                     .steps = x->steps + first * units,
+                     .sums = panel->sums};
+  for (; count > 0; count -= CK_TILE_TOKENS, out += 8 * CK_TILE_TOKENS) {
+    switch (count) {
+      case 1: multiply_tokens(1, m, panel, tile, out); break;
+      case 2: multiply_tokens(2, m, panel, tile, out); break;
+      case 3: multiply_tokens(3, m, panel, tile, out); break;
+      default: multiply_tokens(CK_TILE_TOKENS, m, panel, tile, out);
+    }
+    tile.codes += CK_TILE_TOKENS * units * CK_UNIT;
+    tile.steps += CK_TILE_TOKENS * units;
+    tile.sums += CK_TILE_TOKENS * panel->groups;
+  }
+}
