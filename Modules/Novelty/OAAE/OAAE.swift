@@ -60,7 +60,7 @@ public final class OAAE: NoveltyDetector {
   public func fit(_ data: NormalData, options: FitOptions) throws(NoveltyError) -> FitReport {
     try configuration.check()
     try data.check()
-    let layout = try layout(of: data.inputs.sampleShape)
+    let layout = try configuration.layout(of: data.inputs.sampleShape)
     let preparation = InputPreparation(
       layout,
       scaling: configuration.scaling,
@@ -70,7 +70,7 @@ public final class OAAE: NoveltyDetector {
     try checkRange(rows)
     let labels = try usedLabels(data)
     let validation = data.validation.flatMap { $0.shape[0] > 0 ? preparation.rows(of: $0) : nil }
-    let training = OAAETraining(configuration, plan(layout))
+    let training = OAAETraining(configuration, configuration.plan(layout))
     var run = OAAERun(
       training,
       rows: rows,
@@ -161,22 +161,6 @@ public final class OAAE: NoveltyDetector {
 // MARK: - Parts of a fit
 
 extension OAAE {
-  private func layout(of sampleShape: [Int]) throws(NoveltyError) -> InputLayout {
-    var isImage = false
-    if case .convolution = configuration.architecture { isImage = true }
-    return try InputLayout(sampleShape, pooling: configuration.pooling, isImage: isImage)
-  }
-
-  private func plan(_ layout: InputLayout) -> Autoencoder.Plan {
-    Autoencoder.Plan(
-      architecture: configuration.architecture,
-      extents: layout.extents,
-      latentWidth: configuration.latentWidth,
-      output: configuration.output,
-      normalizesBatches: configuration.normalizesBatches
-    )
-  }
-
   private func checkRange(_ rows: Tensor<Float>) throws(NoveltyError) {
     guard configuration.output == .sigmoid else { return }
     let (minimum, maximum) = rows.extrema()
@@ -307,9 +291,9 @@ extension OAAE {
   /// - Throws: `NoveltyError.content` where a part is missing or of another shape.
   public func restore(_ state: DetectorState) throws(NoveltyError) {
     try configuration.check()
-    let layout = try layout(of: state.sampleShape())
+    let layout = try configuration.layout(of: state.sampleShape())
     let preparation = try InputPreparation(state, layout, scaling: configuration.scaling)
-    let networks = try Autoencoder(plan(layout), state.part("networks"))
+    let networks = try Autoencoder(configuration.plan(layout), state.part("networks"))
     let probe = Tensor<Float>.zeros([1, layout.width])
     let pass = AutoencoderPass(probe, through: networks, .all)
     let statistics = try ScoreStatistics(
