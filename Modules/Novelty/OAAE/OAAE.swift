@@ -67,7 +67,7 @@ public final class OAAE: NoveltyDetector {
       training: data.inputs
     )
     let rows = preparation.rows(of: data.inputs)
-    try checkRange(rows)
+    if configuration.output == .sigmoid { try rows.checkUnitRange() }
     let labels = try usedLabels(data)
     let validation = data.validation.flatMap { $0.shape[0] > 0 ? preparation.rows(of: $0) : nil }
     let training = OAAETraining(configuration, configuration.plan(layout))
@@ -161,14 +161,6 @@ public final class OAAE: NoveltyDetector {
 // MARK: - Parts of a fit
 
 extension OAAE {
-  private func checkRange(_ rows: Tensor<Float>) throws(NoveltyError) {
-    guard configuration.output == .sigmoid else { return }
-    let (minimum, maximum) = rows.extrema()
-    guard minimum >= -0.001, maximum <= 1.001 else {
-      throw .outOfRange(minimum: minimum, maximum: maximum)
-    }
-  }
-
   /// The labels that the embedding uses: nil for one class.
   private func usedLabels(_ data: NormalData) throws(NoveltyError) -> [Int32]? {
     guard let labels = data.labels else { return nil }

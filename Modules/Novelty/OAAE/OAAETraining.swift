@@ -68,6 +68,16 @@ package final class OAAETraining {
     static let statistics = 4
   }
 
+  /// What steps change.
+  var parts: [TrainingPart] {
+    var parts = [TrainingPart("model", networks), TrainingPart("optimizer", optimizer)]
+    if let discriminator, let discriminatorOptimizer {
+      parts.append(TrainingPart("discriminator", discriminator))
+      parts.append(TrainingPart("discriminator-optimizer", discriminatorOptimizer))
+    }
+    return parts
+  }
+
   var learningRate: Float {
     get { optimizer.learningRate }
     set {
