@@ -34,6 +34,10 @@ public final class OAAE: NoveltyDetector {
     /// The same, faster.
     let inUse: Autoencoder
     let statistics: ScoreStatistics
+    /// The samples of a pass: so many that a layer of all of them stays in the caches.
+    let batchSize: Int
+
+    private static let layerFloats = 1 << 19
 
     init(
       _ preparation: InputPreparation,
@@ -44,6 +48,10 @@ public final class OAAE: NoveltyDetector {
       self.networks = networks
       self.statistics = statistics
       inUse = Autoencoder(inUse: networks)
+      let probe = Tensor<Float>.zeros([1, preparation.layout.width])
+      let layers = AutoencoderPass(probe, through: inUse, .all).differences
+      let widest = layers.reduce(1) { max($0, $1.count) }
+      batchSize = min(max(Self.layerFloats / widest, 32), 512)
     }
   }
 
@@ -213,7 +221,7 @@ extension OAAE {
   ) throws(NoveltyError) {
     try check(inputs)
     guard let fitted else { throw .notFitted(detector: Self.kind) }
-    try inputs.forEachBatch(of: 512) { (batch) throws(NoveltyError) in
+    try inputs.forEachBatch(of: fitted.batchSize) { (batch) throws(NoveltyError) in
       let rows = fitted.preparation.rows(of: batch)
       try body(fitted, AutoencoderPass(rows, through: fitted.inUse, parts))
     }
