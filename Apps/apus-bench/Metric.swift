@@ -6,6 +6,8 @@ enum Metric {
   case bytes(Double)
   /// Tokens per second of a call that handles so many.
   case tokens(Double)
+  /// Images per second of a call that handles so many.
+  case images(Double)
   /// MB/s of a call that handles so many bytes of text.
   case text(Double)
   /// Microseconds a call.
@@ -18,6 +20,7 @@ enum Metric {
     case .flops: "GFLOP/s"
     case .bytes: "GB/s"
     case .tokens: "tok/s"
+    case .images: "img/s"
     case .text: "MB/s"
     case .microseconds: "µs"
     case .seconds: "s"
@@ -26,7 +29,7 @@ enum Metric {
 
   var isHigherBetter: Bool {
     switch self {
-    case .flops, .bytes, .tokens, .text: true
+    case .flops, .bytes, .tokens, .images, .text: true
     case .microseconds, .seconds: false
     }
   }
@@ -34,7 +37,7 @@ enum Metric {
   func value(seconds: Double) -> Double {
     switch self {
     case .flops(let count), .bytes(let count): count / seconds / 1e9
-    case .tokens(let count): count / seconds
+    case .tokens(let count), .images(let count): count / seconds
     case .text(let count): count / seconds / 1e6
     case .microseconds: seconds * 1e6
     case .seconds: seconds

@@ -2,6 +2,7 @@ public import ArgumentParser
 public import PointCloud
 
 extension AbsentClasses: ExpressibleByArgument {}
+extension Devoxelization: ExpressibleByArgument {}
 extension LabelSet: ExpressibleByArgument {}
 extension PointFileFormat: ExpressibleByArgument {}
 extension ScanReadingOptions.RingOrder: ExpressibleByArgument {}

@@ -52,6 +52,8 @@ struct NetworkArguments: ParsableArguments {
   var density = SegmenterConfiguration.DensityInput.clipped
   @Option(help: "The classes: common (ten) or semantickitti (19).")
   var classes = Classes.common
+  @Option(help: "How points get the scores of voxels: nearest (their own) or trilinear.")
+  var devoxelization = Devoxelization.nearest
   @Option(help: "The edge of a voxel in metres.")
   var voxelSize: Float = 0.2
   @Option(help: "How far the network looks to each side, in metres.")
@@ -85,6 +87,7 @@ struct NetworkArguments: ParsableArguments {
     result.density = density
     result.mountHeight = Float(sensor.mountHeight)
     result.alignsGround = groundAlignment
+    result.devoxelization = devoxelization
     // KITTI's volume over the road, in the frame of this sensor.
     let kitti = CropVolume.kitti.z
     let shift = Float(BeamModel.hdl64e.mountHeight - sensor.mountHeight)
@@ -115,6 +118,7 @@ struct NetworkArguments: ParsableArguments {
     case .none: name += ", no density"
     }
     if !groundAlignment { name += ", not aligned" }
+    if devoxelization != .nearest { name += ", " + devoxelization.rawValue }
     return name
   }
 }

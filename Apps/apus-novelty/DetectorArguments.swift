@@ -13,6 +13,8 @@ enum DetectorMethod: String, CaseIterable, ExpressibleByArgument {
   case ocgan
   case nearestNeighbours = "knn"
   case mahalanobis
+  case latentNearestNeighbours = "latent-knn"
+  case latentMahalanobis = "latent-mahalanobis"
   case principalComponents = "pca"
   case isolationForest = "isolation-forest"
 
@@ -28,6 +30,8 @@ enum DetectorMethod: String, CaseIterable, ExpressibleByArgument {
     case .ocgan: "OCGAN"
     case .nearestNeighbours: "kNN"
     case .mahalanobis: "Mahalanobis"
+    case .latentNearestNeighbours: "kNN of latents"
+    case .latentMahalanobis: "Mahalanobis of latents"
     case .principalComponents: "PCA"
     case .isolationForest: "Isolation forest"
     }
@@ -91,6 +95,12 @@ struct DetectorArguments: ParsableArguments {
       settings.scaling = scaling
       return .nearestNeighbours(settings)
     case .mahalanobis: return .mahalanobis(.init())
+    case .latentNearestNeighbours:
+      return .latentNearestNeighbours(
+        .init(autoencoder: autoencoder(.ae, samples), detector: .init())
+      )
+    case .latentMahalanobis:
+      return .latentMahalanobis(.init(autoencoder: autoencoder(.ae, samples), detector: .init()))
     case .principalComponents: return .principalComponents(.init())
     case .isolationForest: return .isolationForest(.init())
     }

@@ -33,6 +33,12 @@ struct TrainCommand: ParsableCommand {
     transform: { try NoveltyScore(named: $0) }
   )
   var score: NoveltyScore?
+  @Option(
+    parsing: .upToNextOption,
+    help: "The scores that an autoencoder's file can give; fewer make it smaller. All by default.",
+    transform: { try NoveltyScore(named: $0) }
+  )
+  var scores: [NoveltyScore] = []
   @Option(parsing: .upToNextOption, help: "Classes that are novel, and left out.")
   var novel: [String] = []
   @Option(help: "The share of samples that decides when training stops.")
@@ -111,11 +117,17 @@ struct TrainCommand: ParsableCommand {
 
   private func configured(_ samples: Samples) throws -> DetectorChoice {
     let choice = settings.choice(detector, for: samples)
-    guard let score else { return choice }
+    guard score != nil || !scores.isEmpty else { return choice }
     guard case .oaae(var configuration) = choice else {
-      throw CommandFailure("--score is for autoencoders; \(detector.rawValue) has one score")
+      throw CommandFailure(
+        "--score and --scores are for autoencoders; \(detector.rawValue) has one score"
+      )
     }
-    configuration.score = score
+    configuration.score = score ?? configuration.score
+    if !scores.isEmpty {
+      let wanted = Set(scores + [configuration.score])
+      configuration.scores = configuration.scores.filter { wanted.contains($0) }
+    }
     return .oaae(configuration)
   }
 

@@ -27,6 +27,8 @@ import Testing
     ),
     .nearestNeighbours(.init()), .mahalanobis(.init()), .principalComponents(.init()),
     .isolationForest(.init()),
+    .latentNearestNeighbours(.init(autoencoder: Blobs.settings, detector: .init())),
+    .latentMahalanobis(.init(autoencoder: Blobs.settings, detector: .init())),
   ]
 
   /// Vectors all over the cube are far from three tight clusters.
@@ -105,6 +107,35 @@ import Testing
     }
   }
 
+  /// Those that take long, whose training an interruption must not lose.
+  @Test(arguments: choices.filter { $0.takesEpochs }) func interruptedTrainingGoesOn(
+    choice: DetectorChoice
+  ) throws {
+    let blobs = Blobs(count: 120)
+    let whole = choice.makeDetector(seed: 3)
+    let epochs = try whole.fit(blobs.data).epochs.count
+    try withTemporaryFolder { folder in
+      var done = 0
+      let detector = choice.makeDetector(seed: 3)
+      let options = FitOptions(
+        checkpointPath: folder + "/run",
+        progress: { _ in done += 1 },
+        shouldStop: { done == 2 }
+      )
+      #expect(try detector.fit(blobs.data, options: options).ending == .interrupted)
+      // Another process: nothing is left of the first one but the folder.
+      let next = choice.makeDetector(seed: 3)
+      let report = try next.fit(blobs.data, options: FitOptions(checkpointPath: folder + "/run"))
+      #expect(report.ending == .finished)
+      #expect(report.epochs.map(\.epoch) == Array(1...epochs))
+      #expect(try next.allScores(of: blobs.novels) == whole.allScores(of: blobs.novels))
+      let other = choice.makeDetector(seed: 4)
+      #expect(throws: NoveltyError.self) {
+        try other.fit(blobs.data, options: FitOptions(checkpointPath: folder + "/run"))
+      }
+    }
+  }
+
   @Test func latentSpacesHaveDetectorsToo() throws {
     let blobs = Blobs()
     let detector = LatentDetector<NearestNeighbours>(
@@ -157,6 +188,16 @@ import Testing
       try detector.save(to: path)
       #expect(throws: NoveltyError.self) { try OAAE(contentsOf: path) }
       #expect(throws: NoveltyError.self) { try noveltyDetector(contentsOf: folder + "/none") }
+    }
+  }
+}
+
+extension DetectorChoice {
+  /// Whether the fit has epochs.
+  fileprivate var takesEpochs: Bool {
+    switch self {
+    case .oaae, .deepSVDD, .ocgan, .latentNearestNeighbours, .latentMahalanobis: true
+    default: false
     }
   }
 }

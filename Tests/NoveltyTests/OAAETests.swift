@@ -1,3 +1,4 @@
+import Autograd
 import Checkpoints
 import Foundation
 import Tensor
@@ -154,6 +155,35 @@ import Testing
     var settings = Blobs.settings
     (settings.learningRate, settings.output, settings.normalizesBatches) = (1e30, .linear, false)
     #expect(throws: NoveltyError.self) { try OAAE(settings).fit(blobs.data) }
+  }
+
+  @Test(arguments: [OAAE.Configuration.convolution(channels: 3, latentWidth: 5), .small()])
+  func networksInUseHaveNoNorms(settings: OAAE.Configuration) throws {
+    var settings = settings
+    settings.pooling = 1
+    var generator = Philox(seed: 2)
+    let plan = settings.plan(try settings.layout(of: [1, 9, 13]))
+    let networks = Autoencoder(plan, using: &generator)
+    for parameter in networks.parameters() {
+      parameter.value += .normal(parameter.shape, deviation: 0.2, using: &generator)
+    }
+    networks.train()
+    for _ in 0..<5 {
+      let x = Tensor<Float>.uniform([20, 117], from: 0, to: 1, using: &generator)
+      _ = networks.decoder(networks.encoder(Variable(x)))
+    }
+    networks.eval()
+    let folded = Autoencoder(inUse: networks)
+    #expect((folded.encoder.stages + folded.decoder.stages).allSatisfy { $0.norm == nil })
+    let x = Tensor<Float>.uniform([20, 117], from: 0, to: 1, using: &generator)
+    let (z, again) = (networks.encoder(x), folded.encoder(x))
+    expectClose(again.elements, z.elements, relative: 1e-4, absolute: 1e-4)
+    expectClose(
+      folded.decoder(z).elements,
+      networks.decoder(z).elements,
+      relative: 1e-4,
+      absolute: 1e-5
+    )
   }
 
   @Test(arguments: [[28, 28], [3, 32, 32], [1, 9, 13]]) func convolutionsFitTheirImages(

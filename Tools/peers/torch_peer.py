@@ -125,6 +125,11 @@ def sparse(name, **arguments):
     return torch_sparse.case(name, **arguments)
 
 
+def novelty(name, **arguments):
+    import torch_novelty
+    return {"torch": torch_novelty.case(name, **arguments)}
+
+
 def tokenizer(folder, file):
     return {"tokenizers": tokenizing(folder, file)} if tokenizers else {}
 
@@ -155,7 +160,7 @@ def learning(file, count):
 
 KINDS = {"gemm": gemm, "linear": linear, "vector": vector, "rows": rows, "small": small,
          "optimizer": optimizer, "llama": llama, "training": training, "rounding": rounding,
-         "sparse": sparse,
+         "sparse": sparse, "novelty": novelty,
          "tokenizer": tokenizer, "vocabulary": vocabulary}
 calls = {}
 

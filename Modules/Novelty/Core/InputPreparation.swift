@@ -5,10 +5,16 @@ struct InputPreparation {
   let layout: InputLayout
   private(set) var scaling: FeatureScaling?
 
+  /// What samples that were checked teach about their scale.
   init(_ layout: InputLayout, scaling: InputScaling = .none, training: Tensor<Float>) {
     self.layout = layout
     self.scaling = nil
     self.scaling = FeatureScaling(scaling, rows(of: training))
+  }
+
+  /// The same for methods that take samples for mere numbers.
+  init(scaling: InputScaling, training: Tensor<Float>) {
+    self.init(InputLayout(flat: training.sampleShape), scaling: scaling, training: training)
   }
 
   /// The rows of samples [N × …] whose shape was checked.
@@ -31,6 +37,12 @@ struct InputPreparation {
     state.tensors["scaling.factor"] = scaling.factor
   }
 
+  /// What a file holds, for methods that take samples for mere numbers.
+  init(_ state: DetectorState, scaling: InputScaling) throws(NoveltyError) {
+    try self.init(state, InputLayout(flat: state.sampleShape()), scaling: scaling)
+  }
+
+  /// What a file holds.
   init(_ state: DetectorState, _ layout: InputLayout, scaling: InputScaling) throws(NoveltyError) {
     self.layout = layout
     guard scaling != .none else {

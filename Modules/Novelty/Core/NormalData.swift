@@ -87,6 +87,26 @@ extension Tensor where Element == Float {
     try checkFinite(operation)
   }
 
+  /// The rows whose elements are all finite.
+  var finiteRows: [Int32] {
+    guard rank > 0, shape[0] > 0, count > 0 else { return [] }
+    let width = count / shape[0]
+    return withUnsafeElements { elements in
+      (0..<Int32(shape[0])).filter { row in
+        let range = Int(row) * width..<(Int(row) + 1) * width
+        return isAllFinite(UnsafeBufferPointer(rebasing: elements[range]))
+      }
+    }
+  }
+
+  /// Throws unless all elements are what a sigmoid gives back.
+  func checkUnitRange() throws(NoveltyError) {
+    let (minimum, maximum) = extrema()
+    guard minimum >= -0.001, maximum <= 1.001 else {
+      throw .outOfRange(minimum: minimum, maximum: maximum)
+    }
+  }
+
   /// Throws with the first row that holds something that is not finite.
   func checkFinite(_ operation: String) throws(NoveltyError) {
     guard rank > 0, shape[0] > 0, count > 0 else { return }

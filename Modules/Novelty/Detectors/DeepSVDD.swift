@@ -65,15 +65,10 @@ public final class DeepSVDD: NoveltyDetector {
   public func fit(_ data: NormalData, options: FitOptions) throws(NoveltyError) -> FitReport {
     try configuration.check()
     try data.check()
-    let layout = try InputLayout(data.inputs.sampleShape, pooling: 1, isImage: false)
-    let preparation = InputPreparation(
-      layout,
-      scaling: configuration.scaling,
-      training: data.inputs
-    )
+    let preparation = InputPreparation(scaling: configuration.scaling, training: data.inputs)
     let rows = preparation.rows(of: data.inputs)
     var generator = Philox(seed: configuration.seed).fork(0)
-    let network = network(width: layout.width, using: &generator)
+    let network = network(width: preparation.layout.width, using: &generator)
     let centre = centre(network, rows)
     let report = try train(network, rows, centre, options)
     network.eval()
@@ -115,23 +110,22 @@ public final class DeepSVDD: NoveltyDetector {
   /// - Throws: `NoveltyError.content` where a part is missing or of another shape.
   public func restore(_ state: DetectorState) throws(NoveltyError) {
     try configuration.check()
-    let layout = try InputLayout(state.sampleShape(), pooling: 1, isImage: false)
+    let preparation = try InputPreparation(state, scaling: configuration.scaling)
+    let width = preparation.layout.width
     let stored = state.part("network").tensors
-    let widths = [layout.width] + configuration.hiddenWidths + [configuration.latentWidth]
+    let widths = [width] + configuration.hiddenWidths + [configuration.latentWidth]
     let needed = zip(widths, widths.dropFirst()).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
     guard needed <= stored.values.reduce(0.0, { $0 + Double($1.count) }) else {
       throw .content(path: state.path, reason: "the network needs \(needed) numbers")
     }
     var generator = Philox(seed: 0)
-    let network = network(width: layout.width, using: &generator)
+    let network = network(width: width, using: &generator)
     network.eval()
     // As it was saved: norms are part of the layers.
     let folded = network.folded()
     do throws(ModuleError) { try folded.load(stored) } catch { throw .network(error) }
-    fitted = (
-      try InputPreparation(state, layout, scaling: configuration.scaling), folded,
-      try state.tensor("centre", shape: [configuration.latentWidth])
-    )
+    let centre = try state.tensor("centre", shape: [configuration.latentWidth])
+    fitted = (preparation, folded, centre)
     calibration = nil
   }
 }
@@ -185,7 +179,13 @@ extension DeepSVDD {
       seed: configuration.seed,
       options: options
     )
-    return try loop.run(rows) { (batch, step) throws(NoveltyError) in
+    let checkpoints = try FitCheckpoints(
+      options,
+      configuration: configuration,
+      samples: ["samples": (rows, nil)],
+      parts: [TrainingPart("network", network), TrainingPart("optimizer", optimizer)]
+    )
+    return try loop.run(rows, checkpoints) { (batch, step) throws(NoveltyError) in
       optimizer.learningRate = configuration.learningRate * (step.share < 0.75 ? 1 : 0.1)
       let differences = network(Variable(batch)) - Variable(centre)
       let loss = differences.square().sum() * (1 / Float(batch.shape[0]))

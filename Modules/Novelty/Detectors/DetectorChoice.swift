@@ -12,6 +12,10 @@ public enum DetectorChoice: Codable, Hashable, Sendable {
   case mahalanobis(MahalanobisDetector.Configuration)
   /// What principal components leave.
   case principalComponents(PrincipalComponents.Configuration)
+  /// The distance to normal samples in an autoencoder's latent space.
+  case latentNearestNeighbours(LatentDetector<NearestNeighbours>.Configuration)
+  /// The distance to normal classes in an autoencoder's latent space.
+  case latentMahalanobis(LatentDetector<MahalanobisDetector>.Configuration)
   /// Random cuts.
   case isolationForest(IsolationForest.Configuration)
 
@@ -35,6 +39,13 @@ public enum DetectorChoice: Codable, Hashable, Sendable {
       return NearestNeighbours(configuration)
     case .mahalanobis(let configuration): return MahalanobisDetector(configuration)
     case .principalComponents(let configuration): return PrincipalComponents(configuration)
+    case .latentNearestNeighbours(var configuration):
+      configuration.autoencoder.seed = seed ?? configuration.autoencoder.seed
+      configuration.detector.seed = seed ?? configuration.detector.seed
+      return LatentDetector(configuration)
+    case .latentMahalanobis(var configuration):
+      configuration.autoencoder.seed = seed ?? configuration.autoencoder.seed
+      return LatentDetector(configuration)
     case .isolationForest(var configuration):
       configuration.seed = seed ?? configuration.seed
       return IsolationForest(configuration)

@@ -66,7 +66,15 @@ public final class LatentDetector<Detector: NoveltyDetector>: NoveltyDetector {
   /// - Throws: `NoveltyError.notFitted`, `.shape`, `.notFinite`.
   public func scores(of inputs: Tensor<Float>) throws(NoveltyError) -> [Float] {
     try check(inputs)
-    return try detector.scores(of: autoencoder.embed(inputs))
+    let latents = try autoencoder.embed(inputs)
+    // Inputs so large that their latents overflow are as novel as can be.
+    let sound = latents.finiteRows
+    guard sound.count < latents.shape[0] else { return try detector.scores(of: latents) }
+    var scores = [Float](repeating: .greatestFiniteMagnitude, count: latents.shape[0])
+    for (row, score) in zip(sound, try detector.scores(of: latents.rows(sound))) {
+      scores[Int(row)] = score
+    }
+    return scores
   }
 
   /// Everything that was learned.

@@ -61,9 +61,8 @@ public final class NearestNeighbours: NoveltyDetector {
   public func fit(_ data: NormalData, options: FitOptions) throws(NoveltyError) -> FitReport {
     try check()
     try data.check(atLeast: 1)
-    let layout = try InputLayout(data.inputs.sampleShape, pooling: 1, isImage: false)
     let inputs = data.inputs.sample(configuration.maximumNormals, seed: configuration.seed)
-    let found = InputPreparation(layout, scaling: configuration.scaling, training: data.inputs)
+    let found = InputPreparation(scaling: configuration.scaling, training: data.inputs)
     preparation = found
     keep(found.rows(of: inputs))
     return FitReport()
@@ -136,12 +135,13 @@ public final class NearestNeighbours: NoveltyDetector {
   /// - Throws: `NoveltyError.content` where a part is missing or of another shape.
   public func restore(_ state: DetectorState) throws(NoveltyError) {
     try check()
-    let layout = try InputLayout(state.sampleShape(), pooling: 1, isImage: false)
+    let found = try InputPreparation(state, scaling: configuration.scaling)
     let stored = try state.tensor("normals", rank: 2)
-    guard stored.shape[0] > 0, stored.shape[1] == layout.width else {
-      throw .content(path: state.path, reason: "normals \(stored.shape) of width \(layout.width)")
+    let width = found.layout.width
+    guard stored.shape[0] > 0, stored.shape[1] == width else {
+      throw .content(path: state.path, reason: "normals \(stored.shape) of width \(width)")
     }
-    preparation = try InputPreparation(state, layout, scaling: configuration.scaling)
+    preparation = found
     keep(stored)
   }
 }

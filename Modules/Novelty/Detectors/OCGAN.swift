@@ -83,25 +83,23 @@ public final class OCGAN: NoveltyDetector {
   public func fit(_ data: NormalData, options: FitOptions) throws(NoveltyError) -> FitReport {
     try configuration.check()
     try data.check()
-    let layout = try InputLayout(data.inputs.sampleShape, pooling: 1, isImage: false)
-    let preparation = InputPreparation(
-      layout,
-      scaling: configuration.scaling,
-      training: data.inputs
-    )
+    let preparation = InputPreparation(scaling: configuration.scaling, training: data.inputs)
     let rows = preparation.rows(of: data.inputs)
-    let (minimum, maximum) = rows.extrema()
-    guard minimum >= -0.001, maximum <= 1.001 else {
-      throw .outOfRange(minimum: minimum, maximum: maximum)
-    }
-    let training = OCGANTraining(configuration, plan(layout))
+    try rows.checkUnitRange()
+    let training = OCGANTraining(configuration, plan(preparation.layout))
     let loop = EpochLoop(
       epochs: configuration.epochs,
       batchSize: configuration.batchSize,
       seed: configuration.seed,
       options: options
     )
-    let report = try loop.run(rows) { training.step($0, index: $1.index) }
+    let checkpoints = try FitCheckpoints(
+      options,
+      configuration: configuration,
+      samples: ["samples": (rows, nil)],
+      parts: training.parts
+    )
+    let report = try loop.run(rows, checkpoints) { training.step($0, index: $1.index) }
     take(preparation, training.networks)
     return report
   }
@@ -155,9 +153,8 @@ public final class OCGAN: NoveltyDetector {
   /// - Throws: `NoveltyError.content` where a part is missing or of another shape.
   public func restore(_ state: DetectorState) throws(NoveltyError) {
     try configuration.check()
-    let layout = try InputLayout(state.sampleShape(), pooling: 1, isImage: false)
-    let preparation = try InputPreparation(state, layout, scaling: configuration.scaling)
-    take(preparation, try Autoencoder(plan(layout), state.part("networks")))
+    let preparation = try InputPreparation(state, scaling: configuration.scaling)
+    take(preparation, try Autoencoder(plan(preparation.layout), state.part("networks")))
   }
 }
 
@@ -203,6 +200,18 @@ private final class OCGANTraining {
     critics =
       latentDiscriminator.parameters() + visualDiscriminator.parameters()
       + classifier.parameters()
+  }
+
+  /// What steps change.
+  var parts: [TrainingPart] {
+    [
+      TrainingPart("networks", networks), TrainingPart("optimizer", optimizer),
+      TrainingPart("latent-discriminator", latentDiscriminator),
+      TrainingPart("visual-discriminator", visualDiscriminator),
+      TrainingPart("discriminator-optimizer", discriminatorOptimizer),
+      TrainingPart("classifier", classifier),
+      TrainingPart("classifier-optimizer", classifierOptimizer),
+    ]
   }
 
   func step(_ x: Tensor<Float>, index: Int) -> [(name: String, value: Double)] {

@@ -46,6 +46,13 @@ struct InputLayout: Equatable {
   let extents: [Int]
   var width: Int { extents.reduce(1, *) }
 
+  /// Samples as mere numbers.
+  init(flat sampleShape: [Int]) {
+    self.sampleShape = sampleShape
+    pooling = 1
+    extents = [sampleShape.reduce(1, *)]
+  }
+
   init(_ sampleShape: [Int], pooling: Int, isImage: Bool) throws(NoveltyError) {
     self.sampleShape = sampleShape
     self.pooling = pooling

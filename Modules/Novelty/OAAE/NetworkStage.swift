@@ -26,6 +26,7 @@ final class NetworkStage: Module {
     switch layer {
     case let linear as Linear: folded = linear.folding(norm)
     case let convolution as Conv2d: folded = convolution.folding(norm)
+    case let convolution as ConvTranspose2d: folded = convolution.folding(norm)
     default: return self
     }
     return NetworkStage(folded, norm: nil, activation: activation)

@@ -120,6 +120,24 @@ extension OAAE.Configuration {
   /// The embedding's weight for inputs of a width.
   func embeddingWeight(inputWidth: Int) -> Float { embeddingWeight ?? 0.1 * Float(inputWidth) }
 
+  /// How samples of a shape become rows.
+  func layout(of sampleShape: [Int]) throws(NoveltyError) -> InputLayout {
+    var isImage = false
+    if case .convolution = architecture { isImage = true }
+    return try InputLayout(sampleShape, pooling: pooling, isImage: isImage)
+  }
+
+  /// The networks for rows of a layout.
+  func plan(_ layout: InputLayout) -> Autoencoder.Plan {
+    Autoencoder.Plan(
+      architecture: architecture,
+      extents: layout.extents,
+      latentWidth: latentWidth,
+      output: output,
+      normalizesBatches: normalizesBatches
+    )
+  }
+
   /// Throws what contradicts itself.
   func check() throws(NoveltyError) {
     try architecture.check()

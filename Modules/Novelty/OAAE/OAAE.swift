@@ -34,6 +34,10 @@ public final class OAAE: NoveltyDetector {
     /// The same, faster.
     let inUse: Autoencoder
     let statistics: ScoreStatistics
+    /// The samples of a pass: so many that a layer of all of them stays in the caches.
+    let batchSize: Int
+
+    private static let layerFloats = 1 << 19
 
     init(
       _ preparation: InputPreparation,
@@ -44,6 +48,10 @@ public final class OAAE: NoveltyDetector {
       self.networks = networks
       self.statistics = statistics
       inUse = Autoencoder(inUse: networks)
+      let probe = Tensor<Float>.zeros([1, preparation.layout.width])
+      let layers = AutoencoderPass(probe, through: inUse, .all).differences
+      let widest = layers.reduce(1) { max($0, $1.count) }
+      batchSize = min(max(Self.layerFloats / widest, 32), 512)
     }
   }
 
@@ -60,17 +68,17 @@ public final class OAAE: NoveltyDetector {
   public func fit(_ data: NormalData, options: FitOptions) throws(NoveltyError) -> FitReport {
     try configuration.check()
     try data.check()
-    let layout = try layout(of: data.inputs.sampleShape)
+    let layout = try configuration.layout(of: data.inputs.sampleShape)
     let preparation = InputPreparation(
       layout,
       scaling: configuration.scaling,
       training: data.inputs
     )
     let rows = preparation.rows(of: data.inputs)
-    try checkRange(rows)
+    if configuration.output == .sigmoid { try rows.checkUnitRange() }
     let labels = try usedLabels(data)
     let validation = data.validation.flatMap { $0.shape[0] > 0 ? preparation.rows(of: $0) : nil }
-    let training = OAAETraining(configuration, plan(layout))
+    let training = OAAETraining(configuration, configuration.plan(layout))
     var run = OAAERun(
       training,
       rows: rows,
@@ -161,30 +169,6 @@ public final class OAAE: NoveltyDetector {
 // MARK: - Parts of a fit
 
 extension OAAE {
-  private func layout(of sampleShape: [Int]) throws(NoveltyError) -> InputLayout {
-    var isImage = false
-    if case .convolution = configuration.architecture { isImage = true }
-    return try InputLayout(sampleShape, pooling: configuration.pooling, isImage: isImage)
-  }
-
-  private func plan(_ layout: InputLayout) -> Autoencoder.Plan {
-    Autoencoder.Plan(
-      architecture: configuration.architecture,
-      extents: layout.extents,
-      latentWidth: configuration.latentWidth,
-      output: configuration.output,
-      normalizesBatches: configuration.normalizesBatches
-    )
-  }
-
-  private func checkRange(_ rows: Tensor<Float>) throws(NoveltyError) {
-    guard configuration.output == .sigmoid else { return }
-    let (minimum, maximum) = rows.extrema()
-    guard minimum >= -0.001, maximum <= 1.001 else {
-      throw .outOfRange(minimum: minimum, maximum: maximum)
-    }
-  }
-
   /// The labels that the embedding uses: nil for one class.
   private func usedLabels(_ data: NormalData) throws(NoveltyError) -> [Int32]? {
     guard let labels = data.labels else { return nil }
@@ -237,7 +221,7 @@ extension OAAE {
   ) throws(NoveltyError) {
     try check(inputs)
     guard let fitted else { throw .notFitted(detector: Self.kind) }
-    try inputs.forEachBatch(of: 512) { (batch) throws(NoveltyError) in
+    try inputs.forEachBatch(of: fitted.batchSize) { (batch) throws(NoveltyError) in
       let rows = fitted.preparation.rows(of: batch)
       try body(fitted, AutoencoderPass(rows, through: fitted.inUse, parts))
     }
@@ -307,9 +291,9 @@ extension OAAE {
   /// - Throws: `NoveltyError.content` where a part is missing or of another shape.
   public func restore(_ state: DetectorState) throws(NoveltyError) {
     try configuration.check()
-    let layout = try layout(of: state.sampleShape())
+    let layout = try configuration.layout(of: state.sampleShape())
     let preparation = try InputPreparation(state, layout, scaling: configuration.scaling)
-    let networks = try Autoencoder(plan(layout), state.part("networks"))
+    let networks = try Autoencoder(configuration.plan(layout), state.part("networks"))
     let probe = Tensor<Float>.zeros([1, layout.width])
     let pass = AutoencoderPass(probe, through: networks, .all)
     let statistics = try ScoreStatistics(

@@ -1,5 +1,5 @@
 /// The losses of one step, before their weights; nil for what is not part of the training.
-struct OAAELosses: Equatable {
+package struct OAAELosses: Equatable {
   /// mean ‖x − x̂‖².
   var reconstruction: Double = 0
   /// The discriminator's own.

@@ -44,8 +44,8 @@ struct OAAERun {
 
   /// Trains; the networks hold the result afterwards.
   mutating func run() throws(NoveltyError) -> FitReport {
-    let folder = try openFolder()
-    if let folder { try resume(folder) }
+    let checkpoints = try checkpoints()
+    try resume(checkpoints)
     var ending = FitReport.Ending.finished
     while position.records.count < configuration.epochs, !position.isDone {
       if options.shouldStop() || Task.isCancelled {
@@ -55,7 +55,7 @@ struct OAAERun {
       let record = try trainEpoch(position.records.count)
       position.records.append(record)
       judge(record)
-      if let folder { try save(folder) }
+      try checkpoints.save(position, epoch: record.epoch, best.map { ["best": $0] } ?? [:])
       options.progress?(
         FitProgress(epoch: record.epoch, epochs: configuration.epochs, record: record)
       )
@@ -151,65 +151,19 @@ struct OAAERun {
 // MARK: - Checkpoints
 
 extension OAAERun {
-  /// What may not change between sessions.
-  private var identity: [String: String] {
-    [
-      "configuration": (try? DetectorFile.text(of: configuration)) ?? "",
-      "samples": "\(rows.shape), sum \(rows.sum()), \(labels.map { LabelGroups($0).labels } ?? [])",
-      "validation": "\(validation?.shape ?? []), sum \(validation?.sum() ?? 0)",
-    ]
+  private func checkpoints() throws(NoveltyError) -> FitCheckpoints {
+    try FitCheckpoints(
+      options,
+      configuration: configuration,
+      samples: ["samples": (rows, labels), "validation": (validation, nil)],
+      parts: training.parts
+    )
   }
 
-  private func openFolder() throws(NoveltyError) -> CheckpointFolder? {
-    guard let path = options.checkpointPath else { return nil }
-    return try checkpointing { () throws(CheckpointFolderError) in
-      try CheckpointFolder(at: path, keeping: 2)
-    }
-  }
-
-  private func save(_ folder: CheckpointFolder) throws(NoveltyError) {
-    var checkpoint = TrainingCheckpoint(step: position.records.count)
-    checkpoint.model = training.networks.state()
-    checkpoint.optimizer = training.optimizer.state()
-    if let discriminator = training.discriminator {
-      checkpoint.tensors["discriminator"] = discriminator.state()
-      checkpoint.tensors["discriminator-optimizer"] = training.discriminatorOptimizer?.state()
-    }
-    checkpoint.tensors["best"] = best
-    checkpoint.values = ["position": position, "identity": identity]
-    _ = try checkpointing { () throws(CheckpointFolderError) in try folder.save(checkpoint) }
-  }
-
-  private mutating func resume(_ folder: CheckpointFolder) throws(NoveltyError) {
-    let latest = try checkpointing { () throws(CheckpointFolderError) in try folder.latest() }
-    guard let saved = latest else { return }
-    let stored = try checkpointing { () throws(CheckpointFolderError) in
-      try saved.value("identity", as: [String: String].self)
-    }
-    for (name, text) in identity.sorted(by: { $0.key < $1.key }) where stored[name] != text {
-      throw .otherRun(
-        path: folder.path,
-        difference: "\(name) \(stored[name] ?? "unknown"), now \(text)"
-      )
-    }
-    position = try checkpointing { () throws(CheckpointFolderError) in
-      try saved.value("position", as: Position.self)
-    }
-    if saved.groupNames.contains("best") {
-      best = try checkpointing { () throws(CheckpointFolderError) in try saved.tensors("best") }
-    }
-    try takeOver(saved)
-  }
-
-  private func takeOver(_ saved: SavedCheckpoint) throws(NoveltyError) {
-    do {
-      try training.networks.load(saved.model())
-      try training.optimizer.load(saved.optimizer())
-      try training.discriminator?.load(saved.tensors("discriminator"))
-      try training.discriminatorOptimizer?.load(saved.tensors("discriminator-optimizer"))
-    } catch {
-      throw .otherRun(path: saved.path, difference: "\(error)")
-    }
+  private mutating func resume(_ checkpoints: FitCheckpoints) throws(NoveltyError) {
+    guard let found = try checkpoints.resume(Position.self, ["best"]) else { return }
+    position = found.position
+    best = found.others["best"]
   }
 }
 

@@ -1,5 +1,5 @@
 import Autograd
-import Tensor
+package import Tensor
 
 /// The networks of an orthogonal adversarial autoencoder in training, and one step of it.
 ///
@@ -14,7 +14,7 @@ import Tensor
 /// - Source: An et al. 2021, "OAAE: Adversarial Autoencoders for Novelty Detection in Multi-modal
 ///   Normality Case via Orthogonalized Latent Space".
 /// - Choice: networks, weights and schedule, which the paper leaves open.
-final class OAAETraining {
+package final class OAAETraining {
   let configuration: OAAE.Configuration
   let networks: Autoencoder
   let discriminator: MLP?
@@ -50,6 +50,15 @@ final class OAAETraining {
     discriminatorParameters = network.parameters()
   }
 
+  /// The training of samples of a shape, already pooled and scaled.
+  package convenience init(
+    _ configuration: OAAE.Configuration,
+    sampleShape: [Int]
+  ) throws(NoveltyError) {
+    try configuration.check()
+    self.init(configuration, configuration.plan(try configuration.layout(of: sampleShape)))
+  }
+
   /// The streams of random numbers.
   enum Stream {
     static let networks = 0
@@ -57,6 +66,16 @@ final class OAAETraining {
     static let noise = 2
     static let order = 3
     static let statistics = 4
+  }
+
+  /// What steps change.
+  var parts: [TrainingPart] {
+    var parts = [TrainingPart("model", networks), TrainingPart("optimizer", optimizer)]
+    if let discriminator, let discriminatorOptimizer {
+      parts.append(TrainingPart("discriminator", discriminator))
+      parts.append(TrainingPart("discriminator-optimizer", discriminatorOptimizer))
+    }
+    return parts
   }
 
   var learningRate: Float {
@@ -68,7 +87,7 @@ final class OAAETraining {
   }
 
   /// One step; `noise` is n, of the latents' shape.
-  func step(
+  package func step(
     _ x: Tensor<Float>,
     labels: [Int32]?,
     noise: @autoclosure () -> Tensor<Float>

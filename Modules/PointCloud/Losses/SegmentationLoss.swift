@@ -66,22 +66,22 @@ public struct SegmentationLoss: Codable, Hashable, Sendable {
     return value
   }
 
-  /// The loss of a network whose points take the logits of their voxel.
+  /// The loss of a network whose points take the logits of their voxel, or interpolate them.
   ///
   /// - Shapes: logits [V × C], pointTargets [P], voxelTargets [V].
   public func callAsFunction(
     voxelLogits logits: Variable,
     members: VoxelMembers,
+    interpolation: VoxelInterpolation? = nil,
     pointTargets: Tensor<Int32>,
     voxelTargets: Tensor<Int32>
   ) -> Value {
     let isOfPoints = pointLovasz != 0 || pointCrossEntropy != 0
     let voxels = Rows(logits: logits, targets: voxelTargets)
-    let points = Rows(
-      logits: isOfPoints ? logits.taking(members.pointToVoxel, axis: 0) : logits,
-      targets: pointTargets
-    )
-    return self(points: points, voxels: voxels)
+    guard isOfPoints else { return self(points: voxels, voxels: voxels) }
+    let logitsOfPoints =
+      interpolation.map { $0(logits) } ?? logits.taking(members.pointToVoxel, axis: 0)
+    return self(points: Rows(logits: logitsOfPoints, targets: pointTargets), voxels: voxels)
   }
 
   private func add(_ weight: Float, to total: inout Variable, _ part: () -> Variable) -> Float? {

@@ -95,14 +95,38 @@ extension PointSegmenter {
     _ scan: LidarScan,
     density: BeamDensity
   ) throws(VoxelError) -> SegmentedScan {
-    let height = Float(density.model.mountHeight)
-    let inside = configuration.crop(for: height).inside(scan.positions)
+    let found = try classify(scan, density: density)
     var result = SegmentedScan(
       classes: .zeros([scan.count]),
       confidence: .zeros([scan.count]),
-      voxelCount: 0
+      voxelCount: found.voxelCount
     )
-    guard !inside.isEmpty else { return result }
+    result.classes.set(found.classes, at: found.points)
+    result.confidence.set(found.confidence, at: found.points)
+    return result
+  }
+
+  /// The points of a scan that lie in the volume, and what they are.
+  struct ClassifiedPoints {
+    /// Which points of the scan [inside].
+    var points: [Int32]
+    /// The class of each [inside].
+    var classes: Tensor<Int32>
+    /// The softmax probability of that class [inside].
+    var confidence: Tensor<Float>
+    var voxelCount: Int
+  }
+
+  /// The classes of the points in the volume; nothing is asked of the network outside of it.
+  func classify(
+    _ scan: LidarScan,
+    density: BeamDensity
+  ) throws(VoxelError) -> ClassifiedPoints {
+    let height = Float(density.model.mountHeight)
+    let inside = configuration.crop(for: height).inside(scan.positions)
+    guard !inside.isEmpty else {
+      return .init(points: [], classes: .zeros([0]), confidence: .zeros([0]), voxelCount: 0)
+    }
     eval()
     let cloud = SegmentationInput.Cloud(
       DensityCloud(scan.selecting(inside), density: density),
@@ -115,12 +139,16 @@ extension PointSegmenter {
       range: densityRange,
       using: &generator
     )
-    let probabilities = withoutGradients { self(input).value }.softmax()  // [V, C]
-    let outputs = input.voxels.gather(probabilities.argMax(axis: 1) + 1)  // [inside]
-    let confidence = input.voxels.gather(probabilities.max(axes: [1]))
-    result.classes.set(outputs, at: inside)
-    result.confidence.set(confidence, at: inside)
-    result.voxelCount = input.voxels.count
-    return result
+    let scores = withoutGradients { self(input).value }  // [V, C]
+    // Points that share a voxel share its class: it is found once.
+    let isOfPoints = configuration.devoxelization == .trilinear
+    let probabilities = (isOfPoints ? input.pointScores(ofVoxels: scores) : scores).softmax()
+    let (classes, confidence) = (probabilities.argMax(axis: 1) + 1, probabilities.max(axes: [1]))
+    return .init(
+      points: inside,
+      classes: isOfPoints ? classes : input.voxels.gather(classes),
+      confidence: isOfPoints ? confidence : input.voxels.gather(confidence),
+      voxelCount: input.voxels.count
+    )
   }
 }

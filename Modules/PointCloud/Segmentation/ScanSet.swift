@@ -58,18 +58,12 @@ extension PointSegmenter {
   ) throws -> SegmentationConfusion {
     var confusion = SegmentationConfusion(classCount: configuration.classCount)
     let density = BeamDensity(set.sensor)
-    let height = Float(set.sensor.mountHeight)
     for index in 0..<set.count {
       let scan = try set.scan(index)
       guard let labels = scan.labels else { continue }
-      let found = try segment(scan, density: density)
-      // Outside of the volume nothing is asked of the network.
-      let inside = configuration.crop(for: height).inside(scan.positions)
-      let rows = Tensor(inside, shape: [inside.count])
-      confusion.add(
-        labels: labels.taking(rows, axis: 0),
-        predictions: found.classes.taking(rows, axis: 0)
-      )
+      let found = try classify(scan, density: density)
+      let points = Tensor(found.points, shape: [found.points.count])
+      confusion.add(labels: labels.taking(points, axis: 0), predictions: found.classes)
       if !progress(index + 1, confusion) { break }
     }
     return confusion

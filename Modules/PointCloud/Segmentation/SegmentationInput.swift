@@ -8,6 +8,8 @@ public struct SegmentationInput {
   public let frontEnd: DDFEInput
   /// The points that the front end sees, as rows of the scans joined; nil for all.
   public let seenPoints: Tensor<Int32>?
+  /// How those points get what voxels hold; nil where they take it from their own voxel.
+  public let interpolation: VoxelInterpolation?
 
   /// A scan as the network gets it: points with their densities, where the grid lies.
   public struct Cloud {
@@ -74,6 +76,14 @@ public struct SegmentationInput {
     )
     self.voxels = voxels
     seenPoints = seen
+    interpolation =
+      configuration.devoxelization == .trilinear
+      ? voxels.interpolation(at: shifted, points: seen) : nil
+  }
+
+  /// The scores of the points that the front end sees [points × C], from those of the voxels.
+  public func pointScores(ofVoxels scores: Tensor<Float>) -> Tensor<Float> {
+    interpolation.map { $0(scores) } ?? scores.taking(frontEnd.members.pointToVoxel, axis: 0)
   }
 
   /// The targets of the points that the front end sees and of the voxels, from classes of all points.

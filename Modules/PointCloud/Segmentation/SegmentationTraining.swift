@@ -114,6 +114,7 @@ public struct SegmentationTraining {
       let value = loss(
         voxelLogits: model(input),
         members: input.frontEnd.members,
+        interpolation: input.interpolation,
         pointTargets: targets.points,
         voxelTargets: targets.voxels
       )
@@ -158,26 +159,20 @@ public struct SegmentationTraining {
     return (input, classes)
   }
 
-  /// Takes over what the model must know of the scans, the sensor and the range of densities, and
-  /// counts the classes for their weights; every scan is asked for once.
+  /// Takes over what the model must know of the scans, the sensor and the range of densities; the loss
+  /// with weights of the classes.
   private func measureScans() throws -> SegmentationLoss {
-    var generator = Philox(seed: options.seed).fork(1)
-    var counts = ClassWeights(classCount: model.configuration.classCount)
-    var counted: Set<Int> = []
-    let density = BeamDensity(scans.sensor)
-    model.sensor = scans.sensor
-    model.densityRange = try DensityRange(ofTraining: scans.count, using: &generator) { index in
-      let scan = try scans.scan(index)
-      if let classes = scan.labels { counts.add(classes) }
-      counted.insert(index)
-      return density(scan.positions)
-    }
     var loss = options.loss
-    guard loss.classWeights == nil else { return loss }
-    for index in 0..<scans.count where !counted.contains(index) {
-      if let classes = try scans.scan(index).labels { counts.add(classes) }
-    }
-    loss.classWeights = counts.weights
+    let found = try ScanMeasurements(
+      at: path,
+      of: scans,
+      classCount: model.configuration.classCount,
+      countsClasses: loss.classWeights == nil,
+      seed: options.seed
+    )
+    model.sensor = scans.sensor
+    model.densityRange = found.densityRange
+    loss.classWeights = loss.classWeights ?? found.classes?.weights
     return loss
   }
 

@@ -31,6 +31,8 @@ public struct SegmenterConfiguration: Codable, Hashable, Sendable {
   ///
   /// Without that, the height of the ground in its voxels is a cue that another mount breaks.
   public var alignsGround: Bool
+  /// How points get the scores of voxels.
+  public var devoxelization = Devoxelization.nearest
 
   /// A network of a size behind a front end; the ten common classes and KITTI's volume by default.
   public init(
@@ -78,6 +80,43 @@ public struct SegmenterConfiguration: Codable, Hashable, Sendable {
     if !(voxelSize > 0 && voxelSize.isFinite) { return "voxels of \(voxelSize) m" }
     if !mountHeight.isFinite { return "a mount height of \(mountHeight) m" }
     return backbone.flaw ?? frontEnd.flaw
+  }
+}
+
+extension SegmenterConfiguration {
+  private enum CodingKeys: String, CodingKey {
+    case frontEnd, backbone, classNames, voxelSize, crop, density, mountHeight, alignsGround
+    case devoxelization
+  }
+
+  /// Reads a configuration; points take the scores of their voxel unless it says else.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    frontEnd = try values.decode(FrontEndConfiguration.self, forKey: .frontEnd)
+    backbone = try values.decode(SparseUNetConfiguration.self, forKey: .backbone)
+    classNames = try values.decode([String].self, forKey: .classNames)
+    voxelSize = try values.decode(Float.self, forKey: .voxelSize)
+    crop = try values.decode(CropVolume.self, forKey: .crop)
+    density = try values.decode(DensityInput.self, forKey: .density)
+    mountHeight = try values.decode(Float.self, forKey: .mountHeight)
+    alignsGround = try values.decode(Bool.self, forKey: .alignsGround)
+    let stored = try values.decodeIfPresent(Devoxelization.self, forKey: .devoxelization)
+    devoxelization = stored ?? .nearest
+  }
+
+  /// Writes the configuration; the usual devoxelization is left out, as in files from before it.
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(frontEnd, forKey: .frontEnd)
+    try values.encode(backbone, forKey: .backbone)
+    try values.encode(classNames, forKey: .classNames)
+    try values.encode(voxelSize, forKey: .voxelSize)
+    try values.encode(crop, forKey: .crop)
+    try values.encode(density, forKey: .density)
+    try values.encode(mountHeight, forKey: .mountHeight)
+    try values.encode(alignsGround, forKey: .alignsGround)
+    guard devoxelization != .nearest else { return }
+    try values.encode(devoxelization, forKey: .devoxelization)
   }
 }
 

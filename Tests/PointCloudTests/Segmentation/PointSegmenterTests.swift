@@ -185,6 +185,90 @@ private func scans(_ count: Int, of sensor: BeamModel = smallSensor, first: Int 
     #expect(targets.voxels.elements.allSatisfy { (-1..<10).contains($0) })
   }
 
+  @Test func scansAreMeasuredOnceForAllSessions() throws {
+    let set = scans(3)
+    var asked: [Int] = []
+    let watched = ScanSet(of: smallSensor, count: 3) { index in
+      asked.append(index)
+      return try set.scan(index)
+    }
+    var options = SegmentationTrainingOptions(steps: 3, seed: 4)
+    options.augmentation = .none()
+    options.pointLimit = 300
+    try withTemporaryFolder { folder in
+      let model = segmenter(.ddfe(.small))
+      var run = SegmentationTraining(at: folder, of: model, on: watched, options)
+      run.shouldStop = { true }
+      #expect(try run.run().ending == .stopped)
+      #expect(asked.sorted() == [0, 1, 2])
+      let again = segmenter(.ddfe(.small))
+      run = SegmentationTraining(at: folder, of: again, on: watched, options)
+      run.shouldStop = { true }
+      _ = try run.run()
+      #expect(asked.count == 3)
+      #expect(again.densityRange == model.densityRange && again.sensor == smallSensor)
+      // A damaged file is measured again.
+      try Data("{".utf8).write(to: URL(filePath: folder + "/scans.json"))
+      _ = try run.run()
+      #expect(asked.count == 6)
+    }
+  }
+
+  @Test func pointsMayInterpolateBetweenVoxels() throws {
+    var configuration = configuration(.ddfe(.small))
+    configuration.devoxelization = .trilinear
+    var generator = Philox(seed: 1)
+    let model = PointSegmenter(configuration, using: &generator)
+    let set = scans(2)
+    var options = SegmentationTrainingOptions(steps: 12, seed: 4)
+    (options.learningRate, options.pointLimit, options.augmentation) = (1e-2, 500, .none())
+    try withTemporaryFolder { folder in
+      let training = SegmentationTraining(at: folder + "/run", of: model, on: set, options)
+      var losses: [Double] = []
+      try training.run { losses.append($0.metrics["loss"] ?? .nan) }
+      #expect(losses.count == 12 && losses.allSatisfy(\.isFinite))
+      try model.write(to: folder + "/model.safetensors")
+      let read = try PointSegmenter(path: folder + "/model.safetensors")
+      #expect(read.configuration.devoxelization == .trilinear)
+      let scan = try set.scan(0)
+      let found = try read.segment(scan, of: smallSensor)
+      // Points of one voxel may now be of different classes, or at least differently sure.
+      let volume = configuration.crop(for: 1.8)
+      #expect(Set(found.confidence.elements).count > found.voxelCount)
+      let inside = volume.inside(scan.positions)
+      #expect(inside.allSatisfy { (1...10).contains(found.classes.elements[Int($0)]) })
+    }
+  }
+
+  @Test func configurationsFromBeforeAreRead() throws {
+    let usual = configuration(.ddfe(.small))
+    let text = String(decoding: try JSONEncoder().encode(usual), as: UTF8.self)
+    #expect(!text.contains("devoxelization"))
+    let read = try JSONDecoder().decode(SegmenterConfiguration.self, from: Data(text.utf8))
+    #expect(read == usual && read.devoxelization == .nearest)
+    var other = usual
+    other.devoxelization = .trilinear
+    let again = try JSONDecoder().decode(
+      SegmenterConfiguration.self,
+      from: try JSONEncoder().encode(other)
+    )
+    #expect(again == other)
+  }
+
+  @Test func confusionComparesWithTheLabels() throws {
+    let (model, set) = (segmenter(.ddfe(.small)), scans(1))
+    model.densityRange = DensityRange(of: BeamDensity(smallSensor)(try set.scan(0).positions))
+    let scan = try set.scan(0)
+    let inside = model.configuration.crop(for: 1.8).inside(scan.positions)
+    let rows = Tensor(inside, shape: [inside.count])
+    var expected = SegmentationConfusion(classCount: 10)
+    expected.add(
+      labels: try #require(scan.labels).taking(rows, axis: 0),
+      predictions: try model.segment(scan, of: smallSensor).classes.taking(rows, axis: 0)
+    )
+    #expect(try model.confusion(on: set) == expected)
+  }
+
   @Test func confusionCountsThePointsInside() throws {
     let (model, set) = (segmenter(.constant), scans(2))
     let confusion = try model.confusion(on: set)
