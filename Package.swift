@@ -287,8 +287,8 @@ let package = Package(
     .executableTarget(
       name: "apus-bench",
       dependencies: [
-        "Support", "Quantization", "Transformer", "PointCloud", "Checkpoints", "Autograd", "Tensor",
-        "CKernels", argumentParser,
+        "Support", "Quantization", "Transformer", "PointCloud", "Novelty", "Checkpoints", "Autograd",
+        "Tensor", "CKernels", argumentParser,
       ],
       path: "Apps/apus-bench",
       swiftSettings: strict
