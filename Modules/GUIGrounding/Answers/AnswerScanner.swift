@@ -45,7 +45,7 @@ struct AnswerScanner {
     var matches: [AnswerMatch] = []
     var place = range.lowerBound
     while place < range.upperBound, matches.count < limit {
-      if let match = rule(place) {
+      if mayBegin(text.bytes[place]), let match = rule(place) {
         matches.append(match)
         place = match.range.upperBound
       } else {
@@ -53,6 +53,17 @@ struct AnswerScanner {
       }
     }
     return matches
+  }
+}
+
+/// Whether any rule begins with a byte: most of a text is passed over at once.
+private func mayBegin(_ byte: UInt8) -> Bool {
+  switch byte {
+  case UInt8(ascii: "<"), UInt8(ascii: "("), UInt8(ascii: "["), UInt8(ascii: "x"),
+    UInt8(ascii: "X"), UInt8(ascii: "c"), UInt8(ascii: "p"), UInt8(ascii: "b"),
+    UInt8(ascii: "s"):
+    true
+  default: false
   }
 }
 

@@ -175,17 +175,22 @@ extension RowReader {
     item.platform = text("platform")
     item.group = text("group")
     item.application = text("application")
-    var boxes = [try Self.corners(row, "bbox")]
-    if let all = row["boxes"], !all.isNull {
-      for (index, box) in try Self.list(row, "boxes").enumerated() {
-        let numbers = try Self.numbers(box.arrayValue ?? [], "boxes")
-        guard numbers.count == 4 else {
-          throw RowFault("box \(index + 1) of \"boxes\" has \(numbers.count) numbers, not 4")
-        }
-        let corners = GroundingBox(x0: numbers[0], y0: numbers[1], x1: numbers[2], y1: numbers[3])
-        if !boxes.contains(corners) { boxes.append(corners) }
-      }
-    }
+    let boxes = try nativeBoxes()
     return RowTargets(found: [RowTarget(item: item, frame: .pixels, boxes: boxes)])
+  }
+
+  /// All `boxes`, and `bbox` where none of them holds it.
+  private func nativeBoxes() throws(RowFault) -> [GroundingBox] {
+    let largest = try Self.corners(row, "bbox")
+    guard let all = row["boxes"], !all.isNull else { return [largest] }
+    var boxes: [GroundingBox] = []
+    for (index, box) in try Self.list(row, "boxes").enumerated() {
+      let n = try Self.numbers(box.arrayValue ?? [], "boxes")
+      guard n.count == 4 else {
+        throw RowFault("box \(index + 1) of \"boxes\" has \(n.count) numbers, not 4")
+      }
+      boxes.append(GroundingBox(x0: n[0], y0: n[1], x1: n[2], y1: n[3]))
+    }
+    return boxes.contains { $0.contains(largest) } ? boxes : [largest] + boxes
   }
 }

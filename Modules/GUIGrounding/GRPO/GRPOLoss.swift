@@ -25,13 +25,13 @@ public func grpoLoss(
   )
   check(batch, settings)
   checkTokens(of: batch, vocabulary: shape[2])
-  let rows = TokenRows(logits: logits.value, tokens: batch.tokens, mask: batch.mask)
+  var rows = TokenRows(logits: logits.value, tokens: batch.tokens, mask: batch.mask)
   let terms = GRPOTerms(logProbabilities: rows.logProbabilities, .init(batch), settings)
   var metrics = terms.metrics
   metrics.entropy = rows.entropies.reduce(0, +) / Double(max(1, metrics.tokenCount))
   let value = Tensor([Float(terms.loss)], shape: [])
   guard logits.isFollowed, Recording.isOn else { return (Variable(value), metrics) }
-  let gradient = rows.gradient(slopes: terms.slopes)  // [B, T, V]
+  let gradient = rows.takeGradient(slopes: terms.slopes)  // [B, T, V]
   let loss = Variable.custom(value, input: logits) { upstream in
     var result = gradient
     result.scale(by: upstream.item)

@@ -47,9 +47,10 @@ struct TokenRows {
     (self.probabilities, self.tokens, self.mask) = (probabilities, tokens, mask)
   }
 
-  /// The gradient by the logits from the slopes s [B · T] by ℓ.
-  consuming func gradient(slopes: [Double]) -> Tensor<Float> {
-    let (tokens, mask, width) = (tokens, mask, probabilities.shape[-1])
+  /// The gradient by the logits from the slopes s [B · T] by ℓ; the probabilities are gone then.
+  mutating func takeGradient(slopes: [Double]) -> Tensor<Float> {
+    let width = probabilities.shape[-1]
+    // Held by nobody else, so that it is written in place.
     var gradient = probabilities
     probabilities = .zeros([0])
     gradient.withUnsafeMutableElements { elements in
