@@ -71,7 +71,8 @@ extension GUIGroundingConformance {
   /// Serves the reply over and over; the pauses tell whether it is asked for again.
   private func expectReply(_ entry: JSONValue, _ name: String) async throws {
     let expected = try #require(entry["expected"], "\(name)")
-    let headers = (entry["headers"]?.objectValue ?? [:]).map { ($0.key, $0.value.stringValue ?? "") }
+    let fields = entry["headers"]?.objectValue ?? [:]
+    let headers = fields.map { ($0.key, $0.value.stringValue ?? "") }
     let body = try #require(entry["body"])
     let bytes = body.stringValue.map { Array($0.utf8) } ?? body.serializedBytes()
     let status = try #require(entry["status"]?.intValue)

@@ -17,8 +17,9 @@ import Testing
   }
 
   @Test(arguments: [
-    "", "soon", "Sun, 06 Nov 1994", "Sun, 06 Nov 1994 25:00:00 GMT", "Sun, 99 Nov 1994 08:49:37 GMT",
-    "Sun, 06 Foo 1994 08:49:37 GMT", "06 Nov 1994 08:49:37", "Sun, 06 Nov x 08:49:37 GMT", ",,,,",
+    "", "soon", "Sun, 06 Nov 1994", "Sun, 06 Nov 1994 25:00:00 GMT", ",,,,",
+    "Sun, 99 Nov 1994 08:49:37 GMT",
+    "Sun, 06 Foo 1994 08:49:37 GMT", "06 Nov 1994 08:49:37", "Sun, 06 Nov x 08:49:37 GMT",
     "Sun, 06 Nov 99999999999999999999 08:49:37 GMT",
   ])
   func otherTexts(_ text: String) { #expect(HTTPDate.seconds(text) == nil) }

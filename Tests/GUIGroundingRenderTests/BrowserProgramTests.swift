@@ -87,9 +87,8 @@ import Testing
       #expect(numbers.count == 2)
       for number in numbers { #expect(isGone(number)) }
       let arguments = try String(contentsOfFile: folder + "/arguments", encoding: .utf8)
-      let profile = try #require(arguments.split(separator: "\n").first {
-        $0.hasPrefix("--user-data-dir=")
-      })
+      let lines = arguments.split(separator: "\n")
+      let profile = try #require(lines.first { $0.hasPrefix("--user-data-dir=") })
       #expect(!FileManager.default.fileExists(atPath: String(profile.dropFirst(16))))
     }
   }

@@ -15,7 +15,8 @@ import Testing
       #if canImport(Darwin)
         socketpair(AF_UNIX, SOCK_STREAM, 0, &ends)
       #else
-        socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends)
+        // A browser of another test must not get these ends.
+        socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends)
       #endif
       connection = DevToolsConnection(socket: ends[0]) { "last words" }
       other = ends[1]

@@ -151,6 +151,23 @@ struct ExtractionTests {
     #expect(element.boxes == [element.bounds])
   }
 
+  /// A box that is too narrow for its text cuts it off, though most of the link can be hit.
+  @Test func whatAnAncestorCutsIsRejected() async throws {
+    func box(_ x: Double, _ inner: String) -> String {
+      "<div style=\"\(Pages.at(x, 20, 100, 60))\">\(inner)</div>"
+    }
+    let wide = "<a href=\"#\" style=\"position:absolute;left:0;top:0;width:110px;height:20px\">"
+    let body = [
+      box(10, wide + "wide</a>"), box(200, wide.replacing("110px", with: "90px") + "fits</a>"),
+      // A frame that is not placed does not cut what is placed.
+      "<div style=\"overflow:hidden;width:50px;height:20px\">"
+        + "<a href=\"#\" style=\"\(Pages.at(400, 200, 100, 20))\">free</a></div>",
+    ].joined()
+    let extract = try await Pages.extract(body)
+    #expect(extract.elements.map(\.name) == ["fits", "free"])
+    #expect(extract.rejected["cut"] == 1 && extract.otherLabels.map(\.name) == ["wide"])
+  }
+
   @Test func openShadowTreesAreSearched() async throws {
     let body = """
       <div id=host></div><script>

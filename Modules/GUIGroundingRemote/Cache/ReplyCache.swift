@@ -44,6 +44,7 @@ struct ReplyCache: Sendable {
   /// - Parameters:
   ///   - body: the body.
   ///   - ordinal: which of several draws with this very body it is.
+  /// - Returns: the digest in hexadecimal.
   static func key(_ body: JSONObject, ordinal: Int) -> String {
     var digest = SHA256()
     JSONValue.object(body).serializedBytes(keys: .sorted).withUnsafeBytes { digest.update($0) }

@@ -8,7 +8,7 @@ extension CalibrationReport {
   /// How far an answer may be from a straight line, as a share of the square's side.
   static let fitShare = 0.25
 
-  /// Judges answers: which space and order put them into their squares?
+  /// Judges answers by which space and order put them into their squares.
   public init(_ answers: [CalibrationAnswer]) {
     let hypotheses = Self.hypotheses(answers)
     let count = Double(answers.count)

@@ -11,7 +11,7 @@ extension RemoteGroundingPolicy {
   ///   - progress: called with the number of answers so far, and of all.
   /// - Returns: what explains the answers.
   /// - Throws: `ResizeError`, `ChatError`, `CancellationError`.
-  public func calibrate(
+  public nonisolated(nonsending) func calibrate(
     maxTokens: Int = 512,
     progress: (Int, Int) -> Void = { _, _ in }
   ) async throws -> CalibrationReport {

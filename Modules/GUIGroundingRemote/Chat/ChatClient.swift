@@ -102,6 +102,7 @@ final class ChatClient: Sendable {
   /// - Parameters:
   ///   - body: the body.
   ///   - ordinal: which of several draws with this very body it is.
+  /// - Returns: the reply.
   /// - Throws: `ChatError`, `CancellationError`.
   func reply(to body: JSONObject, ordinal: Int) async throws -> ChatReply {
     let key = ReplyCache.key(body, ordinal: ordinal)

@@ -62,6 +62,13 @@ public struct ModelFamily: Codable, Hashable, Sendable {
     scaled("qwen3-vl", .qwenTool, .qwen3VL),
   ]
 
+  /// What ShowUI's own programs set.
+  private static let showUISize = ResizeRule.smart(
+    factor: 28,
+    minimumPixels: 256 * 28 * 28,
+    maximumPixels: 1344 * 28 * 28
+  )
+
   private static let otherFamilies = [
     ModelFamily(
       "deepseek-vl2",
@@ -77,11 +84,7 @@ public struct ModelFamily: Codable, Hashable, Sendable {
       isSeen: false
     ),
     plain("seeclick", .seeclick, .unit),
-    plain("showui", .showui, .unit, .smart(
-      factor: 28,
-      minimumPixels: 256 * 28 * 28,
-      maximumPixels: 1344 * 28 * 28
-    )),
+    plain("showui", .showui, .unit, showUISize),
     plain("aguvis", .plainPoint, .unit, .qwen25VL, isSeen: false),
     plain("molmo", .plainPoint, .hundred, isSeen: false),
     plain("uground-initial", .plainPoint, .imagePixels),

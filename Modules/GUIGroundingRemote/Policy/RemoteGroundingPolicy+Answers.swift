@@ -7,6 +7,7 @@ extension RemoteGroundingPolicy {
   ///   - counted: the answer.
   ///   - sent: the size of the picture that the model got.
   ///   - shown: the size of the picture that was handed in, in whose pixels the point is.
+  /// - Returns: the sample; its point is nil where the text says no place.
   func sample(_ counted: CountedChoice, sent: PixelSize, shown: PixelSize) -> GroundingSample {
     let choice = counted.choice
     // "Pixels" are those of the picture that was sent, whatever the model calls them.

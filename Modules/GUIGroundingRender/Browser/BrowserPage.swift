@@ -126,7 +126,8 @@ public final class BrowserPage: Sendable {
   /// Closes the page; what goes wrong with that shows elsewhere.
   public func close() async {
     let closing = Task { [connection, target] in
-      _ = try? await connection.call("Target.closeTarget", ["targetId": .string(target)], seconds: 5)
+      let parameters: JSONObject = ["targetId": .string(target)]
+      _ = try? await connection.call("Target.closeTarget", parameters, seconds: 5)
     }
     await closing.value
   }

@@ -99,7 +99,8 @@ final class BrowserProcess: Sendable {
     #if canImport(Darwin)
       let kind = SOCK_STREAM
     #else
-      let kind = Int32(SOCK_STREAM.rawValue)
+      // At once: another thread may start a process between two calls.
+      let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
     #endif
     guard socketpair(AF_UNIX, kind, 0, &ends) == 0 else { return nil }
     let child = fcntl(ends[1], F_DUPFD_CLOEXEC, 10)

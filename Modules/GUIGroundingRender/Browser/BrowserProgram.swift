@@ -19,6 +19,7 @@ public enum BrowserProgram {
   ///
   /// - Parameter path: the program that the user names; nil looks for one on the `PATH` and in the
   ///   usual application bundles.
+  /// - Returns: its path.
   /// - Throws: `BrowserError.notFound`.
   public static func find(_ path: String? = nil) throws(BrowserError) -> String {
     try find(path, searchPath: ProcessInfo.processInfo.environment["PATH"] ?? "", bundles: bundles)

@@ -20,7 +20,8 @@ extension ChromiumBrowser {
       // No name is known, and what needs no name goes to a port where nobody listens.
       arguments += [
         "--host-resolver-rules=MAP * ~NOTFOUND", "--proxy-server=socks5://127.0.0.1:9",
-        "--proxy-bypass-list=<-loopback>", "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+        "--proxy-bypass-list=<-loopback>",
+        "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
       ]
     }
     return arguments + ["about:blank"]
@@ -55,7 +56,8 @@ extension ChromiumBrowser {
         attributes: [.posixPermissions: 0o700]
       )
     } catch {
-      throw .cannotStart(path: path, reason: "no profile: \((error as NSError).localizedDescription)")
+      let text = (error as NSError).localizedDescription
+      throw .cannotStart(path: path, reason: "no profile: \(text)")
     }
     return folder.path
   }

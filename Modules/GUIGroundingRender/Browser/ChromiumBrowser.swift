@@ -51,6 +51,7 @@ public final class ChromiumBrowser: Sendable {
   ///   - path: the program; nil looks for one.
   ///   - network: what its pages may reach.
   ///   - seconds: how long the start may take.
+  /// - Returns: the browser, without pages.
   /// - Throws: `BrowserError`.
   public static func start(
     path: String? = nil,

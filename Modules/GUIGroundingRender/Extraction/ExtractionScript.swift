@@ -2,8 +2,9 @@
 ///
 /// 1. Candidates: links, buttons, input fields, lists, summaries, the ARIA roles of such, and what
 ///    has an `onclick`; those in open shadow trees too.
-/// 2. Rejected: what is not shown, disabled, cut by the viewport, under 6 pixels, over a quarter of
-///    the viewport, covered (fewer than 4 of 5 probes hit it), without a name or with a long one.
+/// 2. Rejected: what is not shown, disabled, cut by the viewport or by an ancestor's overflow, under
+///    6 pixels, over a quarter of the viewport, covered (fewer than 4 of 5 probes hit it), without a
+///    name or with a long one.
 /// 3. The name: ARIA label, label, value, text, `alt`, placeholder, title, `name`, in that order.
 /// 4. Every rejected element that is partly in view is told by kind and name: an accepted one of the
 ///    same kind and name would be ambiguous.
@@ -94,6 +95,26 @@ enum ExtractionScript {
         }
         return opacity;
       };
+      const clipOf = e => {
+        let [left, top, right, bottom] = [0, 0, W, H];
+        let position = getComputedStyle(e).position;
+        for (let n = parentOf(e); n && n !== document.body; n = parentOf(n)) {
+          if (position === 'fixed') break;
+          if (n.nodeType !== 1 || n === document.documentElement) continue;
+          const s = getComputedStyle(n);
+          const isPlaced = s.position !== 'static' || s.transform !== 'none';
+          if (position === 'absolute' && !isPlaced) continue;
+          position = s.position;
+          if (s.overflowX === 'visible' && s.overflowY === 'visible') continue;
+          if (s.display === 'inline' || s.display === 'contents') continue;
+          const r = n.getBoundingClientRect();
+          const [x, y] = [r.left + n.clientLeft, r.top + n.clientTop];
+          [left, top] = [Math.max(left, x), Math.max(top, y)];
+          right = Math.min(right, x + n.clientWidth);
+          bottom = Math.min(bottom, y + n.clientHeight);
+        }
+        return [left, top, right, bottom];
+      };
       const isDrawn = e => {
         if (tagOf(e) === 'input') return true;
         const walker = document.createTreeWalker(e, NodeFilter.SHOW_TEXT);
@@ -112,10 +133,12 @@ enum ExtractionScript {
       const boxesOf = (e, main) => {
         const all = [main];
         for (const n of [e, ...[...e.querySelectorAll('*')].slice(0, 200)]) {
-          for (const r of n.getClientRects()) {
-            if (r.width < 2 || r.height < 2 || !isPartlySeen(r)) continue;
-            const box = [Math.max(0, r.left), Math.max(0, r.top), Math.min(W, r.right),
-              Math.min(H, r.bottom)].map(round);
+          const rects = [...n.getClientRects()].filter(r => r.width >= 2 && isPartlySeen(r));
+          const clip = rects.length ? clipOf(n) : [];
+          for (const r of rects) {
+            const box = [Math.max(clip[0], r.left), Math.max(clip[1], r.top),
+              Math.min(clip[2], r.right), Math.min(clip[3], r.bottom)].map(round);
+            if (box[2] - box[0] < 2 || box[3] - box[1] < 2) continue;
             if (hits((box[0] + box[2]) / 2, (box[1] + box[3]) / 2, e)) all.push(box);
           }
         }
@@ -147,6 +170,9 @@ enum ExtractionScript {
         rects.sort((a, b) => b.width * b.height - a.width * a.height);
         const r = rects[0];
         if (r.left < 0 || r.top < 0 || r.right > W || r.bottom > H) return skip('cut', e);
+        const clip = clipOf(e);
+        if (r.left < clip[0] - 1 || r.top < clip[1] - 1 || r.right > clip[2] + 1
+          || r.bottom > clip[3] + 1) return skip('cut', e);
         if (r.width < 6 || r.height < 6) return skip('tiny', e);
         if (r.width * r.height > 0.25 * W * H) return skip('huge', e);
         let count = 0;

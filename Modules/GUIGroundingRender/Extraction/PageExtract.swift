@@ -3,7 +3,7 @@ import GUIGrounding
 
 /// Something on a page that can be clicked.
 struct PageElement: Equatable, Sendable {
-  /// The role: link, button, textbox, …
+  /// The role, such as link, button or textbox.
   var kind: String
   /// The accessible name.
   var name: String

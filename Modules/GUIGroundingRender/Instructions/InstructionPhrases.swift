@@ -8,7 +8,8 @@ enum InstructionPhrases {
     let name = named.element.name
     if let ordinal = named.ordinal {
       let noun = nouns[named.element.kind] ?? named.element.kind
-      return "click the \(ordinals[min(ordinal, ordinals.count - 1)]) \"\(name)\" \(noun) from the top"
+      let rank = ordinals[min(ordinal, ordinals.count - 1)]
+      return "click the \(rank) \"\(name)\" \(noun) from the top"
     }
     let choices = phrases[named.element.kind] ?? otherPhrases
     let phrase = choices[generator.integer(below: choices.count)]

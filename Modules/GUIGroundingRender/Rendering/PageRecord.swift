@@ -81,7 +81,8 @@ extension ShotRecord {
   }
 
   private static func json(_ counts: [String: Int]) -> JSONValue {
-    .object(JSONObject(counts.sorted { $0.key < $1.key }.map { ($0.key, .integer(Int64($0.value))) }))
+    let sorted = counts.sorted { $0.key < $1.key }
+    return .object(JSONObject(sorted.map { ($0.key, .integer(Int64($0.value))) }))
   }
 
   private static func counts(_ json: JSONValue?) -> [String: Int] {

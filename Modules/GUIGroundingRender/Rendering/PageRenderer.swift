@@ -56,7 +56,7 @@ public struct PageRenderer: Sendable {
   /// - Throws: `RenderError`; `CancellationError` when the task is cancelled, with all rows of
   ///   finished pages written.
   @discardableResult
-  public func render(
+  public nonisolated(nonsending) func render(
     _ sets: [PageSet],
     into folder: String,
     progress: (Progress) -> Void = { _ in }
@@ -87,7 +87,7 @@ public struct PageRenderer: Sendable {
     }
   }
 
-  private func render(
+  private nonisolated(nonsending) func render(
     _ sets: [PageSet],
     _ run: RenderRun,
     _ progress: (Progress) -> Void

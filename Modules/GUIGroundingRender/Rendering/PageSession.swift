@@ -5,7 +5,7 @@ import ImageFiles
 import Tensor
 
 /// Renders one page in a tab of its own: pictures, elements, rows.
-struct PageSession {
+struct PageSession: Sendable {
   let settings: RenderSettings
   let set: PageSet
   let page: String
@@ -24,9 +24,10 @@ struct PageSession {
     }
   }
 
-  /// Renders the page.
+  /// Renders the page; off the caller's executor, since pictures are packed.
   ///
   /// - Throws: `BrowserError` for what the browser or the page does, `RenderError` for files.
+  @concurrent
   func run(_ browser: ChromiumBrowser) async throws -> PageRecord {
     let tab = try await browser.openPage()
     do {
@@ -77,35 +78,46 @@ struct PageSession {
     try await tab.settle(atScrollOffset: offset)
     let before = try PageExtract(try await tab.evaluate(ExtractionScript.source))
     let png = try await tab.screenshot()
-    var extract = try PageExtract(try await tab.evaluate(ExtractionScript.source))
-    guard isSame(extract.path, path) else {
-      throw BrowserError.navigation(page: page, reason: "it leads to \(extract.path)")
+    let after = try PageExtract(try await tab.evaluate(ExtractionScript.source))
+    guard isSame(after.path, path) else {
+      throw BrowserError.navigation(page: page, reason: "it leads to \(after.path)")
     }
-    let found = extract.elements.count
-    // What is not in the same place before and after is not where the picture has it.
-    let steady = Set(before.elements.map(Place.init))
-    extract.elements.removeAll { !steady.contains(Place($0)) }
     let image = RGBImage(try DecodedImage(bytes: png, name: page))
-    guard image.size == size, extract.size == size, before.scrollOffset == extract.scrollOffset
-    else {
+    guard image.size == size, after.size == size, before.scrollOffset == after.scrollOffset else {
       throw BrowserError.malformed("a picture of \(image.size) for a viewport of \(size)")
     }
+    // What is not in the same place before and after is not where the picture has it.
+    let steady = Set(before.elements.map(Place.init))
+    var extract = after
+    extract.elements.removeAll { !steady.contains(Place($0)) }
+    guard var shot = shot(extract, name, &generator) else { return nil }
+    shot.movedCount = after.elements.count - extract.elements.count
+    shot.foundCount = after.elements.count
+    try write(image, name)
+    return shot
+  }
+
+  /// What is kept of a picture; nil when that is too little.
+  private func shot(
+    _ extract: PageExtract,
+    _ name: String,
+    _ generator: inout Philox
+  ) -> ShotRecord? {
     let (kept, ambiguous) = ElementSelection.select(
       from: extract,
       limit: settings.maximumElements,
       using: &generator
     )
     guard kept.count >= settings.minimumElements, !kept.isEmpty else { return nil }
-    try write(image, name)
     let rows = kept.enumerated().map { place, named in
       row(named, place, extract, name, &generator)
     }
     return ShotRecord(
       image: "images/\(name).png",
       rows: rows,
-      foundCount: found,
+      foundCount: extract.elements.count,
       ambiguousCount: ambiguous,
-      movedCount: found - extract.elements.count,
+      movedCount: 0,
       rejected: extract.rejected,
       nameSources: Dictionary(kept.map { ($0.element.nameSource, 1) }) { $0 + $1 }
     )
