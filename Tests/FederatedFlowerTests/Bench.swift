@@ -44,7 +44,7 @@ final class Bench: Sendable {
       transport: transport ?? server,
       configuration: configuration,
       handlers: handlers,
-      log: { recorder.add($0) }
+      log: { recorder.add($0); print("EV", $0) }
     )
   }
 

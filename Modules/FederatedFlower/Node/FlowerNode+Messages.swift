@@ -156,6 +156,7 @@ extension FlowerNode {
     _ run: FlowerRun
   ) async throws(FlowerError) {
     let metadata = entry.message.metadata
+    guard isInTime(metadata) else { return }
     let start = ContinuousClock.now
     var decoder = ObjectDecoder(objects, limits: configuration.limits)
     let reply: FlowerReply
@@ -211,13 +212,8 @@ extension FlowerNode {
     seconds: Double
   ) async throws(FlowerError) {
     let message = entry.message.metadata
+    guard isInTime(message) else { return }
     let metadata = replyMetadata(to: message)
-    guard metadata.ttl > 0 else {
-      let reason = "the time of the message is over"
-      journal?.clear()
-      log(.dropped(type: message.messageType, run: message.runID, reason: reason))
-      return
-    }
     do throws(FlowerError) {
       entry.reply = try JournalReply(reply, metadata, seconds: seconds)
     } catch {
@@ -227,6 +223,15 @@ extension FlowerNode {
     entry.objects = []
     remember(entry)
     try await push(entry.reply, for: message)
+  }
+
+  /// Whether a reply would still count; forgets the message if not.
+  private func isInTime(_ message: WireMetadata) -> Bool {
+    if fleet.clock.now < message.createdAt + message.ttl { return true }
+    journal?.clear()
+    let reason = "the time of the message is over"
+    log(.dropped(type: message.messageType, run: message.runID, reason: reason))
+    return false
   }
 
   private func replyMetadata(to message: WireMetadata) -> WireMetadata {

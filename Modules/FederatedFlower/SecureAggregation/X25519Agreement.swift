@@ -54,6 +54,10 @@ public struct X25519Agreement: Sendable, Hashable {
     } catch {
       throw .malformedKey(byteCount: publicKey.count)
     }
+    // A point of small order gives zero with every key (RFC 7748, 6.1).
+    guard secret.withUnsafeBytes({ $0.reduce(0, |) }) != 0 else {
+      throw .malformedKey(byteCount: publicKey.count)
+    }
     let keys = [Array(own.publicKey.rawRepresentation), publicKey]
       .sorted { $0.lexicographicallyPrecedes($1) }
     let derived = secret.hkdfDerivedSymmetricKey(

@@ -33,13 +33,13 @@ final class FlowerClock: Sendable {
   var stamp: String { Self.stamp(now) }
 
   static func stamp(_ seconds: Double) -> String {
-    let whole = seconds.rounded(.down)
-    let micros = min(Int((seconds - whole) * 1e6), 999_999)
+    let micros = Int((seconds * 1e6).rounded(.toNearestOrEven))
+    let (whole, rest) = (micros / 1_000_000, micros % 1_000_000)
     let format = Date.ISO8601FormatStyle(timeZone: .gmt).year().month().day().time(
       includingFractionalSeconds: false
     )
-    let text = Date(timeIntervalSince1970: whole).formatted(format)
-    let digits = "\(micros)"
+    let text = Date(timeIntervalSince1970: Double(whole)).formatted(format)
+    let digits = "\(rest)"
     let fraction = String(repeating: "0", count: 6 - digits.count) + digits
     return "\(text).\(fraction)+00:00"
   }
