@@ -37,7 +37,6 @@ actor FakeSuperLink: FlowerTransport {
   private(set) var stamps: [String] = []
   private(set) var replies: [FlowerReply] = []
   private(set) var replyMetadata: [WireMetadata] = []
-  private var waiters: [(count: Int, continuation: CheckedContinuation<Void, Never>)] = []
 
   init(isOpen: Bool = true, ahead: Double = 0) {
     self.isOpen = isOpen
@@ -89,9 +88,8 @@ actor FakeSuperLink: FlowerTransport {
   }
 
   /// Returns when that many replies are complete.
-  func waitForReplies(_ count: Int) async {
-    if replies.count >= count { return }
-    await withCheckedContinuation { waiters.append((count, $0)) }
+  func waitForReplies(_ count: Int) async throws {
+    while replies.count < count { try await Task.sleep(for: .milliseconds(1)) }
   }
 
   // MARK: - The server
@@ -253,7 +251,7 @@ actor FakeSuperLink: FlowerTransport {
     guard message.hasContent != message.hasError, message.metadata.dstNodeID == 1,
       let original = pending[message.metadata.replyToMessageID],
       original.metadata.dstNodeID == message.metadata.srcNodeID,
-      message.metadata.ttl - (original.metadata.createdAt + original.metadata.ttl - now) < 1,
+      isInTime(message.metadata, original.metadata),
       tree.objectID == message.metadata.messageID
     else { return answer(500, "{}") }
     // A second, different reply to one message is not stored, and nothing is asked for.
@@ -272,6 +270,11 @@ actor FakeSuperLink: FlowerTransport {
       WirePushMessagesResponse.with {
         ($0.objectsToPush, $0.sessionID) = (missing.sorted(), session)
       })
+  }
+
+  /// A reply must not live longer than the message that it answers.
+  private func isInTime(_ reply: WireMetadata, _ original: WireMetadata) -> Bool {
+    reply.createdAt + reply.ttl < original.createdAt + original.ttl + 1
   }
 
   private func store(_ call: WirePushObjectRequest) -> Bool {
@@ -294,7 +297,5 @@ actor FakeSuperLink: FlowerTransport {
       replies.append(reply)
       replyMetadata.append(entry.message.metadata)
     }
-    for waiter in waiters where waiter.count <= replies.count { waiter.continuation.resume() }
-    waiters.removeAll { $0.count <= replies.count }
   }
 }

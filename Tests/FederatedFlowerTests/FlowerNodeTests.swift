@@ -133,9 +133,9 @@ import Testing
     await server.forget()
     let bench = Bench(server) { $0.heartbeatInterval = .milliseconds(5) }
     let task = Task { try await bench.node.run() }
-    await bench.wait { $0 == .reactivating }
+    try await bench.wait { $0 == .reactivating }
     try await server.post("train", ["arrays": .arrays(["w": array([1])])])
-    await server.waitForReplies(1)
+    try await server.waitForReplies(1)
     await bench.node.stop()
     try await task.value
     #expect(await server.count("activate-node") == 2)
@@ -188,7 +188,7 @@ import Testing
     try await server.post("train", ["config": .settings([:])])
     let bench = Bench(server)
     let task = Task { try await bench.node.run() }
-    await bench.wait { if case .dropped = $0 { true } else { false } }
+    try await bench.wait { if case .dropped = $0 { true } else { false } }
     await bench.node.stop()
     try await task.value
     #expect(await server.replies.isEmpty)
@@ -199,7 +199,7 @@ import Testing
     try await server.post("train", ["config": .settings([:])], ttl: -1)
     let bench = Bench(server)
     let task = Task { try await bench.node.run() }
-    await bench.wait { if case .dropped = $0 { true } else { false } }
+    try await bench.wait { if case .dropped = $0 { true } else { false } }
     await bench.node.stop()
     try await task.value
     #expect(await server.count("push-messages") == 0)
@@ -209,7 +209,7 @@ import Testing
     let server = FakeSuperLink()
     let bench = Bench(server) { $0.pollInterval = .seconds(100) }
     let task = Task { try await bench.node.run() }
-    await bench.wait { if case .activated = $0 { true } else { false } }
+    try await bench.wait { if case .activated = $0 { true } else { false } }
     task.cancel()
     await #expect(throws: FlowerError.cancelled) { try await task.value }
     #expect(await server.calls.suffix(2) == ["deactivate-node", "unregister-node"])

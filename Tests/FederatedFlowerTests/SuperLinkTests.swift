@@ -116,8 +116,8 @@ struct SuperLinkTests {
     )
     let run = Task { try await successor.run() }
     // Round 2 anew, round 3, and the evaluations of both.
-    await recorder.wait { _ in
-      recorder.events.count { if case .replied = $0 { true } else { false } } >= 4
+    try await recorder.wait { events in
+      events.count { if case .replied = $0 { true } else { false } } >= 4
     }
     await successor.stop()
     try await run.value
