@@ -8,7 +8,8 @@ import Testing
 /// Single-precision numbers as an array of one axis.
 func floats(_ values: [Float]) -> FlowerArray {
   FlowerArray(
-    type: .float32, shape: [values.count],
+    type: .float32,
+    shape: [values.count],
     bytes: values.withUnsafeBytes { Array($0) }
   )
 }

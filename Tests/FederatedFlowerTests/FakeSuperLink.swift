@@ -170,7 +170,8 @@ actor FakeSuperLink: FlowerTransport {
       let bytes = headers["flwr-signature"].flatMap({ Data(base64Encoded: $0) }),
       let stamp = headers["flwr-timestamp"],
       let publicKey = try? P384.Signing.PublicKey(
-        pemRepresentation: String(decoding: key, as: UTF8.self)),
+        pemRepresentation: String(decoding: key, as: UTF8.self)
+      ),
       let signature = try? P384.Signing.ECDSASignature(derRepresentation: bytes),
       publicKey.isValidSignature(signature, for: SHA256.hash(data: Data(stamp.utf8)))
     else { return nil }
@@ -181,7 +182,10 @@ actor FakeSuperLink: FlowerTransport {
     return -5 < age && age < 305 ? key : nil
   }
 
-  private func handle(_ request: FlowerTransportRequest, _ id: UInt64) throws
+  private func handle(
+    _ request: FlowerTransportRequest,
+    _ id: UInt64
+  ) throws
     -> FlowerTransportAnswer
   {
     switch request.call {
@@ -189,7 +193,8 @@ actor FakeSuperLink: FlowerTransport {
       let call = try WireSendNodeHeartbeatRequest(serializedBytes: request.body)
       defer { forgotten = false }
       return try answer(
-        WireSendNodeHeartbeatResponse.with { $0.success = call.node.nodeID == id && !forgotten })
+        WireSendNodeHeartbeatResponse.with { $0.success = call.node.nodeID == id && !forgotten }
+      )
     case "pull-messages":
       let call = try WirePullMessagesRequest(serializedBytes: request.body)
       guard call.node.nodeID == id else { return answer(401, "{}") }
@@ -199,7 +204,8 @@ actor FakeSuperLink: FlowerTransport {
       return try answer(
         WirePullMessagesResponse.with {
           ($0.messagesList, $0.messageObjectTrees) = ([message], [tree])
-        })
+        }
+      )
     case "deactivate-node":
       active.remove(id)
       return try answer(WireDeactivateNodeResponse())
@@ -229,7 +235,8 @@ actor FakeSuperLink: FlowerTransport {
           $0.objectFound = objects[call.objectID] != nil
           $0.objectAvailable = $0.objectFound && late == 0
           if late == 0 { $0.objectContent = objects[call.objectID] ?? Data() }
-        })
+        }
+      )
     case "confirm-message-received":
       let call = try WireConfirmMessageReceivedRequest(serializedBytes: request.body)
       objects[call.messageObjectID] = nil
@@ -269,7 +276,8 @@ actor FakeSuperLink: FlowerTransport {
     return try answer(
       WirePushMessagesResponse.with {
         ($0.objectsToPush, $0.sessionID) = (missing.sorted(), session)
-      })
+      }
+    )
   }
 
   /// A reply must not live longer than the message that it answers.

@@ -17,7 +17,8 @@ import Testing
     let replies = await server.replies
     #expect(replies[0] == .content(.trained(arrays: ["w": array([2, 3])], exampleCount: 7)))
     #expect(
-      replies[1] == .content(.evaluated(metrics: ["loss": 0.25], exampleCount: 9)))
+      replies[1] == .content(.evaluated(metrics: ["loss": 0.25], exampleCount: 9))
+    )
     #expect(replies[2] == .content(["profile": .settings(["what": "profile", "rate": 0.5])]))
     let metadata = try #require(await server.replyMetadata.first)
     #expect(metadata.replyToMessageID == train.messageID)
@@ -170,7 +171,11 @@ import Testing
   @Test func brokenMessagesAreAnsweredWithTheReason() async throws {
     let server = FakeSuperLink()
     try await server.post("train", ["arrays": .arrays(["w": array([1])])], corrupt: true)
-    let large = FlowerArray(type: .uint8, shape: [100_000], bytes: [UInt8](repeating: 1, count: 100_000))
+    let large = FlowerArray(
+      type: .uint8,
+      shape: [100_000],
+      bytes: [UInt8](repeating: 1, count: 100_000)
+    )
     try await server.post("train", ["arrays": .arrays(["w": large])])
     let bench = Bench(server) { $0.limits.messageBytes = 50_000 }
     try await bench.run(untilReplies: 2)
