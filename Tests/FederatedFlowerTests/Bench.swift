@@ -8,7 +8,8 @@ import Testing
 /// Single-precision numbers as an array of one axis.
 func floats(_ values: [Float]) -> FlowerArray {
   FlowerArray(
-    type: .float32, shape: [values.count],
+    type: .float32,
+    shape: [values.count],
     bytes: values.withUnsafeBytes { Array($0) }
   )
 }
@@ -44,21 +45,21 @@ final class Bench: Sendable {
       transport: transport ?? server,
       configuration: configuration,
       handlers: handlers,
-      log: { recorder.add($0); print("EV", $0) }
+      log: { recorder.add($0) }
     )
   }
 
   var events: [FlowerEvent] { recorder.events }
 
   /// Returns when the node reported an event that fits.
-  func wait(for fits: @escaping @Sendable (FlowerEvent) -> Bool) async {
-    await recorder.wait(for: fits)
+  func wait(for fits: (FlowerEvent) -> Bool) async throws {
+    try await recorder.wait { $0.contains(where: fits) }
   }
 
   /// Runs the node until the server has that many replies, and stops it.
   func run(untilReplies count: Int) async throws {
     let task = Task { try await node.run() }
-    await server.waitForReplies(count)
+    try await server.waitForReplies(count)
     await node.stop()
     try await task.value
   }
@@ -100,37 +101,17 @@ final class Counter: Sendable {
   }
 }
 
-/// Events as they come, and whoever waits for one.
+/// Events as they come.
 final class Recorder: Sendable {
-  private struct State {
-    var events: [FlowerEvent] = []
-    var waiters: [(fits: @Sendable (FlowerEvent) -> Bool, go: CheckedContinuation<Void, Never>)] =
-      []
-  }
+  private let list = Mutex<[FlowerEvent]>([])
 
-  private let state = Mutex(State())
+  var events: [FlowerEvent] { list.withLock { $0 } }
 
-  var events: [FlowerEvent] { state.withLock { $0.events } }
+  func add(_ event: FlowerEvent) { list.withLock { $0.append(event) } }
 
-  func add(_ event: FlowerEvent) {
-    let ready = state.withLock { state in
-      state.events.append(event)
-      let ready = state.waiters.filter { $0.fits(event) }.map(\.go)
-      state.waiters.removeAll { $0.fits(event) }
-      return ready
-    }
-    for continuation in ready { continuation.resume() }
-  }
-
-  func wait(for fits: @escaping @Sendable (FlowerEvent) -> Bool) async {
-    await withCheckedContinuation { continuation in
-      let isThere = state.withLock { state in
-        if state.events.contains(where: fits) { return true }
-        state.waiters.append((fits, continuation))
-        return false
-      }
-      if isThere { continuation.resume() }
-    }
+  /// Returns when the events are what `fits` says.
+  func wait(until fits: ([FlowerEvent]) -> Bool) async throws {
+    while !fits(events) { try await Task.sleep(for: .milliseconds(1)) }
   }
 }
 

@@ -37,7 +37,6 @@ actor FakeSuperLink: FlowerTransport {
   private(set) var stamps: [String] = []
   private(set) var replies: [FlowerReply] = []
   private(set) var replyMetadata: [WireMetadata] = []
-  private var waiters: [(count: Int, continuation: CheckedContinuation<Void, Never>)] = []
 
   init(isOpen: Bool = true, ahead: Double = 0) {
     self.isOpen = isOpen
@@ -89,9 +88,8 @@ actor FakeSuperLink: FlowerTransport {
   }
 
   /// Returns when that many replies are complete.
-  func waitForReplies(_ count: Int) async {
-    if replies.count >= count { return }
-    await withCheckedContinuation { waiters.append((count, $0)) }
+  func waitForReplies(_ count: Int) async throws {
+    while replies.count < count { try await Task.sleep(for: .milliseconds(1)) }
   }
 
   // MARK: - The server
@@ -172,7 +170,8 @@ actor FakeSuperLink: FlowerTransport {
       let bytes = headers["flwr-signature"].flatMap({ Data(base64Encoded: $0) }),
       let stamp = headers["flwr-timestamp"],
       let publicKey = try? P384.Signing.PublicKey(
-        pemRepresentation: String(decoding: key, as: UTF8.self)),
+        pemRepresentation: String(decoding: key, as: UTF8.self)
+      ),
       let signature = try? P384.Signing.ECDSASignature(derRepresentation: bytes),
       publicKey.isValidSignature(signature, for: SHA256.hash(data: Data(stamp.utf8)))
     else { return nil }
@@ -183,7 +182,10 @@ actor FakeSuperLink: FlowerTransport {
     return -5 < age && age < 305 ? key : nil
   }
 
-  private func handle(_ request: FlowerTransportRequest, _ id: UInt64) throws
+  private func handle(
+    _ request: FlowerTransportRequest,
+    _ id: UInt64
+  ) throws
     -> FlowerTransportAnswer
   {
     switch request.call {
@@ -191,7 +193,8 @@ actor FakeSuperLink: FlowerTransport {
       let call = try WireSendNodeHeartbeatRequest(serializedBytes: request.body)
       defer { forgotten = false }
       return try answer(
-        WireSendNodeHeartbeatResponse.with { $0.success = call.node.nodeID == id && !forgotten })
+        WireSendNodeHeartbeatResponse.with { $0.success = call.node.nodeID == id && !forgotten }
+      )
     case "pull-messages":
       let call = try WirePullMessagesRequest(serializedBytes: request.body)
       guard call.node.nodeID == id else { return answer(401, "{}") }
@@ -201,7 +204,8 @@ actor FakeSuperLink: FlowerTransport {
       return try answer(
         WirePullMessagesResponse.with {
           ($0.messagesList, $0.messageObjectTrees) = ([message], [tree])
-        })
+        }
+      )
     case "deactivate-node":
       active.remove(id)
       return try answer(WireDeactivateNodeResponse())
@@ -231,7 +235,8 @@ actor FakeSuperLink: FlowerTransport {
           $0.objectFound = objects[call.objectID] != nil
           $0.objectAvailable = $0.objectFound && late == 0
           if late == 0 { $0.objectContent = objects[call.objectID] ?? Data() }
-        })
+        }
+      )
     case "confirm-message-received":
       let call = try WireConfirmMessageReceivedRequest(serializedBytes: request.body)
       objects[call.messageObjectID] = nil
@@ -253,7 +258,7 @@ actor FakeSuperLink: FlowerTransport {
     guard message.hasContent != message.hasError, message.metadata.dstNodeID == 1,
       let original = pending[message.metadata.replyToMessageID],
       original.metadata.dstNodeID == message.metadata.srcNodeID,
-      message.metadata.ttl - (original.metadata.createdAt + original.metadata.ttl - now) < 1,
+      isInTime(message.metadata, original.metadata),
       tree.objectID == message.metadata.messageID
     else { return answer(500, "{}") }
     // A second, different reply to one message is not stored, and nothing is asked for.
@@ -271,7 +276,13 @@ actor FakeSuperLink: FlowerTransport {
     return try answer(
       WirePushMessagesResponse.with {
         ($0.objectsToPush, $0.sessionID) = (missing.sorted(), session)
-      })
+      }
+    )
+  }
+
+  /// A reply must not live longer than the message that it answers.
+  private func isInTime(_ reply: WireMetadata, _ original: WireMetadata) -> Bool {
+    reply.createdAt + reply.ttl < original.createdAt + original.ttl + 1
   }
 
   private func store(_ call: WirePushObjectRequest) -> Bool {
@@ -294,7 +305,5 @@ actor FakeSuperLink: FlowerTransport {
       replies.append(reply)
       replyMetadata.append(entry.message.metadata)
     }
-    for waiter in waiters where waiter.count <= replies.count { waiter.continuation.resume() }
-    waiters.removeAll { $0.count <= replies.count }
   }
 }

@@ -99,7 +99,8 @@ extension FederatedConformance {
   func flowerTreesAreTheSame(_ item: FlowerObjectsCase) throws {
     let objects = try item.parsed()
     let wire = try WireObjectTree(
-      serializedBytes: try #require(base64(item.json["tree_proto_b64"])))
+      serializedBytes: try #require(base64(item.json["tree_proto_b64"]))
+    )
     #expect(try wire.ids(limits: FlowerLimits()) == objects.map(\.id))
   }
 
@@ -107,7 +108,10 @@ extension FederatedConformance {
   func flowerArraysAreCutIntoChunks(_ item: FlowerObjectsCase) throws {
     let count = try #require(item.json["content"]?["n"]?.intValue)
     let array = FlowerArray(
-      type: .float32, shape: [count], bytes: [UInt8](repeating: 0, count: 4 * count))
+      type: .float32,
+      shape: [count],
+      bytes: [UInt8](repeating: 0, count: 4 * count)
+    )
     var encoder = ObjectEncoder()
     let id = encoder.add(array)
     #expect(array.npy.count == item.json["content"]?["npy_bytes"]?.intValue)
@@ -150,7 +154,8 @@ private enum Expected {
         let values = NamedValues(
           try items.map { item in
             (try #require(item[0]?.stringValue), try value(item))
-          })
+          }
+        )
         content[name] = name == "metrics" ? .metrics(values) : .settings(values)
       }
     }

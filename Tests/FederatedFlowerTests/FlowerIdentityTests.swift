@@ -52,7 +52,8 @@ import Testing
         // A flipped bit in the comment or the padding changes no key.
         let identity = try? FlowerIdentity(text: text, path: "")
         #expect(
-          identity == nil || identity?.publicKeyPEM == keys["public"]?["pem"]?.stringValue)
+          identity == nil || identity?.publicKeyPEM == keys["public"]?["pem"]?.stringValue
+        )
       }
     }
   }
@@ -66,15 +67,19 @@ import Testing
   /// RFC 6979, A.2.6: P-384 with SHA-256, message "sample".
   @Test func signaturesAreOverSHA256() throws {
     let identity = try FlowerIdentity(
-      text: try #require(keys["files"]?["pkcs8"]?.stringValue), path: "")
+      text: try #require(keys["files"]?["pkcs8"]?.stringValue),
+      path: ""
+    )
     let message = try #require(keys["message"]?.stringValue)
     let digest = SHA256.hash(data: Data(message.utf8))
     let raw = try #require(hex(keys["r"]?.stringValue)) + #require(hex(keys["s"]?.stringValue))
     let published = try P384.Signing.ECDSASignature(rawRepresentation: raw)
     let python = try P384.Signing.ECDSASignature(
-      derRepresentation: try #require(base64(keys["der_of_python"])))
+      derRepresentation: try #require(base64(keys["der_of_python"]))
+    )
     let own = try P384.Signing.ECDSASignature(
-      derRepresentation: try identity.signature(of: message))
+      derRepresentation: try identity.signature(of: message)
+    )
     for signature in [published, python, own] {
       #expect(identity.key.publicKey.isValidSignature(signature, for: digest))
     }
@@ -87,7 +92,8 @@ import Testing
     return Data(
       stride(from: 0, to: digits.count, by: 2).compactMap {
         UInt8(String(digits[$0...$0 + 1]), radix: 16)
-      })
+      }
+    )
   }
 
   @Test func aNewKeyFileIsItsOwnersAlone() throws {

@@ -17,7 +17,8 @@ import Testing
     let replies = await server.replies
     #expect(replies[0] == .content(.trained(arrays: ["w": array([2, 3])], exampleCount: 7)))
     #expect(
-      replies[1] == .content(.evaluated(metrics: ["loss": 0.25], exampleCount: 9)))
+      replies[1] == .content(.evaluated(metrics: ["loss": 0.25], exampleCount: 9))
+    )
     #expect(replies[2] == .content(["profile": .settings(["what": "profile", "rate": 0.5])]))
     let metadata = try #require(await server.replyMetadata.first)
     #expect(metadata.replyToMessageID == train.messageID)
@@ -133,9 +134,9 @@ import Testing
     await server.forget()
     let bench = Bench(server) { $0.heartbeatInterval = .milliseconds(5) }
     let task = Task { try await bench.node.run() }
-    await bench.wait { $0 == .reactivating }
+    try await bench.wait { $0 == .reactivating }
     try await server.post("train", ["arrays": .arrays(["w": array([1])])])
-    await server.waitForReplies(1)
+    try await server.waitForReplies(1)
     await bench.node.stop()
     try await task.value
     #expect(await server.count("activate-node") == 2)
@@ -170,7 +171,11 @@ import Testing
   @Test func brokenMessagesAreAnsweredWithTheReason() async throws {
     let server = FakeSuperLink()
     try await server.post("train", ["arrays": .arrays(["w": array([1])])], corrupt: true)
-    let large = FlowerArray(type: .uint8, shape: [100_000], bytes: [UInt8](repeating: 1, count: 100_000))
+    let large = FlowerArray(
+      type: .uint8,
+      shape: [100_000],
+      bytes: [UInt8](repeating: 1, count: 100_000)
+    )
     try await server.post("train", ["arrays": .arrays(["w": large])])
     let bench = Bench(server) { $0.limits.messageBytes = 50_000 }
     try await bench.run(untilReplies: 2)
@@ -188,7 +193,7 @@ import Testing
     try await server.post("train", ["config": .settings([:])])
     let bench = Bench(server)
     let task = Task { try await bench.node.run() }
-    await bench.wait { if case .dropped = $0 { true } else { false } }
+    try await bench.wait { if case .dropped = $0 { true } else { false } }
     await bench.node.stop()
     try await task.value
     #expect(await server.replies.isEmpty)
@@ -199,7 +204,7 @@ import Testing
     try await server.post("train", ["config": .settings([:])], ttl: -1)
     let bench = Bench(server)
     let task = Task { try await bench.node.run() }
-    await bench.wait { if case .dropped = $0 { true } else { false } }
+    try await bench.wait { if case .dropped = $0 { true } else { false } }
     await bench.node.stop()
     try await task.value
     #expect(await server.count("push-messages") == 0)
@@ -209,7 +214,7 @@ import Testing
     let server = FakeSuperLink()
     let bench = Bench(server) { $0.pollInterval = .seconds(100) }
     let task = Task { try await bench.node.run() }
-    await bench.wait { if case .activated = $0 { true } else { false } }
+    try await bench.wait { if case .activated = $0 { true } else { false } }
     task.cancel()
     await #expect(throws: FlowerError.cancelled) { try await task.value }
     #expect(await server.calls.suffix(2) == ["deactivate-node", "unregister-node"])

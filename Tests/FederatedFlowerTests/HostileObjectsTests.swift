@@ -19,16 +19,24 @@ import Testing
   private func decode(array body: String, _ chunks: [FlowerObject]) throws -> FlowerReply {
     let array = FlowerObject(.array, children: chunks.map(\.id), body: body.utf8)
     let arrays = FlowerObject(
-      .arrays, children: [array.id], body: PythonJSON.object([("w", array.id)]).utf8)
+      .arrays,
+      children: [array.id],
+      body: PythonJSON.object([("w", array.id)]).utf8
+    )
     let records = FlowerObject(
-      .records, children: [arrays.id], body: PythonJSON.object([("arrays", arrays.id)]).utf8)
+      .records,
+      children: [arrays.id],
+      body: PythonJSON.object([("arrays", arrays.id)]).utf8
+    )
     return try decode(chunks + [array, arrays], records)
   }
 
   private let good = FlowerArray(type: .uint8, shape: [4], bytes: [1, 2, 3, 4])
 
   private func description(
-    type: String = "uint8", shape: String = "[4]", encoding: String = "numpy.ndarray",
+    type: String = "uint8",
+    shape: String = "[4]",
+    encoding: String = "numpy.ndarray",
     chunks: String = "[0]"
   ) -> String {
     "{\"dtype\": \"\(type)\", \"shape\": \(shape), \"stype\": \"\(encoding)\", "
@@ -103,14 +111,23 @@ import Testing
     let chunk = FlowerObject(.chunk, body: good.npy)
     let array = FlowerObject(.array, children: [chunk.id], body: description().utf8)
     let arrays = FlowerObject(
-      .arrays, children: [array.id], body: PythonJSON.object([("w", array.id)]).utf8)
+      .arrays,
+      children: [array.id],
+      body: PythonJSON.object([("w", array.id)]).utf8
+    )
     let records = FlowerObject(
-      .records, children: [arrays.id], body: PythonJSON.object([("a", arrays.id)]).utf8)
+      .records,
+      children: [arrays.id],
+      body: PythonJSON.object([("a", arrays.id)]).utf8
+    )
     #expect(throws: FlowerError.missingObject(id: chunk.id)) {
       try decode([array, arrays], records)
     }
     let wrong = FlowerObject(
-      .records, children: [chunk.id], body: PythonJSON.object([("a", chunk.id)]).utf8)
+      .records,
+      children: [chunk.id],
+      body: PythonJSON.object([("a", chunk.id)]).utf8
+    )
     #expect(throws: FlowerError.self) { try decode([chunk], wrong) }
     let foreign = FlowerObject(.records, body: PythonJSON.object([("a", arrays.id)]).utf8)
     #expect(throws: FlowerError.self) { try decode([chunk, array, arrays], foreign) }
@@ -155,7 +172,9 @@ import Testing
       $0.children = (1...1000).map { _ in .with { $0.objectID = id(7) } }
     }
     #expect(try same.ids(limits: limits) == [id(7), id(0)])
-    for text in ["", "../../etc/passwd", id(0).uppercased() + "A", String(repeating: "G", count: 64)] {
+    for text in [
+      "", "../../etc/passwd", id(0).uppercased() + "A", String(repeating: "G", count: 64),
+    ] {
       let named = WireObjectTree.with { $0.objectID = text }
       #expect(throws: FlowerError.self) { try named.ids(limits: limits) }
     }

@@ -11,7 +11,10 @@ import Testing
 
   /// Runs a node that dies as soon as it makes a call, or when its handler is called.
   private func runUntilDeath(
-    at fatal: String, _ server: FakeSuperLink, _ identity: FlowerIdentity, _ journal: String,
+    at fatal: String,
+    _ server: FakeSuperLink,
+    _ identity: FlowerIdentity,
+    _ journal: String,
     count: Counter
   ) async {
     let transport = DyingTransport(server, at: fatal)
@@ -45,7 +48,8 @@ import Testing
       try await bench.run(untilReplies: 1)
       #expect(
         await server.replies
-          == [.content(.trained(arrays: ["w": floats([2, 3])], exampleCount: 7))])
+          == [.content(.trained(arrays: ["w": floats([2, 3])], exampleCount: 7))]
+      )
       #expect(bench.events.contains(.resuming(type: "train", run: 77)))
       #expect(!FileManager.default.fileExists(atPath: journal))
       #expect(await server.count("pull-object") == 5)
@@ -89,7 +93,8 @@ import Testing
       try await bench.run(untilReplies: 1)
       #expect(
         await server.replies
-          == [.content(.trained(arrays: ["w": floats([2, 3])], exampleCount: 7))])
+          == [.content(.trained(arrays: ["w": floats([2, 3])], exampleCount: 7))]
+      )
       #expect(count.value == 1)
     }
   }

@@ -71,7 +71,10 @@ import TestSupport
     let halves = FlowerArray(type: .float16, shape: [2], bytes: [0x00, 0x3C, 0x00, 0xC1])
     #expect(try halves.floats().elements == [1, -2.5])
     let wide = FlowerArray(
-      type: .uint64, shape: [1], bytes: [255, 255, 255, 255, 255, 255, 255, 255])
+      type: .uint64,
+      shape: [1],
+      bytes: [255, 255, 255, 255, 255, 255, 255, 255]
+    )
     #expect(try wide.floats().elements == [0x1p64])
     let truths = FlowerArray(type: .bool, shape: [3], bytes: [0, 1, 2])
     #expect(try truths.floats().elements == [0, 1, 1])

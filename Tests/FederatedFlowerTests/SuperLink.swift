@@ -16,7 +16,8 @@ struct SuperLink: Sendable {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: given, isDirectory: &isFolder) else { return nil }
     let folder =
-      isFolder.boolValue ? given + "/bin" : URL(fileURLWithPath: given).deletingLastPathComponent().path
+      isFolder.boolValue
+      ? given + "/bin" : URL(fileURLWithPath: given).deletingLastPathComponent().path
     let server = folder + "/flower-superlink"
     return FileManager.default.isExecutableFile(atPath: server) ? folder : nil
   }()
@@ -59,7 +60,9 @@ struct SuperLink: Sendable {
     self.security = security
     port = try freePort()
     try FileManager.default.createDirectory(
-      atPath: folder + "/home", withIntermediateDirectories: true)
+      atPath: folder + "/home",
+      withIntermediateDirectories: true
+    )
     var settings = "[superlink]\ndefault = \"lab\"\n\n[superlink.lab]\n"
     settings += "address = \"127.0.0.1:\(port)\"\n"
     var arguments = [
@@ -82,7 +85,10 @@ struct SuperLink: Sendable {
   }
 
   private static func program(
-    _ name: String, _ arguments: [String], _ folder: String, log: String
+    _ name: String,
+    _ arguments: [String],
+    _ folder: String,
+    log: String
   ) throws -> Program {
     let programs = try #require(programs)
     var environment = ProcessInfo.processInfo.environment
@@ -92,7 +98,11 @@ struct SuperLink: Sendable {
     environment["FLWR_DISABLE_UPDATE_CHECK"] = "1"
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
     return try Program(
-      programs + "/" + name, arguments, environment: environment, log: folder + "/" + log)
+      programs + "/" + name,
+      arguments,
+      environment: environment,
+      log: folder + "/" + log
+    )
   }
 
   private func waitUntilReady() async throws {
@@ -108,7 +118,10 @@ struct SuperLink: Sendable {
     let path = folder + "/\(UUID().uuidString).pub"
     try (identity.publicKeyOpenSSH + "\n").write(toFile: path, atomically: true, encoding: .utf8)
     try await Self.program(
-      "flwr", ["supernode", "register", path, "lab"], folder, log: "register.log"
+      "flwr",
+      ["supernode", "register", path, "lab"],
+      folder,
+      log: "register.log"
     ).finish()
   }
 
@@ -125,7 +138,9 @@ struct SuperLink: Sendable {
       + "strategy='\(strategy)'"
     let application = Fixtures.checkout + "/Tools/peers/flower"
     try await Self.program(
-      "flwr", ["run", application, "lab", "--stream", "--run-config", config], folder,
+      "flwr",
+      ["run", application, "lab", "--stream", "--run-config", config],
+      folder,
       log: "run.log"
     ).finish()
     let arrays = try model.indices.map { place in
@@ -160,7 +175,10 @@ private final class Program: Sendable {
   private let ended: AsyncStream<Int32>
 
   init(
-    _ path: String, _ arguments: [String], environment: [String: String], log: String
+    _ path: String,
+    _ arguments: [String],
+    environment: [String: String],
+    log: String
   ) throws {
     try Data().write(to: URL(fileURLWithPath: log))
     let process = Process()

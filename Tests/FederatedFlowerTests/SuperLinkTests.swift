@@ -8,7 +8,8 @@ import TestSupport
 
 /// Nodes in a federation of Flower itself.
 @Suite(
-  .serialized, .timeLimit(.minutes(10)),
+  .serialized,
+  .timeLimit(.minutes(10)),
   .enabled(if: SuperLink.isThere, SuperLink.skipMessage)
 )
 struct SuperLinkTests {
@@ -18,7 +19,10 @@ struct SuperLinkTests {
   }
 
   private func handlers(
-    target: Float, from first: Int, count: Int, before: @escaping @Sendable () -> Void = {}
+    target: Float,
+    from first: Int,
+    count: Int,
+    before: @escaping @Sendable () -> Void = {}
   ) -> FlowerHandlers {
     FlowerHandlers(
       train: { request in
@@ -29,15 +33,18 @@ struct SuperLinkTests {
           return (pair.name, floats(Self.trained(values, toward: target, from: first)))
         }
         return .trained(
-          arrays: NamedValues(trained), metrics: ["loss": .double(Double(target))],
-          exampleCount: count)
+          arrays: NamedValues(trained),
+          metrics: ["loss": .double(Double(target))],
+          exampleCount: count
+        )
       },
       evaluate: { _ in .evaluated(metrics: ["hits": .double(Double(count))], exampleCount: count) }
     )
   }
 
   private func configuration(
-    _ journal: String? = nil, _ admission: FlowerNodeConfiguration.Admission = .open
+    _ journal: String? = nil,
+    _ admission: FlowerNodeConfiguration.Admission = .open
   ) -> FlowerNodeConfiguration {
     var configuration = FlowerNodeConfiguration(admission: admission, journal: journal)
     configuration.pollInterval = .milliseconds(300)
@@ -45,8 +52,9 @@ struct SuperLinkTests {
     return configuration
   }
 
-  /// One node trains all entries, the other only the later half and sends the rest as it came: a
-  /// compressed model in full shape. It dies in the middle of round 2 and comes back.
+  /// One node trains all entries, the other the later half; it dies in round 2 and comes back.
+  ///
+  /// It sends the other half as it came: a compressed model in full shape.
   @Test func aStockStrategyFinishesThoughANodeDies() async throws {
     try await withTemporaryFolder { folder in
       try await SuperLink.run(in: folder) { link in
@@ -116,8 +124,8 @@ struct SuperLinkTests {
     )
     let run = Task { try await successor.run() }
     // Round 2 anew, round 3, and the evaluations of both.
-    await recorder.wait { _ in
-      recorder.events.count { if case .replied = $0 { true } else { false } } >= 4
+    try await recorder.wait { events in
+      events.count { if case .replied = $0 { true } else { false } } >= 4
     }
     await successor.stop()
     try await run.value
@@ -149,7 +157,11 @@ struct SuperLinkTests {
           "{\"first.weight\": [\"h\", null], \"first.bias\": [\"h\"], "
           + "\"last.weight\": [null, \"h\"]}"
         let (arrays, report) = try await link.rounds(
-          2, strategy: "sliced", model: model, layout: layout)
+          2,
+          strategy: "sliced",
+          model: model,
+          layout: layout
+        )
         for node in [large, small] { await node.stop() }
         for task in tasks { try await task.value }
 
@@ -157,10 +169,14 @@ struct SuperLinkTests {
         let both: Float = 2 * 3.25
         let one: Float = 2
         expectClose(
-          try arrays[0].floats().elements, [both, both, both] + [Float](repeating: one, count: 9))
+          try arrays[0].floats().elements,
+          [both, both, both] + [Float](repeating: one, count: 9)
+        )
         expectClose(try arrays[1].floats().elements, [both, one, one, one])
         expectClose(
-          try arrays[2].floats().elements, [both, one, one, one, both, one, one, one])
+          try arrays[2].floats().elements,
+          [both, one, one, one, both, one, one, one]
+        )
         let rates = report["plans"]?.arrayValue?.compactMap { $0["rate"]?[1]?.intValue }
         #expect(rates?.sorted() == [1, 1, 4, 4])
       }
@@ -170,7 +186,10 @@ struct SuperLinkTests {
   private func zeros(_ count: Int) -> [UInt8] { [UInt8](repeating: 0, count: 4 * count) }
 
   private func sliced(
-    _ link: SuperLink, memory: Int, step: Float, count: Int
+    _ link: SuperLink,
+    memory: Int,
+    step: Float,
+    count: Int
   ) async throws -> FlowerNode {
     let identity = FlowerIdentity()
     try await link.register(identity)
@@ -196,13 +215,16 @@ struct SuperLinkTests {
 
   private func expectStrangersAreRefused(_ link: SuperLink) async throws {
     func run(
-      _ authority: String?, _ admission: FlowerNodeConfiguration.Admission
+      _ authority: String?,
+      _ admission: FlowerNodeConfiguration.Admission
     ) async -> FlowerError? {
       await #expect(throws: FlowerError.self) {
         let transport = try HTTPFlowerTransport(address: link.address, authority: authority)
         try await FlowerNode(
-          identity: FlowerIdentity(), transport: transport,
-          configuration: configuration(nil, admission), handlers: FlowerHandlers()
+          identity: FlowerIdentity(),
+          transport: transport,
+          configuration: configuration(nil, admission),
+          handlers: FlowerHandlers()
         ).run()
       }
     }

@@ -95,7 +95,9 @@ public struct FlowerDevice: Sendable {
       queryExamples: examples
     )
     return .evaluated(
-      metrics: ["eval-loss": .double(evaluation.loss), "eval-accuracy": .double(evaluation.accuracy)],
+      metrics: [
+        "eval-loss": .double(evaluation.loss), "eval-accuracy": .double(evaluation.accuracy),
+      ],
       exampleCount: measured.count
     )
   }

@@ -8,8 +8,9 @@ import Foundation
 public struct FlowerIdentity: Sendable {
   /// The NIST P-384 key.
   public let key: P384.Signing.PrivateKey
-  /// The public key as the server stores it: PEM, with a final line feed as Python writes it. The
-  /// server compares bytes.
+  /// The public key as the server stores it: PEM, with a final line feed as Python writes it.
+  ///
+  /// The server compares bytes.
   let publicKey: Data
 
   /// The identity of a key.

@@ -17,8 +17,10 @@ enum OpenSSHKey {
   private static let scalarBytes = 48
 
   /// The private key in a file's text.
-  static func privateKey(_ text: String, path: String) throws(FlowerError) -> P384.Signing.PrivateKey
-  {
+  static func privateKey(
+    _ text: String,
+    path: String
+  ) throws(FlowerError) -> P384.Signing.PrivateKey {
     do throws(Fault) {
       return try privateKey(text)
     } catch {

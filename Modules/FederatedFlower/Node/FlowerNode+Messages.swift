@@ -218,7 +218,10 @@ extension FlowerNode {
       entry.reply = try JournalReply(reply, metadata, seconds: seconds)
     } catch {
       entry.reply = try JournalReply(
-        .failure(FlowerFailure(.applicationFailed, "\(error)")), metadata, seconds: seconds)
+        .failure(FlowerFailure(.applicationFailed, "\(error)")),
+        metadata,
+        seconds: seconds
+      )
     }
     entry.objects = []
     remember(entry)
@@ -268,7 +271,8 @@ extension FlowerNode {
         }
       }
       let stored = try await inParallel(
-        answer.objectsToPush, width: configuration.parallelTransfers
+        answer.objectsToPush,
+        width: configuration.parallelTransfers
       ) { (id) async throws(FlowerError) in
         guard let content = contents[id] else { throw .missingObject(id: id) }
         return try await self.pushObject(id, content, message.runID, answer.sessionID)

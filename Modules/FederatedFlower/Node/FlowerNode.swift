@@ -100,8 +100,10 @@ public actor FlowerNode {
     if Task.isCancelled { throw .cancelled }
   }
 
-  /// Asks the node to leave: it finishes the reply it works on, waits until the strategy could
-  /// fetch it, and deactivates. A stopped node does not run again.
+  /// Asks the node to leave.
+  ///
+  /// It finishes the reply it works on, waits until the strategy could fetch it, and deactivates. A
+  /// stopped node does not run again.
   public func stop() {
     isStopping = true
     sleeping?.cancel()

@@ -101,7 +101,9 @@ struct ObjectEncoder {
   }
 }
 
-/// A message as bytes. Ours have no required fields, so nothing can be missing.
+/// A message as bytes.
+///
+/// Ours have no required fields, so nothing can be missing.
 func serialized(_ message: some SwiftProtobuf.Message) -> Data {
   let bytes: Data? = try? message.serializedBytes()
   return bytes ?? Data()

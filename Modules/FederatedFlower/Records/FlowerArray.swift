@@ -55,8 +55,10 @@ public struct FlowerArray: Sendable, Hashable {
     }
   }
 
-  private func fill(_ target: UnsafeMutableBufferPointer<Float>, from source: UnsafeRawBufferPointer)
-  {
+  private func fill(
+    _ target: UnsafeMutableBufferPointer<Float>,
+    from source: UnsafeRawBufferPointer
+  ) {
     switch type {
     case .float32: UnsafeMutableRawBufferPointer(target).copyMemory(from: source)
     case .float16: convert(source, UInt16.self, target) { Float(Float16(bitPattern: $0)) }

@@ -10,6 +10,7 @@ final class FleetClient: Sendable {
   let clock: FlowerClock
   private let transport: any FlowerTransport
   private let retries: FlowerRetries
+  private let answerLimit: Int
   private let log: @Sendable (FlowerEvent) -> Void
   private let generator: Mutex<Philox>
   private let isHurried = Mutex(false)
@@ -26,6 +27,7 @@ final class FleetClient: Sendable {
     self.clock = clock
     self.log = log
     retries = configuration.retries
+    answerLimit = configuration.limits.answerBytes
     generator = Mutex(Philox(seed: configuration.seed))
   }
 
@@ -115,7 +117,10 @@ final class FleetClient: Sendable {
     let headers: [(name: String, value: String)]
     do throws(FlowerError) { headers = try signedHeaders() } catch { throw .final(error) }
     let message = FlowerTransportRequest(
-      call: call.name, headers: headers, body: serialized(request))
+      call: call.name,
+      headers: headers,
+      body: serialized(request)
+    )
     let answer: FlowerTransportAnswer
     do throws(FlowerTransportFailure) {
       answer = try await transport.send(message, timeout: call.timeout)
@@ -123,7 +128,8 @@ final class FleetClient: Sendable {
       switch error.kind {
       case .transient: throw .transient(error.reason)
       case .permanent: throw .final(.unreachable(call: call.name, reason: error.reason))
-      case .tooLarge: throw .final(.tooLarge(what: "answer to \(call.name)", limit: 0))
+      case .tooLarge:
+        throw .final(.tooLarge(what: "answer to \(call.name), in bytes", limit: answerLimit))
       case .cancelled: throw .final(.cancelled)
       }
     }

@@ -56,7 +56,11 @@ final class FlowerClock: Sendable {
     let time = parts[4].split(separator: ":").compactMap { Int($0) }
     guard time.count == 3 else { return nil }
     var components = DateComponents(
-      timeZone: .gmt, year: year, month: month + 1, day: day)
+      timeZone: .gmt,
+      year: year,
+      month: month + 1,
+      day: day
+    )
     components.hour = time[0]
     components.minute = time[1]
     components.second = time[2]
