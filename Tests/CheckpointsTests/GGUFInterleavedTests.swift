@@ -44,6 +44,7 @@ import Testing
   ) throws {
     var generator = Philox(seed: UInt64(type.rawValue))
     var bytes = GGUFBytes()
+    bytes.add("general.architecture", string: "llama")
     let count = rows * 512 / type.blockCount
     bytes.addTensor("w", type, dimensions: [512, rows], blocks(type, count: count, &generator))
     try withFile(bytes) { file in
@@ -68,6 +69,7 @@ import Testing
   @Test func typesWithoutKernelsGiveNothing() throws {
     var generator = Philox(seed: 1)
     var bytes = GGUFBytes()
+    bytes.add("general.architecture", string: "llama")
     let size = GGUFTensorType.q2_K.blockByteCount
     bytes.addTensor("k", .q2_K, dimensions: [256, 1], [UInt8](repeating: 0, count: size))
     bytes.addTensor("f", .float16, dimensions: [4, 1], [UInt8](repeating: 0, count: 8))
