@@ -61,6 +61,7 @@ let package = Package(
     .executable(name: "apus-vision", targets: ["apus-vision"]),
     .executable(name: "apus-lidar", targets: ["apus-lidar"]),
     .executable(name: "apus-novelty", targets: ["apus-novelty"]),
+    .executable(name: "apus-ground", targets: ["apus-ground"]),
     .executable(name: "apus-federate", targets: ["apus-federate"]),
     .executable(name: "apus-bench", targets: ["apus-bench"]),
   ],
@@ -276,6 +277,15 @@ let package = Package(
       swiftSettings: strict
     ),
     .executableTarget(
+      name: "apus-ground",
+      dependencies: [
+        "Support", "GUIGroundingRemote", "GUIGroundingRender", "GUIGrounding", "ImageFiles",
+        "Checkpoints", "Autograd", "Tensor", argumentParser,
+      ],
+      path: "Apps/apus-ground",
+      swiftSettings: strict
+    ),
+    .executableTarget(
       name: "apus-federate",
       dependencies: [
         "Support", "FederatedFlower", "Federated", "Quantization", "Transformer", "Checkpoints",
@@ -287,8 +297,8 @@ let package = Package(
     .executableTarget(
       name: "apus-bench",
       dependencies: [
-        "Support", "Quantization", "Transformer", "PointCloud", "Novelty", "Checkpoints", "Autograd",
-        "Tensor", "CKernels", argumentParser,
+        "Support", "Quantization", "Transformer", "PointCloud", "Novelty", "Checkpoints",
+        "Autograd", "Tensor", "CKernels", argumentParser,
       ],
       path: "Apps/apus-bench",
       swiftSettings: strict

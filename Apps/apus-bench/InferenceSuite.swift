@@ -10,6 +10,7 @@ extension Suite {
     name: "inference",
     summary: "a language model in float32: load, prefill, decode, tokenizer"
   ) { run in
+    try LowBitProducts(run: run).measure()
     let folder = try ModelFolder.float32(of: run.modelPath, say: run.report.say)
     try InferenceSuite(run: run, folder: folder).measure()
   }

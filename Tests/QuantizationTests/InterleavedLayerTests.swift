@@ -6,7 +6,8 @@ import Testing
 
 /// Interleaved layers against the layers that they come from.
 @Suite struct InterleavedLayerTests {
-  private let (rows, columns) = (45, 200)
+  private let rows = 45
+  private let columns = 200
 
   /// Both layers on one row and on many: equal to floats' precision for tolerance 0, and within
   /// √3 · tolerance · ‖x‖ · ‖w‖ otherwise (no rounding is worse than √3 times its expectation; look-ups

@@ -158,9 +158,14 @@ def learning(file, count):
     return learn
 
 
+def ggml_product(**case):
+    import ggml_products
+    return ggml_products.products(**case, threads=THREADS)
+
+
 KINDS = {"gemm": gemm, "linear": linear, "vector": vector, "rows": rows, "small": small,
          "optimizer": optimizer, "llama": llama, "training": training, "rounding": rounding,
-         "sparse": sparse, "novelty": novelty,
+         "sparse": sparse, "novelty": novelty, "ggml_product": ggml_product,
          "tokenizer": tokenizer, "vocabulary": vocabulary}
 calls = {}
 
@@ -177,11 +182,15 @@ def hello():
     variants = {"torch": f"torch {torch.__version__.split('+')[0]}"}
     if "openblas" in blas["name"].lower():
         variants["openblas"] = f"OpenBLAS {blas['version']}"
+    import importlib.metadata
     try:
-        import importlib.metadata
         variants["spconv"] = f"spconv {importlib.metadata.version('spconv')}"
     except importlib.metadata.PackageNotFoundError:
         pass  # Only sparse convolutions are compared with it: it may be missing.
+    import ggml_products
+    if ggml_products.folder():
+        version = importlib.metadata.version("llama_cpp_python")
+        variants["ggml"] = f"ggml of llama-cpp-python {version}"
     if tokenizers:
         variants["tokenizers"] = f"tokenizers {tokenizers.__version__}"
     return {"variants": variants, "capability": torch.backends.cpu.get_cpu_capability()}
