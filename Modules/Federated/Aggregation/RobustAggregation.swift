@@ -100,7 +100,7 @@ public struct RobustAggregation: Codable, Hashable, Sendable {
       let dropped = Int((share * Double(count)).rounded(.down))
       let kept = dropped..<count - dropped
       values.select(kept.lowerBound, in: 0..<count)
-      values.select(kept.upperBound - 1, in: kept)
+      values.select(kept.upperBound - 1, in: kept.lowerBound..<count)
       return values[kept].reduce(0) { $0 + Double($1) } / Double(kept.count)
     }
   }
