@@ -66,6 +66,10 @@ public struct NativePolicyConfiguration: Codable, Hashable, Sendable {
     if !(4...4096).contains(vocabulary.binCount) {
       return "\(vocabulary.binCount) bins, 4 to 4096 are needed"
     }
+    let members = gridWidth * gridHeight * (32 + 2 * vocabulary.binCount)
+    if members > 1 << 26 {
+      return "\(vocabulary.binCount) bins for a view of \(view) pixels, which is too much"
+    }
     guard case .bytes(let length, let blocks) = instruction else { return nil }
     if !(1...4096).contains(length) { return "instructions of \(length) bytes" }
     return (0...64).contains(blocks) ? nil : "\(blocks) blocks for the instruction"

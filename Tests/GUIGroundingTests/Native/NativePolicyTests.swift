@@ -238,5 +238,7 @@ func smallPolicy(
     #expect(NativePolicyConfiguration(blockCount: 0).flaw != nil)
     #expect(NativePolicyConfiguration(view: PixelSize(width: 8, height: 64)).flaw != nil)
     #expect(NativePolicyConfiguration(instruction: .bytes(maximumLength: 0)).flaw != nil)
+    let huge = PixelSize(width: 4096, height: 4096)
+    #expect(NativePolicyConfiguration(view: huge).flaw != nil)
   }
 }
