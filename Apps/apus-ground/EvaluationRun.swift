@@ -57,7 +57,7 @@ struct EvaluationRun {
     var hits = journal.lines.count { $0.outcome.isHit }
     let evaluator = GroundingEvaluator(search: settings.search, failureRule: failureRule)
     var clock = processSeconds()
-    let isAlone: Bool
+    // Where several items are under way, nobody knows whose time it was.
     func note(_ step: GroundingEvaluator.Progress, measures: Bool) throws {
       let now = processSeconds()
       let keeps = journal.lines.count < drawnItems
@@ -76,18 +76,16 @@ struct EvaluationRun {
     }
     switch loaded {
     case .native(let policy):
-      isAlone = true
       _ = try await evaluator.run(policy, items: missing, image: source.image) { step in
-        try note(step, measures: isAlone)
+        try note(step, measures: true)
       }
     case .remote(let policy):
-      isAlone = false
       _ = try await evaluator.run(
         policy,
         items: missing,
         concurrency: concurrency,
         image: { [source] in try source.image($0) }
-      ) { step in try note(step, measures: isAlone) }
+      ) { step in try note(step, measures: false) }
     }
     let byName = Dictionary(journal.lines.map { ($0.outcome.id, $0) }) { first, _ in first }
     return items.compactMap { byName[$0.id] }

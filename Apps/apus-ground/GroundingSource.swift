@@ -81,7 +81,7 @@ enum GroundingSource: Sendable {
     switch self {
     case .rows(let dataset): .rows(of: dataset)
     case .synthetic(let count, let seed, let options):
-      GroundingExamples.synthetic(count, seed: seed, options: options).cached()
+      .synthetic(count, seed: seed, options: options)
     }
   }
 }

@@ -15,7 +15,7 @@ struct StageArguments: ParsableArguments {
   var seed: UInt64 = 0
   @Option(help: "Steps between checkpoints; an interruption always saves one.")
   var checkpointInterval = 50
-  @Option(help: "Examples to measure on: pages, or rows of the split 'test'; 0 for none.")
+  @Option(help: "Items to measure on: pages, or with --split the rows of 'test'; 0 for none.")
   var testItems = 200
   @Option(help: "The seed of synthetic pages to measure on.")
   var testSeed: UInt64 = 1000
@@ -44,7 +44,7 @@ struct StageArguments: ParsableArguments {
       (description.pages, description.pageSeed) = (testItems, testSeed)
       return try description.load().examples()
     }
-    guard data.split != "test" else { return nil }
+    guard let split = data.split, split != "test" else { return nil }
     (description.split, description.limit) = ("test", testItems)
     // Data without such a part are trained on without measuring.
     return try? description.load().examples()

@@ -63,10 +63,10 @@ struct StudyPlan: Codable, Hashable {
   /// The pages of a row; those of rows with one source are the same.
   func pages(of row: StudyRow, seed: UInt64) -> GroundingExamples {
     switch row {
-    case .warm: .synthetic(warmPages, seed: 10 * seed + 1).cached()
-    case .rl, .sft: .synthetic(rewardSteps * prompts, seed: 10 * seed + 2).cached()
+    case .warm: .synthetic(warmPages, seed: 10 * seed + 1)
+    case .rl, .sft: .synthetic(rewardSteps * prompts, seed: 10 * seed + 2)
     case .consistency, .consistencyOnly, .globalOnly:
-      .synthetic(consistencyPages, seed: 10 * seed + 3).cached()
+      .synthetic(consistencyPages, seed: 10 * seed + 3)
     }
   }
 
