@@ -32,7 +32,7 @@ extension StudyTable {
       return [
         row.title, seeds, share(row, \.greedy).text(3), mean(row, \.sampled).text(3),
         share(row, \.vote).text(3), share(row, \.twoCalls).text(3), share(row, \.full).text(3),
-        mean(row, \.form).text(3), share(row, \.cropHolds).text(3), training.text(0),
+        mean(row, \.form).text(3), share(row, \.cropHolds).text(3), training.text(1),
         against(Self.greedy), against(Self.full),
       ]
     }

@@ -22,7 +22,7 @@ import Testing
   /// The arguments of a warm-up of the tiny policy.
   func warmUp(to folder: String, steps: Int = 4) -> [String] {
     [
-      "sft", "--width", "16", "--blocks", "1", "--view", "32x32", "--pages", "32", "--batch", "8",
+      "sft", "--width", "16", "--blocks", "1", "--view", "32x32", "--pages", "256", "--batch", "8",
       "--steps", "\(steps)", "--test-items", "8", "--threads", "1", "--output", folder,
     ]
   }
@@ -41,12 +41,14 @@ import Testing
 extension GroundCommandTests {
   @Test(.timeLimit(.minutes(3))) func stagesAreTrainedMeasuredAndUsed() throws {
     try withTemporaryFolder { folder in
-      let warm = try document(warmUp(to: folder + "/sft"))
-      #expect(warm["step"] as? Int == 4)
+      // Long enough for the form of responses, and for a hit now and then.
+      let warm = try document(warmUp(to: folder + "/sft", steps: 240))
+      #expect(warm["step"] as? Int == 240)
       let metrics = try #require(warm["metrics"] as? [String: Any])
       #expect(metrics["loss"] is Double && metrics["greedy accuracy"] is Double)
+      #expect(try #require(metrics["greedy format"] as? Double) > 0.8)
       for (command, from, to) in [("rl", "sft", "rl"), ("consist", "rl", "consist")] {
-        // A policy of four steps rarely hits: by rewards, agreement needs no solved example.
+        // This policy rarely hits: by rewards, agreement needs no solved example.
         let mode = command == "consist" ? ["--mode", "jointReward"] : []
         let report = try document(
           [
@@ -110,18 +112,12 @@ extension GroundCommandTests {
     let row = try #require(try text(folder + "/pages/elements.jsonl").split(separator: "\n").first)
     let item = try JSONSerialization.jsonObject(with: Data(row.utf8)) as? [String: Any]
     let instruction = try #require(item?["instruction"] as? String)
-    let arguments = [page, instruction, "--model", folder + "/consist", "--samples", "4"]
+    let arguments = [page, instruction, "--model", folder + "/consist", "--samples", "8"]
     let picture = folder + "/answer.png"
     let search = try document(["search"] + arguments + ["--no-picture"])
     let stages = try #require(search["stages"] as? [[String: Any]])
-    #expect((stages[0]["samples"] as? [Any])?.count == 4)
-    let answer = try run(["ground"] + arguments + ["--json", "--picture", picture])
-    guard stages.contains(where: { $0["point"] != nil }) else {
-      // The tiny policy may name no place at all, which is said and is no success.
-      #expect(answer.status == 1 && answer.error.contains("no response named a place"))
-      return
-    }
-    let document = try answer.document()
+    #expect((stages[0]["samples"] as? [Any])?.count == 8)
+    let document = try document(["ground"] + arguments + ["--picture", picture])
     let x = try #require(document["x"] as? Double)
     #expect((0...192).contains(x) && FileManager.default.fileExists(atPath: picture))
     let last = try #require(stages.last?["point"] as? [String: Any])
@@ -132,10 +128,11 @@ extension GroundCommandTests {
   private func export(_ folder: String) throws {
     let report = try document([
       "export", "--model", folder + "/consist", "--pages", "12", "--format", "gta1",
-      "--candidates", "4", "--output", folder + "/rows",
+      "--candidates", "64", "--output", folder + "/rows",
     ])
     let rows = try #require(report["rows"] as? Int)
-    #expect(report["tried"] as? Int == 12 && rows == 2 * (report["solved"] as? Int ?? -1))
+    #expect(rows > 0 && report["tried"] as? Int == 12)
+    #expect(rows == 2 * (report["solved"] as? Int ?? -1))
     #expect(lineCount(folder + "/rows/rows.jsonl") == rows)
   }
 
