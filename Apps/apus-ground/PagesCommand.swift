@@ -28,6 +28,8 @@ struct PagesCommand: AsyncParsableCommand {
   var viewports = [PixelSize(width: 1280, height: 720), PixelSize(width: 480, height: 800)]
   @Option(help: "The most pages of a set. (default: all)")
   var limit: Int?
+  @Option(help: "Smaller files are left out: redirections mostly.")
+  var minimumBytes = 1024
   @Option(help: "Pictures of a page in each size.")
   var shots = 1
   @Option(help: "Pictures with fewer elements are left out.")
@@ -49,7 +51,9 @@ struct PagesCommand: AsyncParsableCommand {
   func validate() throws {
     guard !sets.isEmpty else { throw ValidationError("name at least one folder") }
     guard !viewports.isEmpty else { throw ValidationError("--viewports needs a size") }
-    guard limit ?? 1 > 0 else { throw ValidationError("--limit must be above 0") }
+    guard limit ?? 1 > 0, minimumBytes >= 0 else {
+      throw ValidationError("--limit must be above 0, --minimum-bytes 0 or more")
+    }
   }
 
   func run() async throws {
@@ -87,6 +91,7 @@ struct PagesCommand: AsyncParsableCommand {
       name: String(String(plain).prefix(60)),
       in: folder,
       limit: limit ?? .max,
+      minimumByteCount: minimumBytes,
       seed: seed
     )
   }
