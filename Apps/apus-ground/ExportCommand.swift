@@ -1,0 +1,87 @@
+import ArgumentParser
+import Autograd
+import GUIGrounding
+import Support
+
+/// `export`: rows for programs that train large models.
+struct ExportCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "export",
+    abstract: "Write what the policy solves as training rows for other programs.",
+    discussion: """
+      An example is kept if one of K responses has the right form and hits. Its reasoning goes into \
+      rows for the whole picture and for crops that hold the element, the answer is its centre: what \
+      stages 1 and 2 teach, for a model whose weights are trained elsewhere. The output is a folder: \
+      rows.jsonl and images/.
+
+      EXAMPLES
+        apus-ground export --model consist --pages 500 --format vlm-r1 --output rows
+        apus-ground export --data pages --split train --endpoint http://127.0.0.1:8000/v1 \\
+          --model qwen --cache replies --format easyr1 --output rows
+      """
+  )
+
+  @OptionGroup(title: "Policy") var policy: PolicyArguments
+  @OptionGroup(title: "Examples") var data: DataArguments
+  @Option(help: "Whose rows: vlm-r1, gta1, easyr1 or uground.")
+  var format: TrainingRowLayout
+  @Option(help: "K, the responses of which one must hit.")
+  var candidates = 4
+  @Option(help: "The crops of each example beside the whole picture.")
+  var crops = 1
+  @Option(help: "The temperature of responses; 0 for the likeliest alone.")
+  var temperature = 1.0
+  @Option(help: "The longest response in tokens.")
+  var maxTokens = 256
+  @Option(help: "The seed of responses and crops.")
+  var seed: UInt64 = 0
+  @Option(name: .shortAndLong, help: ArgumentHelp("The folder to write.", valueName: "folder"))
+  var output: String
+  @OptionGroup(title: "Machine") var machine: MachineArguments
+  @OptionGroup(title: "Output") var display: OutputArguments
+
+  func validate() throws {
+    guard (1...4096).contains(candidates), (0...1024).contains(crops) else {
+      throw ValidationError("--candidates must be above 0, --crops 0 or more")
+    }
+    guard temperature >= 0, temperature <= 100, (1...1_000_000).contains(maxTokens) else {
+      throw ValidationError("--temperature must be 0 or more, --max-tokens above 0")
+    }
+    guard seed < 1 << 30 else { throw ValidationError("--seed must be below 2³⁰") }
+  }
+
+  func run() async throws {
+    machine.apply()
+    let loaded = try policy.load()
+    let examples = try data.description(pages: 6000, seed: 4).load().examples()
+    try claimFolder(output, holding: "rows.jsonl")
+    var options = TrainingRowOptions(layout: format)
+    options.candidates = candidates
+    options.localViews = crops
+    options.sampling = GroundingSampling(
+      temperature: temperature,
+      maxTokens: maxTokens,
+      seed: seed
+    )
+    options.seed = seed
+    var export = TrainingRowExport(to: output, of: loaded.policy, on: examples, options)
+    export.shouldStop = { Cancellation.isRequested }
+    let reporter = display.progress("exporting", unit: "examples")
+    defer { reporter.clear() }
+    let report = try await export.run { progress in
+      reporter.update(
+        completed: progress.step,
+        total: progress.total,
+        note: "\(Int(progress.metrics["rows"] ?? 0).counted("row"))"
+      )
+    }
+    reporter.clear()
+    if !report.isComplete {
+      try Cancellation.check("\(report.rows.counted("row")) were written")
+    }
+    let text =
+      "\(report.rows.counted("row")) of \(report.solved.counted("solved example")), "
+      + "\(report.tried.grouped) tried"
+    try StandardStream.output.writeLine(display.json ? jsonText(report) : text)
+  }
+}

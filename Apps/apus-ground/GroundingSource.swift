@@ -1,0 +1,163 @@
+import ArgumentParser
+import Checkpoints
+import Foundation
+import GUIGrounding
+import Support
+
+/// Which instructions on which pictures: what an evaluation's settings say about its data.
+struct SourceDescription: Codable, Hashable {
+  /// The annotations; nil for synthetic pages.
+  var path: String?
+  var layout = GroundingLayout.native
+  /// Where the pictures are; nil for the folder of the annotations.
+  var images: String?
+  var split: String?
+  var limit: Int?
+  /// The seed of synthetic pages.
+  var pageSeed: UInt64 = 0
+  /// How many synthetic pages.
+  var pages = 0
+  /// The sides of synthetic pages.
+  var pageSide = 192
+
+  /// The data.
+  func load(images checking: ImageChecking = .size) throws -> GroundingSource {
+    guard let path else {
+      var options = SyntheticPageOptions()
+      options.side = pageSide
+      if let flaw = options.flaw { throw CommandFailure("synthetic pages: \(flaw)") }
+      return .synthetic(pages, seed: pageSeed, options)
+    }
+    var options = GroundingDataOptions()
+    options.imageFolder = images
+    options.images = checking
+    let dataset = try GroundingDataset.load(path, layout: layout, options: options)
+    var items = split.map { dataset.items(split: $0) } ?? dataset.items
+    items = items.filter { $0.unit == .pixels && $0.target.center != nil }
+    if let limit { items = Array(items.prefix(limit)) }
+    guard !items.isEmpty else {
+      let part = split.map { " of the split \($0.printable)" } ?? ""
+      throw CommandFailure("data \(path.printable): no items\(part) with a place to click")
+    }
+    var chosen = dataset
+    chosen.items = items
+    return .rows(chosen)
+  }
+
+  /// The data in words.
+  var text: String {
+    guard let path else { return "\(pages.counted("synthetic page")), seed \(pageSeed)" }
+    return "\(path) (\(layout.rawValue)" + (split.map { ", \($0))" } ?? ")")
+  }
+}
+
+/// Instructions on pictures.
+enum GroundingSource: Sendable {
+  case synthetic(Int, seed: UInt64, SyntheticPageOptions)
+  case rows(GroundingDataset)
+
+  /// The items in order.
+  func items() -> [GroundingItem] {
+    switch self {
+    case .rows(let dataset): return dataset.items
+    case .synthetic(let count, let seed, let options):
+      return (0..<count).map { index in
+        SyntheticPage(index: index, seed: seed, options: options).item(index)
+      }
+    }
+  }
+
+  /// An item's picture.
+  func image(_ item: GroundingItem) throws -> RGBImage {
+    switch self {
+    case .rows(let dataset): return try dataset.image(item)
+    case .synthetic(_, let seed, let options):
+      return SyntheticPage(index: item.ordinalOfPage, seed: seed, options: options).image
+    }
+  }
+
+  /// The items as examples for training.
+  func examples() -> GroundingExamples {
+    switch self {
+    case .rows(let dataset): .rows(of: dataset)
+    case .synthetic(let count, let seed, let options):
+      .synthetic(count, seed: seed, options: options)
+    }
+  }
+}
+
+extension SyntheticPage {
+  /// The page as an item of a data set; its kind is the shape.
+  func item(_ index: Int) -> GroundingItem {
+    var item = GroundingItem(
+      id: "page-\(index)",
+      imagePath: "images/page-\(index).png",
+      imageSize: image.size,
+      instruction: instruction.text,
+      target: GroundingTarget(box: box)
+    )
+    item.kind = target.shape.rawValue
+    item.name = "\(target.color.rawValue) \(target.shape.rawValue)"
+    item.source = "synthetic"
+    return item
+  }
+}
+
+extension GroundingItem {
+  /// The number of a synthetic page, out of its name.
+  fileprivate var ordinalOfPage: Int { Int(id.dropFirst("page-".count)) ?? 0 }
+}
+
+/// Annotations, or synthetic pages.
+struct DataArguments: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Annotations: a file or a folder. (default: synthetic pages)",
+      valueName: "path"
+    )
+  )
+  var data: String?
+  @Option(help: "The layout of the annotations.")
+  var layout = GroundingLayout.native
+  @Option(
+    help: ArgumentHelp("The pictures. (default: beside the annotations)", valueName: "folder")
+  )
+  var images: String?
+  @Option(help: "The part of the data, such as train or test. (default: all)")
+  var split: String?
+  @Option(help: "The most items. (default: all)")
+  var limit: Int?
+  @Option(help: "Synthetic pages. (default: 1500 for sft, 500 for eval, else 6000)")
+  var pages: Int?
+  @Option(help: "The seed of synthetic pages. (default: one for each command)")
+  var pageSeed: UInt64?
+  @Option(help: "The sides of synthetic pages in pixels.")
+  var pageSide = 192
+
+  func validate() throws {
+    guard (1...1 << 30).contains(limit ?? 1), (1...1 << 30).contains(pages ?? 1) else {
+      throw ValidationError("--limit and --pages must be above 0")
+    }
+    guard (64...8192).contains(pageSide) else {
+      throw ValidationError("--page-side must be 64 to 8192")
+    }
+    if data == nil {
+      guard images == nil, split == nil, limit == nil else {
+        throw ValidationError("--images, --split and --limit need --data")
+      }
+    } else if pages != nil || pageSeed != nil {
+      throw ValidationError("--pages and --page-seed are for synthetic pages, not with --data")
+    }
+  }
+
+  /// What is taken, where nothing else is said so many pages of a seed.
+  func description(pages count: Int, seed: UInt64) -> SourceDescription {
+    var description = SourceDescription(path: data, layout: layout, images: images)
+    (description.split, description.limit) = (split, limit)
+    guard data == nil else { return description }
+    description.pages = pages ?? count
+    description.pageSeed = pageSeed ?? seed
+    description.pageSide = pageSide
+    return description
+  }
+}

@@ -1,0 +1,22 @@
+import Checkpoints
+import Foundation
+import Support
+
+/// A JSON file beside results that says what they were made with: work goes on only with the same.
+enum SettingsFile {
+  /// Writes the file, or compares it with the one that is there.
+  ///
+  /// - Throws: `CommandFailure` that names the first difference.
+  static func claim(_ value: some Encodable, at path: String, what: String) throws {
+    let text = try jsonText(value) + "\n"
+    guard FileManager.default.fileExists(atPath: path) else {
+      return try AtomicFile.write(text, to: path)
+    }
+    let (old, new) = (try JSONValue.read(path), try JSONValue.parse(text))
+    guard let difference = old.firstDifference(to: new) else { return }
+    throw CommandFailure(
+      "\(path) belongs to a \(what) with other settings (\(difference)); repeat its command to go "
+        + "on, or choose a new folder"
+    )
+  }
+}

@@ -1,0 +1,279 @@
+import Checkpoints
+import Foundation
+import TestSupport
+import Testing
+
+/// `apus-ground` with a policy of width 16 that is trained for a few steps.
+@Suite struct GroundCommandTests {
+  @discardableResult
+  func run(_ arguments: [String]) throws -> Outcome {
+    let invocation = try Invocation(arguments, of: "apus-ground")
+    let status = invocation.wait()
+    return Outcome(status: status, output: invocation.output, error: invocation.error)
+  }
+
+  /// Runs what must succeed, and reads its document.
+  func document(_ arguments: [String]) throws -> [String: Any] {
+    let outcome = try run(arguments + ["--quiet", "--json"])
+    try #require(outcome.status == 0, "\(arguments): \(outcome.error)")
+    return try outcome.document()
+  }
+
+  /// The arguments of a warm-up of the tiny policy.
+  func warmUp(to folder: String, steps: Int = 4) -> [String] {
+    [
+      "sft", "--width", "16", "--blocks", "1", "--view", "32x32", "--pages", "256", "--batch", "8",
+      "--steps", "\(steps)", "--test-items", "8", "--threads", "1", "--output", folder,
+    ]
+  }
+
+  func text(_ path: String) throws -> String {
+    try String(contentsOfFile: path, encoding: .utf8)
+  }
+
+  func lineCount(_ path: String) -> Int {
+    ((try? text(path)) ?? "").split(separator: "\n").count
+  }
+}
+
+// MARK: - What is written
+
+extension GroundCommandTests {
+  @Test(.timeLimit(.minutes(3))) func stagesAreTrainedMeasuredAndUsed() throws {
+    try withTemporaryFolder { folder in
+      // Long enough for the form of responses, and for a hit now and then.
+      let warm = try document(warmUp(to: folder + "/sft", steps: 240))
+      #expect(warm["step"] as? Int == 240)
+      let metrics = try #require(warm["metrics"] as? [String: Any])
+      #expect(metrics["loss"] is Double && metrics["greedy accuracy"] is Double)
+      #expect(try #require(metrics["greedy format"] as? Double) > 0.8)
+      for (command, from, to) in [("rl", "sft", "rl"), ("consist", "rl", "consist")] {
+        // This policy rarely hits: by rewards, agreement needs no solved example.
+        let mode = command == "consist" ? ["--mode", "jointReward"] : []
+        let report = try document(
+          [
+            command, "--from", folder + "/" + from, "--steps", "2", "--prompts", "2", "--pages",
+            "16", "--test-items", "4", "--threads", "1", "--output", folder + "/" + to,
+          ] + mode
+        )
+        #expect(report["step"] as? Int == 2)
+      }
+      try evaluate(folder)
+      try ground(folder)
+      try export(folder)
+    }
+  }
+
+  /// Two methods, a comparison, a page with drawings; then the same from files.
+  private func evaluate(_ folder: String) throws {
+    let model = folder + "/consist"
+    let report = try document([
+      "eval", "--model", model, "--pages", "6", "--methods", "greedy", "full", "--samples", "3",
+      "--threads", "1", "--output", folder + "/eval",
+    ])
+    let methods = try #require(report["methods"] as? [[String: Any]])
+    #expect(methods.map { $0["method"] as? String } == ["greedy", "full"])
+    let full = try #require(methods[1]["metrics"] as? [String: Any])
+    let cost = try #require(full["cost"] as? [String: Any])
+    // Two stages of three responses, or one where none of the first names a place.
+    let calls = try #require(cost["calls"] as? Int)
+    #expect((18...36).contains(calls))
+    #expect((report["comparisons"] as? [[String: Any]])?.count == 1)
+    let page = try run(["report", folder + "/eval", "--output", folder + "/eval.html"])
+    #expect(page.status == 0, "\(page.error)")
+    let html = try text(folder + "/eval.html")
+    #expect(html.contains("data:image/png;base64,") && html.contains("<svg"))
+    #expect(html.contains("Comparisons (McNemar)"))
+    let curves = try run(["report", folder + "/rl", "--output", folder + "/rl.html"])
+    let drawn = try text(folder + "/rl.html")
+    #expect(curves.status == 0 && drawn.contains("dead groups"))
+    try sameFromFiles(folder, model)
+  }
+
+  /// Pages on the disk have the answers of pages in memory.
+  private func sameFromFiles(_ folder: String, _ model: String) throws {
+    _ = try document([
+      "synth", "--pages", "6", "--page-seed", "1000", "--output", folder + "/pages",
+    ])
+    #expect(lineCount(folder + "/pages/elements.jsonl") == 6)
+    let report = try document([
+      "eval", "--model", model, "--data", folder + "/pages", "--methods", "greedy", "--against",
+      folder + "/eval", "--threads", "1", "--output", folder + "/files",
+    ])
+    let comparison = try #require((report["comparisons"] as? [[String: Any]])?.first)
+    let test = try #require(comparison["test"] as? [String: Any])
+    #expect(test["onlyFirst"] as? Int == 0 && test["onlySecond"] as? Int == 0)
+    #expect(comparison["pValue"] as? Double == 1)
+  }
+
+  /// A point inside the page, a picture of its size, and every stage.
+  private func ground(_ folder: String) throws {
+    let page = folder + "/pages/images/page-0.png"
+    let row = try #require(try text(folder + "/pages/elements.jsonl").split(separator: "\n").first)
+    let item = try JSONSerialization.jsonObject(with: Data(row.utf8)) as? [String: Any]
+    let instruction = try #require(item?["instruction"] as? String)
+    let arguments = [page, instruction, "--model", folder + "/consist", "--samples", "8"]
+    let picture = folder + "/answer.png"
+    let search = try document(["search"] + arguments + ["--no-picture"])
+    let stages = try #require(search["stages"] as? [[String: Any]])
+    #expect((stages[0]["samples"] as? [Any])?.count == 8)
+    let document = try document(["ground"] + arguments + ["--picture", picture])
+    let x = try #require(document["x"] as? Double)
+    #expect((0...192).contains(x) && FileManager.default.fileExists(atPath: picture))
+    let last = try #require(stages.last?["point"] as? [String: Any])
+    #expect(last["x"] as? Double == x)
+  }
+
+  /// Rows of solved examples, whole and cropped, each with its picture.
+  private func export(_ folder: String) throws {
+    let report = try document([
+      "export", "--model", folder + "/consist", "--pages", "12", "--format", "gta1",
+      "--candidates", "64", "--output", folder + "/rows",
+    ])
+    let rows = try #require(report["rows"] as? Int)
+    #expect(rows > 0 && report["tried"] as? Int == 12)
+    #expect(rows == 2 * (report["solved"] as? Int ?? -1))
+    #expect(lineCount(folder + "/rows/rows.jsonl") == rows)
+  }
+
+  @Test(.timeLimit(.minutes(3))) func aStoppedTrainingGoesOnWithTheSameBits() throws {
+    try withTemporaryFolder { folder in
+      let (whole, stopped) = (folder + "/whole", folder + "/stopped")
+      _ = try document(warmUp(to: whole, steps: 120))
+      let first = try Invocation(warmUp(to: stopped, steps: 120), of: "apus-ground")
+      let hasBegun = first.waits { lineCount(stopped + "/log.jsonl") > 0 }
+      #expect(hasBegun, "the log begins: \(first.error)")
+      first.send(SIGINT)
+      #expect(first.wait() == 130)
+      #expect(first.error.contains("interrupted, run the same command to go on after step"))
+      #expect(!FileManager.default.fileExists(atPath: stopped + "/policy.safetensors"))
+      _ = try document(warmUp(to: stopped, steps: 120))
+      let policies = try [whole, stopped].map {
+        try Data(contentsOf: URL(filePath: $0 + "/policy.safetensors"))
+      }
+      #expect(policies[0] == policies[1])
+      let other = try run(warmUp(to: stopped, steps: 121) + ["--quiet"])
+      #expect(other.status == 1 && other.error.contains("options.steps: 120 there, 121 now"))
+    }
+  }
+
+  @Test(.timeLimit(.minutes(2))) func anEvaluationGoesOnWhereItWas() throws {
+    try withTemporaryFolder { folder in
+      _ = try document(warmUp(to: folder + "/sft", steps: 2))
+      let arguments = [
+        "eval", "--model", folder + "/sft", "--pages", "5", "--methods", "sampled", "--threads",
+        "1", "--output", folder + "/eval",
+      ]
+      let before = try document(arguments)
+      let journal = folder + "/eval/sampled.jsonl"
+      let lines = try text(journal).split(separator: "\n").map(String.init)
+      // Two items are done; the third one was not written to its end.
+      let cut = lines[0] + "\n" + lines[1] + "\n" + lines[2].prefix(40)
+      try AtomicFile.write(cut, to: journal)
+      let after = try document(arguments)
+      #expect(lineCount(journal) == 5)
+      let hits = [before, after].map { report in
+        let methods = report["methods"] as? [[String: Any]]
+        let metrics = methods?.first?["metrics"] as? [String: Any]
+        return (metrics?["overall"] as? [String: Any])?["all"] as? [String: Int]
+      }
+      #expect(hits[0] != nil && hits[0] == hits[1])
+      let other = try run(arguments + ["--seed", "7", "--quiet"])
+      #expect(other.status == 1 && other.error.contains("other settings (search.sampling.seed"))
+    }
+  }
+
+  @Test(.timeLimit(.minutes(3))) func studiesAreFinishedRowByRow() throws {
+    try withTemporaryFolder { folder in
+      let arguments = [
+        "study", "--seeds", "1", "--warm-steps", "2", "--reward-steps", "2", "--test-pages", "3",
+        "--threads", "1", "--output", folder + "/study",
+      ]
+      let report = try document(arguments + ["--rows", "warm", "rl"])
+      let rows = try #require(report["rows"] as? [[String: Any]])
+      #expect(rows.map { $0["name"] as? String } == ["warm", "rl"])
+      let table = try text(folder + "/study/study.md")
+      #expect(table.contains("| + RL | 1 |") && !table.contains("control"))
+      let more = try document(arguments + ["--rows", "sft"])
+      #expect((more["rows"] as? [[String: Any]])?.count == 3)
+    }
+  }
+}
+
+// MARK: - What is refused
+
+extension GroundCommandTests {
+  @Test(arguments: [
+    (["ground"], "missing expected argument"),
+    (["ground", "a.png", " ", "--model", "m"], "the instruction is empty"),
+    (["ground", "a.png", "click", "--model", "m", "--method", "best"], "invalid"),
+    (["ground", "a.png", "click", "--model", "m", "--crop", "1.5"], "invalid"),
+    (["ground", "a.png", "click", "--model", "m", "--temperature", "0"], "must be above 0"),
+    (["eval", "--model", "m", "--output", "o", "--split", "test"], "need --data"),
+    (["eval", "--model", "m", "--output", "o", "--methods", "full", "full"], "each once"),
+    (["consist", "--from", "a", "--output", "o", "--mode", "off"], "trains nothing"),
+    (["consist", "--from", "a", "--output", "o", "--least-crop", "2"], "local views"),
+    (["rl", "--from", "a", "--output", "o", "--group", "1"], "--group must be 2"),
+    (["export", "--model", "m", "--format", "trl", "--output", "o"], "invalid"),
+    (["calibrate", "--model", "m"], "--endpoint is needed"),
+    (["synth", "--pages", "0", "--output", "o"], "must be above 0"),
+    (["study", "--seeds", "1", "1", "--output", "o"], "each once"),
+    (["calibrate", "--model", "m", "--endpoint", "http://h/v1", "--family", "x"], "--family x"),
+  ])
+  func wronglyTypedCommands(_ arguments: [String], _ complaint: String) throws {
+    let outcome = try run(arguments)
+    #expect(outcome.status == 64, "\(outcome.error)")
+    #expect(outcome.error.lowercased().contains(complaint.lowercased()), "\(outcome.error)")
+    #expect(outcome.error.contains("--help"))
+  }
+
+  @Test func missingAndDamagedFilesAreNamed() throws {
+    try withTemporaryFolder { folder in
+      let missing = try run(["ground", folder + "/no.png", "click", "--model", "m", "--quiet"])
+      #expect(missing.status == 1 && missing.error.contains("no.png"))
+      _ = try document(["synth", "--pages", "1", "--output", folder + "/p"])
+      let page = folder + "/p/images/page-0.png"
+      let model = try run(["ground", page, "click the red ring", "--model", folder + "/none"])
+      #expect(model.status == 1 && model.error.contains("there is no such file"))
+      try AtomicFile.write("not a policy", to: folder + "/policy")
+      let arguments = ["ground", page, "click", "--model", folder + "/policy", "--no-picture"]
+      let damaged = try run(arguments)
+      #expect(damaged.status == 1 && damaged.error.contains("policy"))
+      _ = try document(warmUp(to: folder + "/sft", steps: 1))
+      let words = try run(["ground", page, "save", "--model", folder + "/sft", "--no-picture"])
+      #expect(words.status == 1 && words.error.contains("one color"))
+      let other = try run(["sft", "--output", folder + "/p"])
+      #expect(other.status == 1 && other.error.contains("holds no run.json"))
+      let few = try run(["sft", "--pages", "4", "--output", folder + "/few", "--quiet"])
+      #expect(few.status == 1 && few.error.contains("at least 32 are needed"))
+      let neither = try run(["report", folder + "/p", "--output", folder + "/x.html"])
+      #expect(neither.status == 1 && neither.error.contains("neither a training run"))
+      let browser = try run([
+        "pages", folder + "/p", "--browser", folder + "/nothing", "--output", folder + "/out",
+      ])
+      #expect(browser.status == 1 && browser.error.contains("no HTML files"))
+    }
+  }
+
+  /// A port that nothing listens at: told at once, with the endpoint.
+  @Test(.timeLimit(.minutes(1))) func deadEndpointsAreNamed() throws {
+    try withTemporaryFolder { folder in
+      _ = try document(["synth", "--pages", "2", "--output", folder + "/p"])
+      let server = ["--model", "m", "--endpoint", "http://127.0.0.1:1/v1", "--retries", "0"]
+      let page = folder + "/p/images/page-0.png"
+      let ground = try run(["ground", page, "click", "--no-picture"] + server)
+      #expect(ground.status == 1 && ground.error.contains("chat http://127.0.0.1:1/v1"))
+      let calibrate = try run(["calibrate", "--quiet"] + server)
+      #expect(calibrate.status == 1 && calibrate.error.contains("127.0.0.1:1"))
+      let evaluation = try document(
+        [
+          "eval", "--data", folder + "/p", "--methods", "greedy", "--record-failures", "--output",
+          folder + "/eval",
+        ] + server
+      )
+      let methods = try #require(evaluation["methods"] as? [[String: Any]])
+      let metrics = try #require(methods.first?["metrics"] as? [String: Any])
+      #expect(metrics["failureCount"] as? Int == 2)
+    }
+  }
+}
