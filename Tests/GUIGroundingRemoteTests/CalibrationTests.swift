@@ -83,7 +83,8 @@ import Testing
       #expect(total == 15)
     }
     #expect(seen == Array(1...15))
-    #expect(report.convention == convention && report.hypotheses[0].hits == 15)
+    // What looks every fourth pixel up cannot tell 1000 from 999.
+    #expect(report.supports(convention) && report.hypotheses[0].hits == 15)
     #expect(policy.tally.requests == 15)
   }
 

@@ -8,7 +8,7 @@ import Testing
 @testable import GUIGroundingRemote
 
 /// Servers that are slow, broken or hostile.
-@Suite(.timeLimit(.minutes(1))) struct ChatFaultTests {
+@Suite(.timeLimit(.minutes(5))) struct ChatFaultTests {
   private func reason(
     _ server: MockServer,
     limits: ChatLimits = Scene.limits(retries: 0)

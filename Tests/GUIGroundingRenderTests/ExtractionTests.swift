@@ -9,7 +9,7 @@ import Testing
 @Suite(
   .serialized,
   .enabled(if: Pages.hasBrowser, "\(Pages.skipMessage)"),
-  .timeLimit(.minutes(2))
+  .timeLimit(.minutes(10))
 )
 struct ExtractionTests {
   private func sides(_ box: GroundingBox) -> [Double] { [box.x0, box.y0, box.x1, box.y1] }

@@ -5,7 +5,8 @@ public import GUIGrounding
 /// A model behind an OpenAI-compatible chat endpoint that takes pictures.
 ///
 ///     let server = ChatServer.vLLM(baseURL: "http://127.0.0.1:8000/v1", model: "Qwen2.5-VL-3B")
-///     let policy = try RemoteGroundingPolicy(server: server, family: .named("qwen2.5-vl")!)
+///     guard let family = ModelFamily.named("qwen2.5-vl") else { return }
+///     let policy = try RemoteGroundingPolicy(server: server, family: family)
 ///     let samples = try await policy.sample(request, count: 16, options: GroundingSampling())
 ///
 /// Pictures are brought to the size that the server's own resizing leaves alone before they are

@@ -23,7 +23,8 @@ public enum RenderOverlays {
     seed: UInt64 = 0
   ) throws(RenderError) -> [String] {
     let journal = try RenderJournal(path: folder + "/journal.jsonl")
-    let shots = journal.records.flatMap(\.shots)
+    var shots: [ShotRecord] = []
+    try journal.forEach { record throws(RenderError) in shots += record.shots }
     let overlays = folder + "/overlays"
     try? FileManager.default.createDirectory(atPath: overlays, withIntermediateDirectories: true)
     var generator = Philox(seed: seed)

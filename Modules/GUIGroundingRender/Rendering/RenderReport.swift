@@ -36,40 +36,57 @@ public struct RenderReport: Codable, Hashable, Sendable {
   /// Box areas as shares of the picture: the smallest, nine deciles, the largest.
   public var areaDeciles: [Double] = []
 
-  init(_ records: [PageRecord]) {
-    var areas: [Double] = []
-    for record in records {
-      sparseShots += record.sparseShots
-      if !record.shots.isEmpty {
-        pages += 1
-      } else {
-        failures[record.failure ?? "too few elements", default: 0] += 1
-      }
-      for shot in record.shots { add(shot, &areas) }
+  /// Nothing.
+  public init() {}
+}
+
+/// Adds up a report, page by page.
+struct RenderSummary {
+  private var sums = RenderReport()
+  private var areas: [Double] = []
+
+  /// The report of all pages so far.
+  var report: RenderReport {
+    var report = sums
+    let sorted = areas.sorted()
+    if !sorted.isEmpty {
+      report.areaDeciles = (0...10).map { sorted[($0 * (sorted.count - 1) + 5) / 10] }
     }
-    areas.sort()
-    guard !areas.isEmpty else { return }
-    areaDeciles = (0...10).map { areas[($0 * (areas.count - 1) + 5) / 10] }
+    return report
   }
 
-  private mutating func add(_ shot: ShotRecord, _ areas: inout [Double]) {
-    shots += 1
-    found += shot.foundCount
-    ambiguous += shot.ambiguousCount
-    moved += shot.movedCount
-    rejected.merge(shot.rejected) { $0 + $1 }
-    nameSources.merge(shot.nameSources) { $0 + $1 }
-    for row in shot.rows {
-      kept += 1
-      splits[row["split"]?.stringValue ?? "", default: 0] += 1
-      sets[row["source"]?.stringValue ?? "", default: 0] += 1
-      kinds[row["kind"]?.stringValue ?? "", default: 0] += 1
-      dataTypes[row["data_type"]?.stringValue ?? "", default: 0] += 1
-      if row["ordinal"]?.intValue != nil { ordinals += 1 }
-      let box = (row["bbox"]?.arrayValue ?? []).compactMap(\.doubleValue)
-      let size = (row["image_size"]?.arrayValue ?? []).compactMap(\.doubleValue)
-      guard box.count == 4, size.count == 2 else { continue }
-      areas.append((box[2] - box[0]) * (box[3] - box[1]) / (size[0] * size[1]))
+  /// Adds a page.
+  mutating func add(_ record: PageRecord) {
+    sums.sparseShots += record.sparseShots
+    if !record.shots.isEmpty {
+      sums.pages += 1
+    } else {
+      sums.failures[record.failure ?? "too few elements", default: 0] += 1
     }
+    for shot in record.shots { add(shot) }
+  }
+
+  private mutating func add(_ shot: ShotRecord) {
+    sums.shots += 1
+    sums.found += shot.foundCount
+    sums.ambiguous += shot.ambiguousCount
+    sums.moved += shot.movedCount
+    sums.rejected.merge(shot.rejected) { $0 + $1 }
+    sums.nameSources.merge(shot.nameSources) { $0 + $1 }
+    for row in shot.rows { add(row) }
+  }
+
+  private mutating func add(_ row: JSONValue) {
+    func text(_ key: String) -> String { row[key]?.stringValue ?? "" }
+    sums.kept += 1
+    sums.splits[text("split"), default: 0] += 1
+    sums.sets[text("source"), default: 0] += 1
+    sums.kinds[text("kind"), default: 0] += 1
+    sums.dataTypes[text("data_type"), default: 0] += 1
+    if row["ordinal"]?.intValue != nil { sums.ordinals += 1 }
+    let box = (row["bbox"]?.arrayValue ?? []).compactMap(\.doubleValue)
+    let size = (row["image_size"]?.arrayValue ?? []).compactMap(\.doubleValue)
+    guard box.count == 4, size.count == 2 else { return }
+    areas.append((box[2] - box[0]) * (box[3] - box[1]) / (size[0] * size[1]))
   }
 }

@@ -11,9 +11,8 @@ final class RenderRun {
   /// Rows of this run.
   private(set) var rowCount = 0
   private let journal: RenderJournal
-  private var finished: Set<String>
 
-  /// Begins a run, or goes on with it.
+  /// Begins a run, or goes on with it; pages whose pictures are gone are to be rendered again.
   ///
   /// - Throws: `RenderError`.
   init(settings: RenderSettings, folder: String) throws(RenderError) {
@@ -21,8 +20,9 @@ final class RenderRun {
     let images = folder + "/images"
     // A folder that cannot be made shows when the first file is written.
     try? FileManager.default.createDirectory(atPath: images, withIntermediateDirectories: true)
-    journal = try RenderJournal(path: folder + "/journal.jsonl")
-    finished = Set(journal.records.map(\.key))
+    journal = try RenderJournal(path: folder + "/journal.jsonl") { record in
+      record.shots.allSatisfy { FileManager.default.fileExists(atPath: folder + "/" + $0.image) }
+    }
     FolderRemoval.removeLeftovers(in: images) { $0.hasSuffix(".png") }
     try compare(settings)
   }
@@ -50,7 +50,7 @@ final class RenderRun {
 
   /// Whether a page has been rendered, or has failed.
   func isFinished(_ set: PageSet, _ page: String) -> Bool {
-    finished.contains(set.name + "\n" + page)
+    journal.holds(set.name + "\n" + page)
   }
 
   /// Notes a page.
@@ -58,7 +58,6 @@ final class RenderRun {
   /// - Throws: `RenderError.file`.
   func append(_ record: PageRecord) throws(RenderError) {
     try journal.append(record)
-    finished.insert(record.key)
     shotCount += record.shots.count
     rowCount += record.shots.map(\.rows.count).reduce(0, +)
   }
@@ -71,19 +70,17 @@ final class RenderRun {
     try journal.synchronize()
     let places = sets.flatMap { set in set.pages.map { set.name + "\n" + $0 } }.enumerated()
     let order = Dictionary(places.map { ($0.element, $0.offset) }) { first, _ in first }
-    // Pages of sets that are not named this time come last, in the order of the journal.
-    let sorted = journal.records.enumerated().sorted { left, right in
-      (order[left.element.key] ?? .max, left.offset)
-        < (order[right.element.key] ?? .max, right.offset)
-    }.map(\.element)
-    try filing { () throws(CheckpointError) in
-      let file = try AtomicFile(path: folder + "/elements.jsonl")
-      for record in sorted {
+    var summary = RenderSummary()
+    let path = folder + "/elements.jsonl"
+    let file = try filing { () throws(CheckpointError) in try AtomicFile(path: path) }
+    try journal.forEach(orderedBy: order) { record throws(RenderError) in
+      summary.add(record)
+      try filing { () throws(CheckpointError) in
         for row in record.shots.flatMap(\.rows) { try file.append(line: row) }
       }
-      try file.commit()
     }
-    let report = RenderReport(sorted)
+    try filing(file.commit)
+    let report = summary.report
     try write(report)
     return report
   }
