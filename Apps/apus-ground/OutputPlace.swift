@@ -5,13 +5,18 @@ import Support
 func makeFolder(_ path: String) throws(CommandFailure) {
   guard !path.isEmpty else { throw CommandFailure("output is empty; name a folder") }
   var isFolder = ObjCBool(false)
-  if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue {
-    throw CommandFailure("output \(path.printable) is a file; choose a folder")
+  if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
+    guard isFolder.boolValue else {
+      throw CommandFailure("output \(path.printable) is a file; choose a folder")
+    }
+    return
   }
-  do {
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  } catch {
-    throw CommandFailure("cannot make \(path.printable): \(error.localizedDescription)")
+  let parent = URL(filePath: path).deletingLastPathComponent().path(percentEncoded: false)
+  if parent != path, parent.count > 1, !FileManager.default.fileExists(atPath: parent) {
+    try makeFolder(parent.hasSuffix("/") ? String(parent.dropLast()) : parent)
+  }
+  guard mkdir(path, 0o777) == 0 || errno == EEXIST else {
+    throw CommandFailure("cannot make the folder \(path.printable): \(systemMessage(errno))")
   }
 }
 
