@@ -4,7 +4,7 @@ import Testing
 
 /// A training step of a small model of language has the same bits for any number of threads.
 @Suite struct ThreadedTrainingTests {
-  @Test(.timeLimit(.minutes(2)))
+  @Test(.timeLimit(.minutes(10)))
   func trainingDoesNotDependOnTheThreadCount() async {
     await #expect(processExitsWith: .success) {
       WorkPool.threadCount = 1

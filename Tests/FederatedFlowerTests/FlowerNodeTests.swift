@@ -5,7 +5,7 @@ import Testing
 @testable import FederatedFlower
 
 /// A node against a server that keeps the rules in memory.
-@Suite(.timeLimit(.minutes(1))) struct FlowerNodeTests {
+@Suite(.timeLimit(.minutes(10))) struct FlowerNodeTests {
   @Test func everyMessageGetsItsReply() async throws {
     let server = FakeSuperLink()
     let train = try await server.post("train", ["arrays": .arrays(["w": array([1, 2])])])

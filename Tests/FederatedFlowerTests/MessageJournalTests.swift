@@ -6,7 +6,7 @@ import Testing
 @testable import FederatedFlower
 
 /// A node that dies at the worst moment, and the one that comes back under its key.
-@Suite(.timeLimit(.minutes(1))) struct MessageJournalTests {
+@Suite(.timeLimit(.minutes(10))) struct MessageJournalTests {
   private let content: FlowerContent = ["arrays": .arrays(["w": floats([1, 2])])]
 
   /// Runs a node that dies as soon as it makes a call, or when its handler is called.

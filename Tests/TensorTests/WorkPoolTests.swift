@@ -77,7 +77,7 @@ import Testing
   }
 
   /// Part boundaries depend on shapes alone, so every bit is the same for every thread count.
-  @Test(.timeLimit(.minutes(2)))
+  @Test(.timeLimit(.minutes(10)))
   func resultsDoNotDependOnTheThreadCount() async {
     await #expect(processExitsWith: .success) {
       let operations = ThreadedOperations()
