@@ -180,6 +180,12 @@ struct ExtractionTests {
     expectClose(sides(element.bounds), [50, 60, 120, 80], absolute: 0.01)
   }
 
+  @Test func rolesOfBooksAreLinks() async throws {
+    let body = "<p><a href=\"#\" role=doc-backlink>back</a> <a href=\"#\" role=none>none</a></p>"
+    let extract = try await Pages.extract(body)
+    #expect(extract.elements.map(\.kind) == ["link", "link"])
+  }
+
   @Test func regionsAreLandmarks() async throws {
     let body = """
       <nav><a href="#">one</a></nav><div role=banner><a href="#">two</a></div>

@@ -49,8 +49,10 @@ enum ExtractionScript {
       };
       const kindOf = e => {
         const role = (e.getAttribute('role') || '').trim().toLowerCase().split(' ')[0];
-        if (role) return role;
         const tag = tagOf(e);
+        // Roles of parts of books are links all the same; some roles say that there is none.
+        const isNone = role === 'presentation' || role === 'none' || role.startsWith('doc-');
+        if (role && !isNone) return role;
         if (tag === 'a') return 'link';
         if (tag === 'button' || tag === 'summary') return 'button';
         if (tag === 'select') return 'dropdown';
@@ -215,6 +217,6 @@ enum ExtractionScript {
 
   /// An expression whose value is the height of the page in CSS pixels.
   static let pageHeight = """
-    Math.max(document.documentElement.scrollHeight, document.body ? document.body.scrollHeight : 0)
+    Math.max(...[document.documentElement, document.body].map(e => e ? e.scrollHeight : 0))
     """
 }

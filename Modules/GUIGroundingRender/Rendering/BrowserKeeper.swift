@@ -24,7 +24,7 @@ final class BrowserKeeper {
     do {
       return try await attempt(session)
     } catch BrowserError.ended(let log) {
-      return failed(session, "the browser ends: \(log)")
+      return failed(session, .ended(log: log))
     }
   }
 
@@ -42,9 +42,9 @@ final class BrowserKeeper {
       case .timedOut:
         // A page that hangs may take its browser along.
         await close()
-        return failed(session, "\(error)")
+        return failed(session, error)
       case .notFound, .cannotStart, .tooOld, .crashed, .refused, .script, .navigation, .malformed:
-        return failed(session, "\(error)")
+        return failed(session, error)
       }
     }
   }
@@ -63,11 +63,12 @@ final class BrowserKeeper {
     }
   }
 
-  private func failed(_ session: PageSession, _ reason: String) -> PageRecord {
+  private func failed(_ session: PageSession, _ error: BrowserError) -> PageRecord {
     PageRecord(
       setName: session.set.name,
       page: session.page,
-      failure: reason,
+      failure: error.kind,
+      detail: "\(error)",
       shots: [],
       sparseShots: 0
     )
@@ -81,5 +82,21 @@ final class BrowserKeeper {
     await browser?.close()
     browser = nil
     pageCount = 0
+  }
+}
+
+extension BrowserError {
+  /// The kind of fault, by which a report counts pages.
+  fileprivate var kind: String {
+    switch self {
+    case .ended: "the browser ends"
+    case .crashed: "crashed"
+    case .timedOut: "no answer in time"
+    case .refused: "a command was refused"
+    case .script: "a script failed"
+    case .navigation: "does not open, or leads elsewhere"
+    case .malformed: "an answer made no sense"
+    case .notFound, .cannotStart, .tooOld, .cancelled: "no browser"
+    }
   }
 }

@@ -7,8 +7,10 @@ struct PageRecord: Sendable {
   var setName: String
   /// The page in it.
   var page: String
-  /// Why the page gave nothing; nil for one that was rendered.
+  /// Why the page gave nothing, in a few words that other pages share; nil for one that was rendered.
   var failure: String?
+  /// The same with all that is known.
+  var detail: String?
   /// The pictures that were kept, each with its rows.
   var shots: [ShotRecord]
   /// Pictures with too few elements.
@@ -40,6 +42,7 @@ extension PageRecord {
   var json: JSONValue {
     var object: JSONObject = ["set": .string(setName), "page": .string(page)]
     if let failure { object["failure"] = .string(failure) }
+    if let detail { object["detail"] = .string(detail) }
     object["sparse"] = .integer(Int64(sparseShots))
     object["shots"] = .array(shots.map(\.json))
     return .object(object)
@@ -52,6 +55,7 @@ extension PageRecord {
     setName = set
     self.page = page
     failure = json["failure"]?.stringValue
+    detail = json["detail"]?.stringValue
     sparseShots = json["sparse"]?.intValue ?? 0
     self.shots = shots.compactMap { ShotRecord($0) }
     guard self.shots.count == shots.count else { return nil }

@@ -109,7 +109,7 @@ public struct PageRenderer: Sendable {
             finished: finished,
             total: all.count,
             page: "\(set.name)/\(page)",
-            failure: record.failure,
+            failure: record.detail ?? record.failure,
             shots: run.shotCount,
             rows: run.rowCount
           )
