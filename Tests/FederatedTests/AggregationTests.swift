@@ -175,15 +175,60 @@ import Testing
     }
     for scale in 1...3 { try admit(vector([Float(scale), 0])) }
     #expect(checks.medianNorm == 2)
-    #expect(throws: UpdateRejection.invalid(.notFinite(name: "w"))) { try admit(vector([.nan, 0])) }
+    #expect(throws: UpdateRejection.invalid(.notFinite(name: "w"))) {
+      try admit(vector([.nan, 0]))
+    }
     #expect(throws: UpdateRejection.exampleCount(found: 11, limit: 10)) {
       try admit(vector([1, 0]), count: 11)
     }
     #expect(throws: UpdateRejection.stepCount(0)) { try admit(vector([1, 0]), steps: 0) }
-    #expect(throws: UpdateRejection.normTooLarge(found: 21, limit: 20)) { try admit(vector([21, 0])) }
+    #expect(throws: UpdateRejection.normTooLarge(found: 21, limit: 20)) {
+      try admit(vector([21, 0]))
+    }
     #expect(
       throws: UpdateRejection.invalid(.shapeMismatch(name: "w", expected: [2], found: [1]))
     ) { try admit(vector([1])) }
     try admit(vector([20, 0]))
+  }
+}
+
+@Suite struct SelectionTests {
+  /// Every place of many lists, with ties, sorted ones and turned ones.
+  @Test func selectionAgreesWithSorting() {
+    var generator = Philox(seed: 6)
+    for count in [1, 2, 3, 11, 12, 13, 40, 100] {
+      let random = Tensor<Float>.normal([count], using: &generator).elements
+      let tied = random.map { ($0 * 2).rounded() }
+      for list in [random, tied, random.sorted(), random.sorted(by: >)] {
+        let sorted = list.sorted()
+        for place in 0..<count {
+          var values = list
+          values.withUnsafeMutableBufferPointer { $0.select(place, in: 0..<count) }
+          #expect(values[place] == sorted[place] && values.sorted() == sorted)
+          #expect(values[..<place].allSatisfy { $0 <= values[place] })
+          #expect(values[place...].allSatisfy { $0 >= values[place] })
+        }
+      }
+    }
+  }
+
+  @Test func robustMeansOfManyDevicesAgreeWithSorting() {
+    var generator = Philox(seed: 7)
+    let rows = (0..<41).map { _ in Tensor<Float>.normal([5], using: &generator).elements }
+    for devices in [40, 41] {
+      let contributions = rows.prefix(devices).map { contribution(vector($0)) }
+      let x = vector([0, 0, 0, 0, 0])
+      let median = RobustAggregation(.median)(contributions, like: x).average.tensors[0]
+      let trimmed = RobustAggregation(.trimmedMean(share: 0.1))(contributions, like: x)
+        .average.tensors[0]
+      for entry in 0..<5 {
+        let sorted = rows.prefix(devices).map { $0[entry] }.sorted()
+        let middle = (sorted[(devices - 1) / 2] + sorted[devices / 2]) / 2
+        expectClose([median.elements[entry]], [middle], absolute: 1e-6)
+        let kept = sorted[4..<devices - 4]
+        let mean = kept.reduce(0, +) / Float(kept.count)
+        expectClose([trimmed.elements[entry]], [mean], absolute: 1e-6)
+      }
+    }
   }
 }

@@ -63,7 +63,9 @@ extension FederatedConformance {
       let encoded = try fixture.rows("x").map { format.encode($0) }
       #expect(encoded == (try fixture.words("encoded")))
       let (own, pairs) = (try fixture.words("own_mask"), try fixture.words("pair_mask"))
-      let order = try fixture.list("pair_order").map { ($0.arrayValue ?? []).compactMap(\.intValue) }
+      let order = try fixture.list("pair_order").map {
+        ($0.arrayValue ?? []).compactMap(\.intValue)
+      }
       let uploads = try fixture.words("upload")
       // The uploads are sums with the signs of the masks, and the masks leave the sums exactly.
       for client in encoded.indices {

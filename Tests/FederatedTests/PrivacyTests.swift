@@ -86,8 +86,39 @@ private struct ToyAgreement: KeyAgreement {
       #expect(Mersenne61.multiply(a, Mersenne61.inverse(a)) == 1)
       #expect(Mersenne61.add(Mersenne61.subtract(a, b), b) == a)
       let (high, low) = a.multipliedFullWidth(by: b)
-      #expect(Mersenne61.multiply(a, b) == Mersenne61.modulus.dividingFullWidth((high, low)).remainder)
+      #expect(
+        Mersenne61.multiply(a, b) == Mersenne61.modulus.dividingFullWidth((high, low)).remainder
+      )
     }
+  }
+
+  /// Clients and a server that have gone through the first two phases.
+  private func prepared(
+    _ session: SecureSession,
+    using generator: inout Philox
+  ) throws -> ([SecureClient<ToyAgreement>], SecureServer<ToyAgreement>) {
+    var clients: [SecureClient<ToyAgreement>] = []
+    var server = SecureServer(session, agreement: ToyAgreement())
+    for client in session.clients {
+      let secrets = (0..<2).map { _ in
+        (0..<32).map { _ in UInt8(generator.integer(below: 256)) }
+      }
+      clients.append(
+        try SecureClient(
+          client,
+          in: session,
+          privateKey: secrets[0],
+          ownSeed: secrets[1],
+          agreement: ToyAgreement()
+        )
+      )
+    }
+    for client in clients { try server.advertise(client.publicKey(), of: client.client) }
+    for owner in clients.indices {
+      let shares = clients[owner].shares(using: &generator)
+      for (holder, share) in shares { try clients[holder].keep(share, of: owner) }
+    }
+    return (clients, server)
   }
 
   /// All phases: the sum of those who uploaded is exact, whoever drops out.
@@ -96,22 +127,7 @@ private struct ToyAgreement: KeyAgreement {
     let session = try SecureSession(round: 3, clients: Array(0..<6), length: length)
     #expect(session.threshold == 4)
     var generator = Philox(seed: 8)
-    func secret() -> [UInt8] { (0..<32).map { _ in UInt8(generator.integer(below: 256)) } }
-    var clients = try session.clients.map {
-      try SecureClient(
-        $0,
-        in: session,
-        privateKey: secret(),
-        ownSeed: secret(),
-        agreement: ToyAgreement()
-      )
-    }
-    var server = SecureServer(session, agreement: ToyAgreement())
-    for client in clients { try server.advertise(client.publicKey(), of: client.client) }
-    for owner in clients.indices {
-      let shares = clients[owner].shares(using: &generator)
-      for (holder, share) in shares { try clients[holder].keep(share, of: owner) }
-    }
+    var (clients, server) = try prepared(session, using: &generator)
     let values = clients.map { _ in Tensor<Float>.normal([length], using: &generator).elements }
     var expected = [UInt32](repeating: 0, count: length)
     for client in clients where !dropped.contains(client.client) {
@@ -142,11 +158,29 @@ private struct ToyAgreement: KeyAgreement {
     #expect(FixedPoint().maximumClients == 8191)
   }
 
+  /// Three devices of a plan.
+  private func group(
+    _ plan: DevicePlan,
+    _ global: ParameterSet,
+    seed: UInt64
+  ) throws -> [Contribution] {
+    let compression = ComposedCompression(SampleModels.mlp)
+    return try (0..<3).map { member in
+      let local = try compression.compress(global, plan: plan, seed: 0)
+      let change = SampleModels.change(local, seed: seed + UInt64(member))
+      let update = ParameterUpdate(delta: change, exampleCount: 10 * (member + 1))
+      return Contribution(
+        client: member,
+        update: try compression.lift(update, of: local),
+        exampleCount: update.exampleCount
+      )
+    }
+  }
+
   /// Both ways to sum updates of several plans give the plain mean, to the steps of the fixed point.
   @Test func secureMeansAgreeWithPlainOnes() throws {
     let model = SampleModels.mlp
     let global = SampleModels.parameters(model, seed: 1)
-    let compression = ComposedCompression(model)
     let vectors = SecureVectors(largestWeight: 30)
     let format = FixedPoint()
     func sum(_ vectors: [[Float]]) -> [Double] {
@@ -157,19 +191,10 @@ private struct ToyAgreement: KeyAgreement {
       return format.decode(total)
     }
     var (plain, groups): ([Contribution], [Contribution]) = ([], [])
-    for (group, plan) in [
+    for (index, plan) in [
       DevicePlan.slice(Rate(1, of: 2)), .full, DevicePlan(mask: MaskPlan(density: Rate(1, of: 2))),
     ].enumerated() {
-      let members = try (0..<3).map { member in
-        let local = try compression.compress(global, plan: plan, seed: 0)
-        let change = SampleModels.change(local, seed: UInt64(10 * group + member))
-        let update = ParameterUpdate(delta: change, exampleCount: 10 * (member + 1))
-        return Contribution(
-          client: 3 * group + member,
-          update: try compression.lift(update, of: local),
-          exampleCount: update.exampleCount
-        )
-      }
+      let members = try group(plan, global, seed: 10 * UInt64(index))
       plain += members
       groups.append(
         vectors.contribution(
@@ -187,7 +212,9 @@ private struct ToyAgreement: KeyAgreement {
     let expected = CoverageMean()(plain, like: global)
     let grouped = CoverageMean()(groups, like: global)
     let whole = vectors.mean(
-      ofSum: sum(plain.map { vectors.full($0.update, weight: Double($0.exampleCount), like: global) }),
+      ofSum: sum(
+        plain.map { vectors.full($0.update, weight: Double($0.exampleCount), like: global) }
+      ),
       like: global
     )
     #expect(grouped.counts == expected.counts && grouped.applied == expected.applied)
@@ -226,6 +253,9 @@ private struct ToyAgreement: KeyAgreement {
       return accountant.epsilon(delta: 1e-5)
     }
     #expect(epsilon(noise) <= 3 && epsilon(noise - 0.001) > 3)
-    #expect(PrivacyAccountant().epsilon(delta: 1e-5) == 0 || PrivacyAccountant().epsilon(delta: 1e-5) < 0.1)
+    #expect(
+      PrivacyAccountant().epsilon(delta: 1e-5) == 0
+        || PrivacyAccountant().epsilon(delta: 1e-5) < 0.1
+    )
   }
 }

@@ -67,7 +67,9 @@ enum SampleModels {
       )
     }
     plans.append(DevicePlan(rank: .fixed(2)))
-    plans.append(DevicePlan(depth: 1, width: WidthPlan(half, pattern: .rolling), rank: .energy(0.7)))
+    plans.append(
+      DevicePlan(depth: 1, width: WidthPlan(half, pattern: .rolling), rank: .energy(0.7))
+    )
     return plans
   }()
 

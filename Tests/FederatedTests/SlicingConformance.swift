@@ -83,7 +83,12 @@ extension FederatedConformance {
       var optimizer = ServerOptimizer()
       optimizer.step(&updated, by: result)
       for (name, tensor) in updated.entries {
-        expectClose(tensor, try fixture.tensor("\(rule).\(name)"), absolute: 1e-6, "\(rule) \(name)")
+        expectClose(
+          tensor,
+          try fixture.tensor("\(rule).\(name)"),
+          absolute: 1e-6,
+          "\(rule) \(name)"
+        )
         let weights = try #require(result.weights[name])
         expectClose(
           weights,

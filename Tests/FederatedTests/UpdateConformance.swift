@@ -17,7 +17,9 @@ extension FederatedConformance {
     @Test(arguments: sparseCases) func sparseUpdatesWithErrorFeedback(name: String) throws {
       let fixture = try FederatedFixture("topk_error_feedback")
       let gradients = try fixture.rows(name + ".grad")
-      let (values, residuals) = (try fixture.rows(name + ".value"), try fixture.rows(name + ".residual"))
+      let (values, residuals) = (
+        try fixture.rows(name + ".value"), try fixture.rows(name + ".residual")
+      )
       let indices = try fixture.integers(name + ".index")
       let (k, count) = (Int(try fixture.number("cases", name, "k")), gradients[0].count)
       let global = vector(gradients[0].map { _ in 0 })

@@ -5,7 +5,7 @@ import Tensor
 
 /// Means of each entry that a few wrong updates cannot move far.
 ///
-/// - Complexity: O(n K log K) for K updates of n entries.
+/// - Complexity: O(n K) for K updates of n entries.
 public struct RobustAggregation: Codable, Hashable, Sendable {
   /// The rules.
   public enum Rule: Codable, Hashable, Sendable {
@@ -80,23 +80,28 @@ public struct RobustAggregation: Codable, Hashable, Sendable {
       for entry in 0..<count where filled[entry] > 0 {
         let start = entry * task.terms.count
         let range = start..<start + filled[entry]
-        var row = UnsafeMutableBufferPointer(rebasing: values[range])
-        row.sort()
-        target[first + entry] = Float(middle(UnsafeBufferPointer(row)))
+        target[first + entry] = Float(
+          middle(UnsafeMutableBufferPointer(rebasing: values[range]))
+        )
       }
     }
   }
 
-  /// The rule's mean of sorted values.
-  private func middle(_ values: UnsafeBufferPointer<Float>) -> Double {
+  /// The rule's mean of values, which it reorders.
+  private func middle(_ values: UnsafeMutableBufferPointer<Float>) -> Double {
     let count = values.count
     switch rule {
     case .median:
-      return (Double(values[(count - 1) / 2]) + Double(values[count / 2])) / 2
+      let (low, high) = ((count - 1) / 2, count / 2)
+      values.select(high, in: 0..<count)
+      let lower = low == high ? values[high] : values[..<high].max() ?? values[high]
+      return (Double(lower) + Double(values[high])) / 2
     case .trimmedMean(let share):
       let dropped = Int((share * Double(count)).rounded(.down))
-      let kept = values[dropped..<count - dropped]
-      return kept.reduce(0) { $0 + Double($1) } / Double(kept.count)
+      let kept = dropped..<count - dropped
+      values.select(kept.lowerBound, in: 0..<count)
+      values.select(kept.upperBound - 1, in: kept.lowerBound..<count)
+      return values[kept].reduce(0) { $0 + Double($1) } / Double(kept.count)
     }
   }
 }

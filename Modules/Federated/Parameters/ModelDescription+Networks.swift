@@ -25,22 +25,12 @@ extension ModelDescription {
       let name = "\(prefix)layers.\(index)"
       let role: ParameterRole = index == last ? .head : .block(index)
       let output = wiring(index + 1)
-      parameters.append(
-        ParameterDescription(
-          name + ".weight",
-          axes: [output, wiring(index)],
-          role: role,
-          hasClassRows: index == last
-        )
-      )
-      if hasBias {
+      var parts: [(name: String, axes: [AxisWiring])] = [(".weight", [output, wiring(index)])]
+      if hasBias { parts.append((".bias", [output])) }
+      for (part, axes) in parts {
+        let isLast = index == last
         parameters.append(
-          ParameterDescription(
-            name + ".bias",
-            axes: [output],
-            role: role,
-            hasClassRows: index == last
-          )
+          ParameterDescription(name + part, axes: axes, role: role, hasClassRows: isLast)
         )
       }
       layers.append(
@@ -160,27 +150,21 @@ extension ModelDescription {
       let output = AxisWiring.channels("planes.\(index)")
       let role = ParameterRole.block(index)
       let name = names.convolution(index)
-      let axes = [output, input, .whole(shape.kernel), .whole(shape.kernel)]
-      parameters.append(ParameterDescription(name + ".weight", axes: axes, role: role))
-      parameters.append(ParameterDescription(name + ".bias", axes: [output], role: role))
-      func layer(_ names: [String], _ work: LayerDescription.Work) {
-        layers.append(
-          LayerDescription(
-            names,
-            work: work,
-            positions: shape.positions[index],
-            output: output,
-            role: role
-          )
-        )
-      }
-      layer([name + ".weight"], .product)
+      let kernel = AxisWiring.whole(shape.kernel)
+      var parts: [(name: String, axes: [AxisWiring])] = []
+      parts.append((name + ".weight", [output, input, kernel, kernel]))
+      parts.append((name + ".bias", [output]))
+      var works: [(names: [String], work: LayerDescription.Work)] = []
+      works.append(([name + ".weight"], .product))
       if shape.hasNorms {
-        let norm = names.norm(index)
-        for part in [".weight", ".bias"] {
-          parameters.append(ParameterDescription(norm + part, axes: [output], role: role))
-        }
-        layer([norm + ".weight", norm + ".bias"], .elementwise)
+        let norm = [".weight", ".bias"].map { names.norm(index) + $0 }
+        for name in norm { parts.append((name, [output])) }
+        works.append((norm, .elementwise))
+      }
+      parameters += parts.map { ParameterDescription($0.name, axes: $0.axes, role: role) }
+      let positions = shape.positions[index]
+      layers += works.map {
+        LayerDescription($0.names, work: $0.work, positions: positions, output: output, role: role)
       }
       input = output
     }

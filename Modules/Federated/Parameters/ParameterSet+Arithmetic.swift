@@ -49,23 +49,21 @@ extension ParameterSet {
   }
 }
 
-/// Σ x² in Double, in eight interleaved sums.
+/// Σ x² in Double, in four interleaved sums.
 func sumOfSquares(_ elements: UnsafeBufferPointer<Float>) -> Double {
   guard let start = elements.baseAddress else { return 0 }
-  var sums = SIMD8<Double>()
-  let whole = elements.count & ~7
-  var index = 0
-  while index < whole {
-    let values = SIMD8<Double>(UnsafeRawPointer(start + index).loadUnaligned(as: SIMD8<Float>.self))
-    sums.addProduct(values, values)
-    index += 8
+  var (a, b, c, d) = (0.0, 0.0, 0.0, 0.0)
+  let whole = elements.count & ~3
+  for index in stride(from: 0, to: whole, by: 4) {
+    let (w, x) = (Double(start[index]), Double(start[index + 1]))
+    let (y, z) = (Double(start[index + 2]), Double(start[index + 3]))
+    a += w * w
+    b += x * x
+    c += y * y
+    d += z * z
   }
-  var total = sums.sum()
-  while index < elements.count {
-    total += Double(start[index]) * Double(start[index])
-    index += 1
-  }
-  return total
+  for index in whole..<elements.count { a += Double(start[index]) * Double(start[index]) }
+  return (a + c) + (b + d)
 }
 
 /// Whether all elements are finite: x − x is 0 for finite numbers only.

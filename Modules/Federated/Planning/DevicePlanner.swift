@@ -164,29 +164,23 @@ public struct PlanSchedule: Codable, Hashable, Sendable {
     func seconds(_ level: Int) -> Double {
       planner.seconds(level: level, on: profile, exampleCount: exampleCount)
     }
+    let current = seconds(level)
     switch outcome {
-    case .finished(let duration) where duration <= quickShare * planner.deadline:
-      quickRounds += 1
+    case .finished(let duration):
+      quickRounds = duration <= quickShare * planner.deadline ? quickRounds + 1 : 0
       guard quickRounds >= 2 else { return }
       quickRounds = 0
-      let current = seconds(level)
       // The nearest plan that does more; it must fit like any other.
       for larger in (0..<level).reversed() where seconds(larger) > current {
-        let choice = planner.choice(
-          for: profile,
-          exampleCount: exampleCount,
-          fromLevel: larger
-        )
+        let choice = planner.choice(for: profile, exampleCount: exampleCount, fromLevel: larger)
         if case .plan(larger, _, _) = choice {
           (self.level, roundsLeft) = (larger, holdRounds)
           return
         }
       }
-    case .finished: quickRounds = 0
     case .failed:
       quickRounds = 0
       hasFailed = true
-      let current = seconds(level)
       let cheaper = (level..<planner.strategies.count).dropFirst().first { seconds($0) < current }
       guard let cheaper else {
         (self.level, reason) = (nil, "it failed under the smallest plan")

@@ -13,12 +13,13 @@ struct ChaCha20: Sendable {
   ///   - nonce: three words.
   init(key: [UInt8], nonce: SIMD3<UInt32>) {
     expect(key.count == 32, "ChaCha20: a key of \(key.count) bytes, 32 are needed")
-    let words = (0..<8).map { word in
-      (0..<4).reduce(UInt32(0)) { $0 | UInt32(key[4 * word + $1]) << UInt32(8 * $1) }
+    var state: [UInt32] = [0x6170_7865, 0x3320_646E, 0x7962_2D32, 0x6B20_6574]
+    for first in stride(from: 0, to: 32, by: 4) {
+      var word: UInt32 = 0
+      for byte in key[first..<first + 4].reversed() { word = word << 8 | UInt32(byte) }
+      state.append(word)
     }
-    start =
-      [0x6170_7865, 0x3320_646E, 0x7962_2D32, 0x6B20_6574] + words
-      + [0, nonce.x, nonce.y, nonce.z]
+    start = state + [0, nonce.x, nonce.y, nonce.z]
   }
 
   /// Calls `body` with the place and the value of each of the first `count` words.
