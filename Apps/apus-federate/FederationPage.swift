@@ -162,9 +162,9 @@ struct FederationPage {
 
   private mutating func addSlices(_ run: SimulationReport) {
     guard let slices = run.rounds.last?.slices, !slices.isEmpty else { return }
-    page.add(heading: "Slices of the last model of \(name(run))")
+    page.add(heading: "The last model of \(name(run)) as devices use it")
     page.add(
-      table: ["width", "accuracy"],
+      table: ["width, bits", "accuracy"],
       rows: slices.sorted { $0.value.accuracy > $1.value.accuracy }.map {
         [$0.key, "\((100 * $0.value.accuracy).fixed(2)) %"]
       }

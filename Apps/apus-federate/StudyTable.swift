@@ -68,7 +68,7 @@ struct StudyTable {
 
   var markdown: String {
     let head = [
-      "| configuration | 1/4 of the rounds | 1/2 | all | ± | uplink MB | worst tenth | Γ | slices |",
+      "| configuration | 1/4 of the rounds | 1/2 | all | ± | uplink MB | worst tenth | Γ | as devices use it |",
       "|---|---|---|---|---|---|---|---|---|",
     ]
     return (head + rows.map(Self.line)).joined(separator: "\n")

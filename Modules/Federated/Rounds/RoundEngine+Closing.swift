@@ -6,7 +6,7 @@ public struct RoundMeasures: Sendable {
   public var evaluation: Evaluation?
   /// The model on the devices' own examples.
   public var clients: ClientAccuracy?
-  /// Slices of the model on the test set, by their rate.
+  /// The model on the test set as devices use it, by width and bits.
   public var slices: [String: Evaluation] = [:]
   /// How many devices of each class counted.
   public var participation: [String: Int] = [:]

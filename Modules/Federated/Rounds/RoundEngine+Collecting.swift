@@ -119,7 +119,6 @@ extension RoundEngine {
     guard isOpen(task) else { return drop(task, result.checksum) }
     switch result.outcome {
     case .failure(let error):
-      // A damaged result may be sent again; one that cannot fit ends its task.
       return refuse(task, error)
     case .success(let contribution):
       if let fault = normFault(of: result.norm, client: task.client) { return refuse(task, fault) }

@@ -34,7 +34,7 @@ public struct RoundReport: Codable, Hashable, Sendable {
   public var evaluation: Evaluation?
   /// The new model on the devices' own examples; nil in rounds that are not measured.
   public var clients: ClientAccuracy?
-  /// Slices of the new model on the test set, by their rate.
+  /// The new model on the test set as devices use it, by width and bits.
   public var slices: [String: Evaluation]
   /// ε spent so far; nil without differential privacy.
   public var epsilon: Double?

@@ -40,27 +40,38 @@ extension FederatedSimulation {
     }
   }
 
-  /// The first slices of all planned widths, by their rate.
+  /// The models of all planned widths and bits, by `1/2`, `2 bits` or both.
+  ///
+  /// Of every pattern of slices the first channels are measured.
   private func slices() throws(SimulationError) -> [String: Evaluation] {
     let plans: [DevicePlan]
     switch configuration.planning {
     case .fixed(let list), .resampled(let list): plans = list
     case .planned: plans = Rate.levels.map { DevicePlan.slice($0) }
     }
-    let rates = Set(plans.map { $0.width?.rate ?? .one })
-    guard rates.count > 1 || rates.first != .one else { return [:] }
+    var forms = Set(plans.map(Self.form))
+    if forms == [.full] { return [:] }
+    forms.insert(.full)
     var result: [String: Evaluation] = [:]
-    for rate in rates.sorted() {
+    for form in forms {
       let local: LocalModel
-      do {
-        local = try WidthSlicing(task.model)
-          .compress(engine.model, plan: .slice(rate), seed: 0)
-      } catch {
+      do { local = try engine.compression.compress(engine.model, plan: form, seed: 0) } catch {
         throw .round(.incompatiblePlan(client: -1, reason: "\(error)"))
       }
-      result["\(rate)"] = try evaluate(local, examples: task.testCount, of: .test).total
+      let width = "\(form.width?.rate ?? .one)"
+      let bits = form.lowBit.map { "\($0.bits) bits" }
+      let name =
+        form.width == nil ? bits ?? width : [width, bits].compactMap { $0 }.joined(separator: ", ")
+      result[name] = try evaluate(local, examples: task.testCount, of: .test).total
     }
     return result
+  }
+
+  /// What of a plan changes the model that is used, not only the one that is trained.
+  private static func form(of plan: DevicePlan) -> DevicePlan {
+    let width = plan.width.flatMap { $0.rate == .one ? nil : WidthPlan($0.rate) }
+    let isRounded = plan.lowBit?.training == .fakeQuantized
+    return DevicePlan(width: width, lowBit: isRounded ? plan.lowBit : nil)
   }
 
   /// The predictions of a model for the first examples of a part, and those that are right by example.

@@ -59,7 +59,7 @@ public struct SimulationConfiguration: Codable, Hashable, Sendable {
     public var testInterval = 1
     /// The model on all devices' own examples every so many rounds, and in the last one; 0 for never.
     public var clientInterval = 0
-    /// Whether the slices of all planned widths are measured with the last round.
+    /// Whether the models of all planned widths and bits are measured with the last round.
     public var measuresSlices = false
 
     /// The test set, after every round.
