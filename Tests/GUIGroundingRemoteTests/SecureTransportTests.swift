@@ -4,7 +4,7 @@ import Testing
 @testable import GUIGroundingRemote
 
 /// The transport that HTTPS takes, against servers without TLS: the limits are its own.
-@Suite(.timeLimit(.minutes(5))) struct SecureTransportTests {
+@Suite(.timeLimit(.minutes(10))) struct SecureTransportTests {
   private func post(
     _ server: MockServer,
     total: Double = 20,

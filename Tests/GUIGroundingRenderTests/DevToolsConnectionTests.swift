@@ -5,7 +5,7 @@ import Testing
 @testable import GUIGroundingRender
 
 /// A connection whose other end is the test.
-@Suite(.timeLimit(.minutes(5))) struct DevToolsConnectionTests {
+@Suite(.timeLimit(.minutes(10))) struct DevToolsConnectionTests {
   private struct Ends {
     let connection: DevToolsConnection
     let other: Int32

@@ -11,7 +11,7 @@ import Transformer
 @Suite(.serialized) struct RealModelTests {
   @Test(
     .enabled(if: !RealModel.decoders.isEmpty, RealModel.skipMessage),
-    .timeLimit(.minutes(5)),
+    .timeLimit(.minutes(10)),
     arguments: RealModel.decoders
   )
   func greedyContinuationsAndLogits(_ model: RealModel) throws {
@@ -46,7 +46,7 @@ import Transformer
   @Test(
     .enabled(if: !RealModel.decoders.isEmpty, RealModel.skipMessage),
     .enabled(if: DataFolder.has(RealModel.text)),
-    .timeLimit(.minutes(5)),
+    .timeLimit(.minutes(10)),
     arguments: RealModel.decoders
   )
   func perplexityAndHiddenStatesOnWikiText(_ model: RealModel) throws {
@@ -95,7 +95,7 @@ import Transformer
     }
   }
 
-  @Test(.enabled(if: RealModel.minilm.isPresent, RealModel.skipMessage), .timeLimit(.minutes(5)))
+  @Test(.enabled(if: RealModel.minilm.isPresent, RealModel.skipMessage), .timeLimit(.minutes(10)))
   func sentenceEmbeddings() throws {
     let reference = try RealModel.minilm.reference()
     let pretrained = try RealModel.minilm.open()

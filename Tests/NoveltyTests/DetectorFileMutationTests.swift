@@ -6,7 +6,7 @@ import Testing
 
 /// Damaged files end in a typed error or a detector that scores.
 @Suite struct DetectorFileMutationTests {
-  @Test(.timeLimit(.minutes(5)), arguments: DetectorTests.choices)
+  @Test(.timeLimit(.minutes(10)), arguments: DetectorTests.choices)
   func damageIsAnErrorOrADetector(choice: DetectorChoice) throws {
     let blobs = Blobs(count: 60)
     let detector = choice.makeDetector()

@@ -30,7 +30,7 @@ struct EndToEndTests {
   }
 
   /// Reference runs: angle .943 and .811, cos .18; plain autoencoder's reconstruction .435 and .591.
-  @Test(.timeLimit(.minutes(3))) func orthogonalLatentsFindOnesAndNines() throws {
+  @Test(.timeLimit(.minutes(10))) func orthogonalLatentsFindOnesAndNines() throws {
     var plainSettings = OAAE.Configuration.small().withoutPrior
     (plainSettings.score, plainSettings.scores) = (.angle, [.angle, .reconstruction])
     var settings = OAAE.Configuration.small()

@@ -45,7 +45,7 @@ final class SecureTransport: Sendable {
     request.timeoutInterval = limits.totalSeconds + 60
     let task = session.dataTask(with: request)
     return try await table.run(limits) { number in
-      replies.begin(task.taskIdentifier, number, limit: limits.bodyByteCount)
+      replies.begin(task.taskIdentifier, number, limits)
       task.resume()
     } stop: { _ in
       replies.forget(task.taskIdentifier)
@@ -58,7 +58,7 @@ final class SecureTransport: Sendable {
 private final class ReplyCollector: NSObject, URLSessionDataDelegate {
   private struct Collected {
     let number: Int
-    let limit: Int
+    let limits: HTTPLimits
     var reply: HTTPReply?
   }
 
@@ -67,8 +67,8 @@ private final class ReplyCollector: NSObject, URLSessionDataDelegate {
 
   init(_ table: ExchangeTable) { self.table = table }
 
-  func begin(_ task: Int, _ number: Int, limit: Int) {
-    tasks.withLock { $0[task] = Collected(number: number, limit: limit) }
+  func begin(_ task: Int, _ number: Int, _ limits: HTTPLimits) {
+    tasks.withLock { $0[task] = Collected(number: number, limits: limits) }
   }
 
   func forget(_ task: Int) { _ = tasks.withLock { $0.removeValue(forKey: task) } }
@@ -119,8 +119,8 @@ private final class ReplyCollector: NSObject, URLSessionDataDelegate {
     }
     guard let collected else { return false }
     table.noteConnected(collected.number)
-    guard response.expectedContentLength <= collected.limit else {
-      table.end(collected.number, .failure(.tooLarge(limit: collected.limit)))
+    guard response.expectedContentLength <= collected.limits.bodyByteCount else {
+      table.end(collected.number, .failure(.tooLarge(limit: collected.limits.bodyByteCount)))
       return false
     }
     return true
@@ -130,7 +130,8 @@ private final class ReplyCollector: NSObject, URLSessionDataDelegate {
     let task = dataTask.taskIdentifier
     let excess = tasks.withLock { tasks -> Collected? in
       guard let collected = tasks[task] else { return nil }
-      guard let reply = collected.reply, reply.body.count + data.count <= collected.limit else {
+      let limit = collected.limits.bodyByteCount
+      guard let reply = collected.reply, reply.body.count + data.count <= limit else {
         tasks[task] = nil
         return collected
       }
@@ -138,7 +139,7 @@ private final class ReplyCollector: NSObject, URLSessionDataDelegate {
       return nil
     }
     guard let excess else { return }
-    table.end(excess.number, .failure(.tooLarge(limit: excess.limit)))
+    table.end(excess.number, .failure(.tooLarge(limit: excess.limits.bodyByteCount)))
     dataTask.cancel()
   }
 
@@ -149,9 +150,12 @@ private final class ReplyCollector: NSObject, URLSessionDataDelegate {
   ) {
     let collected = tasks.withLock { $0.removeValue(forKey: task.taskIdentifier) }
     guard let collected else { return }
-    if let error {
-      let text = (error as NSError).localizedDescription
-      table.end(collected.number, .failure(.network(text)))
+    if let error = error as NSError? {
+      // On a machine that has no time for ours, the session's own clock may be first.
+      let isLate = error.domain == NSURLErrorDomain && error.code == NSURLErrorTimedOut
+      let problem = HTTPProblem.network(error.localizedDescription)
+      let late = HTTPProblem.timedOut(seconds: collected.limits.totalSeconds)
+      table.end(collected.number, .failure(isLate ? late : problem))
     } else if let reply = collected.reply {
       table.end(collected.number, .success(reply))
     } else {

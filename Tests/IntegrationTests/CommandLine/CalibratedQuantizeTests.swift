@@ -120,7 +120,7 @@ import Testing
 
   /// Killed before the first block, while one is learned, and between two, the same command ends with the
   /// same bytes.
-  @Test(.timeLimit(.minutes(5))) func killedRunsGoOn() throws {
+  @Test(.timeLimit(.minutes(10))) func killedRunsGoOn() throws {
     try withText { model, folder, text in
       func arguments(_ output: String) -> [String] {
         ["run", model, "-o", folder + "/" + output, "--method", "flexround", "--scheme", "W3"]

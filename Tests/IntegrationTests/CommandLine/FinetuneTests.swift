@@ -306,7 +306,7 @@ import Transformer
 
   // MARK: - Interruptions
 
-  @Test(.timeLimit(.minutes(2))) func aRunThatIsKilledAndInterruptedEndsWithTheSameBytes() throws {
+  @Test(.timeLimit(.minutes(10))) func aRunThatIsKilledAndInterruptedEndsWithTheSameBytes() throws {
     try withModelAndTexts { model, folder in
       try quantize(model, to: folder + "/small", "--scheme", "W4")
       func arguments(_ name: String) -> [String] {

@@ -39,7 +39,7 @@ import Testing
 // MARK: - What is written
 
 extension GroundCommandTests {
-  @Test(.timeLimit(.minutes(3))) func stagesAreTrainedMeasuredAndUsed() throws {
+  @Test(.timeLimit(.minutes(10))) func stagesAreTrainedMeasuredAndUsed() throws {
     try withTemporaryFolder { folder in
       // Long enough for the form of responses, and for a hit now and then.
       let warm = try document(warmUp(to: folder + "/sft", steps: 240))
@@ -136,7 +136,7 @@ extension GroundCommandTests {
     #expect(lineCount(folder + "/rows/rows.jsonl") == rows)
   }
 
-  @Test(.timeLimit(.minutes(3))) func aStoppedTrainingGoesOnWithTheSameBits() throws {
+  @Test(.timeLimit(.minutes(10))) func aStoppedTrainingGoesOnWithTheSameBits() throws {
     try withTemporaryFolder { folder in
       let (whole, stopped) = (folder + "/whole", folder + "/stopped")
       _ = try document(warmUp(to: whole, steps: 120))
@@ -157,7 +157,7 @@ extension GroundCommandTests {
     }
   }
 
-  @Test(.timeLimit(.minutes(2))) func anEvaluationGoesOnWhereItWas() throws {
+  @Test(.timeLimit(.minutes(10))) func anEvaluationGoesOnWhereItWas() throws {
     try withTemporaryFolder { folder in
       _ = try document(warmUp(to: folder + "/sft", steps: 2))
       let arguments = [
@@ -183,7 +183,7 @@ extension GroundCommandTests {
     }
   }
 
-  @Test(.timeLimit(.minutes(3))) func studiesAreFinishedRowByRow() throws {
+  @Test(.timeLimit(.minutes(10))) func studiesAreFinishedRowByRow() throws {
     try withTemporaryFolder { folder in
       let arguments = [
         "study", "--seeds", "1", "--warm-steps", "2", "--reward-steps", "2", "--test-pages", "3",
@@ -256,7 +256,7 @@ extension GroundCommandTests {
   }
 
   /// A port that nothing listens at: told at once, with the endpoint.
-  @Test(.timeLimit(.minutes(1))) func deadEndpointsAreNamed() throws {
+  @Test(.timeLimit(.minutes(10))) func deadEndpointsAreNamed() throws {
     try withTemporaryFolder { folder in
       _ = try document(["synth", "--pages", "2", "--output", folder + "/p"])
       let server = ["--model", "m", "--endpoint", "http://127.0.0.1:1/v1", "--retries", "0"]

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Ctrl-C and its relatives end a run with one sentence and leave nothing behind.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct InterruptionTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct InterruptionTests {
   /// Large enough that a search for ranges takes seconds.
   static let large = TinyModel(
     hiddenWidth: 1024,

@@ -75,7 +75,7 @@ extension LidarCommandTests {
     }
   }
 
-  @Test(.timeLimit(.minutes(3))) func aStoppedTrainingGoesOnWithTheSameBits() throws {
+  @Test(.timeLimit(.minutes(10))) func aStoppedTrainingGoesOnWithTheSameBits() throws {
     try withSensor { sensor, folder in
       let (whole, stopped) = (folder + "/whole", folder + "/stopped")
       _ = try document(training(sensor, to: whole, steps: 100))
@@ -98,7 +98,7 @@ extension LidarCommandTests {
     }
   }
 
-  @Test(.timeLimit(.minutes(3))) func modelsAreTrainedMeasuredAndUsed() throws {
+  @Test(.timeLimit(.minutes(10))) func modelsAreTrainedMeasuredAndUsed() throws {
     try withSensor { sensor, folder in
       _ = try document(["simulate", "--sensor", sensor, "--scenes", "3", "--output", folder + "/s"])
       for seed in ["0", "1"] {

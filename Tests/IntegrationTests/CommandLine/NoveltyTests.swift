@@ -61,7 +61,7 @@ import Testing
     try AtomicFile.write(text, to: path)
   }
 
-  @Test(.timeLimit(.minutes(3)))
+  @Test(.timeLimit(.minutes(10)))
   func digitsAreLearnedScoredAndReported() throws {
     try withTemporaryFolder { folder in
       try Self.makeIDX(in: folder)
@@ -98,7 +98,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(3)))
+  @Test(.timeLimit(.minutes(10)))
   func anInterruptedTrainingGoesOnToTheSameFile() throws {
     try withTemporaryFolder { folder in
       try Self.makeIDX(in: folder)
@@ -124,7 +124,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(3)))
+  @Test(.timeLimit(.minutes(10)))
   func methodsAreEvaluatedClassByClass() throws {
     try withTemporaryFolder { folder in
       try Self.makeIDX(in: folder)
@@ -151,7 +151,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(3)))
+  @Test(.timeLimit(.minutes(10)))
   func foldersOfPicturesAreLearnedAndScored() throws {
     try withTemporaryFolder { folder in
       let pictures = folder + "/pictures"
@@ -183,7 +183,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(3)))
+  @Test(.timeLimit(.minutes(10)))
   func tablesAreLearnedScoredAndEvaluated() throws {
     try withTemporaryFolder { folder in
       let table = folder + "/table.csv"

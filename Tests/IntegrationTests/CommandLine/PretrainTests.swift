@@ -27,7 +27,7 @@ import Testing
   }
 
   /// Ten times SIGKILL at any moment: in a step, in a checkpoint, before the first one.
-  @Test(.timeLimit(.minutes(3))) func aRunThatIsKilledEndsWithTheSameBits() throws {
+  @Test(.timeLimit(.minutes(10))) func aRunThatIsKilledEndsWithTheSameBits() throws {
     try withTemporaryFolder { folder in
       let tokens = try tokens(in: folder)
       func arguments(_ output: String) -> [String] {
@@ -62,7 +62,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(2))) func aStudyGoesOnAndIsReported() throws {
+  @Test(.timeLimit(.minutes(10))) func aStudyGoesOnAndIsReported() throws {
     try withTemporaryFolder { folder in
       let tokens = try tokens(in: folder)
       let study =

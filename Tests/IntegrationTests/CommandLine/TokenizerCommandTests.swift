@@ -13,7 +13,7 @@ import Transformer
   }
 
   /// tokenizer → tokenize → train → generate, with the tokenizer of the first step in each.
-  @Test(.timeLimit(.minutes(2))) func aTokenizerGoesAllTheWay() throws {
+  @Test(.timeLimit(.minutes(10))) func aTokenizerGoesAllTheWay() throws {
     try withTemporaryFolder { folder in
       try Data(Self.text.utf8).write(to: URL(filePath: folder + "/text"))
       let learned = try run([

@@ -31,7 +31,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(3)), arguments: [("resnet", 8), ("mobilenet", 7)])
+  @Test(.timeLimit(.minutes(10)), arguments: [("resnet", 8), ("mobilenet", 7)])
   func netsAreTrainedAndQuantized(architecture: String, blockCount: Int) throws {
     try withTemporaryFolder { folder in
       try Self.makeImages(in: folder)

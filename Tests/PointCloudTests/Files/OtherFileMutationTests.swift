@@ -6,7 +6,7 @@ import Testing
 
 /// Damaged sensors, poses, calibrations and networks end in a typed error or something sound.
 @Suite struct OtherFileMutationTests {
-  @Test(.timeLimit(.minutes(5))) func sensors() throws {
+  @Test(.timeLimit(.minutes(10))) func sensors() throws {
     var random = Philox(seed: 5)
     try withTemporaryFolder { folder in
       let path = folder + "/sensor.json"
@@ -26,7 +26,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(5))) func posesAndCalibrations() throws {
+  @Test(.timeLimit(.minutes(10))) func posesAndCalibrations() throws {
     var random = Philox(seed: 6)
     let line = "1 0 0 2.5e0 0 1 0 -3.25 0 0 1 10\n"
     let files = ["poses.txt": line + line, "calib.txt": "P0: " + line + "Tr: " + line]
@@ -53,7 +53,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(5))) func networks() throws {
+  @Test(.timeLimit(.minutes(10))) func networks() throws {
     var random = Philox(seed: 7)
     var generator = Philox(seed: 1)
     let model = PointSegmenter(SegmenterConfiguration(.tiny), using: &generator)

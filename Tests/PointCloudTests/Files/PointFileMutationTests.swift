@@ -27,7 +27,7 @@ import Testing
     Case(name: "file.label", bytes: PointSample.labels),
   ]
 
-  @Test(.timeLimit(.minutes(5)), arguments: cases)
+  @Test(.timeLimit(.minutes(10)), arguments: cases)
   func damageIsAnErrorOrAScan(_ item: Case) throws {
     var random = Philox(seed: 20_24)
     try withTemporaryFolder { folder in

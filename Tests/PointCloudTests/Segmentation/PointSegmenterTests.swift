@@ -83,7 +83,7 @@ private func scans(_ count: Int, of sensor: BeamModel = smallSensor, first: Int 
     }
   }
 
-  @Test(.timeLimit(.minutes(2)))
+  @Test(.timeLimit(.minutes(10)))
   func oneAndTwoThreadsGiveTheSameWeights() async {
     await #expect(processExitsWith: .success) {
       let set = scans(2)

@@ -7,7 +7,7 @@ import Testing
 /// The simulated scans of the shared data: one street of another generator, seen by five sensors.
 @Suite(
   .enabled(if: DataFolder.has("lidar/sim"), "\(DataFolder.skipMessage("lidar/sim"))"),
-  .timeLimit(.minutes(2))
+  .timeLimit(.minutes(10))
 )
 struct SharedScanTests {
   /// A scan as numbers: x, y, z, intensity of each point, and its label.

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// The figures of the specification's simulator: means over many streets.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(10)))
 struct SimulatedFiguresTests {
   /// Margins are three standard errors of 24 streets, in points.
   @Test(

@@ -77,7 +77,7 @@ extension SparseOracle {
 @Suite struct SparseConvolutionTests {
   @Test func agreesWithTheDefinitionForAllChannels() throws { try checkSparseChannels() }
 
-  @Test(.timeLimit(.minutes(2)))
+  @Test(.timeLimit(.minutes(10)))
   func agreesWithTheDefinitionOnTheBaseline() async {
     await #expect(processExitsWith: .success) {
       setenv("APUS_KERNELS", "baseline", 1)
@@ -187,7 +187,7 @@ extension SparseOracle {
     for size in [3, 5, 11] { #expect(sites.submanifoldMap(kernelSize: size).pairCount == 6) }
   }
 
-  @Test(.timeLimit(.minutes(2)))
+  @Test(.timeLimit(.minutes(10)))
   func resultsDoNotDependOnTheThreadCount() async {
     await #expect(processExitsWith: .success) {
       WorkPool.threadCount = 1

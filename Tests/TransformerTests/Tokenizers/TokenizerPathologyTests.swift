@@ -21,7 +21,7 @@ import Transformer
     ("half tokens", String(repeating: "<|endoftext|", count: 1 << 14)),
   ]
 
-  @Test(.timeLimit(.minutes(5)), arguments: TokenizerConformance.kinds)
+  @Test(.timeLimit(.minutes(10)), arguments: TokenizerConformance.kinds)
   func longRunsOfAnythingEnd(_ kind: String) throws {
     let folder = Fixtures.folder("transformer/tokenizers/\(kind)")
     let tokenizer = try Tokenizer(contentsOf: URL(fileURLWithPath: folder))
