@@ -1,3 +1,4 @@
+import Dispatch
 import Synchronization
 
 /// The exchanges that are under way, each with somebody who waits for it.
@@ -10,7 +11,6 @@ final class ExchangeTable: Sendable {
   private struct Exchange {
     let continuation: CheckedContinuation<Outcome, Never>
     var isConnected = false
-    var watch: Task<Void, Never>?
   }
 
   private struct State {
@@ -19,6 +19,9 @@ final class ExchangeTable: Sendable {
   }
 
   private let state = Mutex(State())
+  // Not a task that sleeps: tasks that compute may hold every thread that tasks have, and a time that
+  // is over has to be over then too.
+  private static let clock = DispatchQueue(label: "ExchangeTable.clock", qos: .userInteractive)
 
   /// Runs an exchange and waits for its end.
   ///
@@ -56,7 +59,6 @@ final class ExchangeTable: Sendable {
   /// Gives the outcome to whoever waits.
   func end(_ number: Int, _ outcome: Outcome) {
     let exchange = state.withLock { $0.exchanges.removeValue(forKey: number) }
-    exchange?.watch?.cancel()
     exchange?.continuation.resume(returning: outcome)
   }
 
@@ -71,21 +73,13 @@ final class ExchangeTable: Sendable {
   /// Ends the exchange when one of its times is over.
   private func watch(_ number: Int, _ limits: HTTPLimits) {
     let connect = min(limits.connectSeconds, limits.totalSeconds)
-    let watch = Task { [weak self] in
-      guard (try? await Task.sleep(for: .seconds(connect))) != nil, let self else { return }
-      if !isConnected(number) {
-        return end(number, .failure(.connectTimedOut(seconds: connect)))
-      }
-      guard (try? await Task.sleep(for: .seconds(limits.totalSeconds - connect))) != nil else {
-        return
-      }
-      end(number, .failure(.timedOut(seconds: limits.totalSeconds)))
+    Self.clock.asyncAfter(deadline: .now() + connect) { [weak self] in
+      guard let self, !isConnected(number) else { return }
+      end(number, .failure(.connectTimedOut(seconds: connect)))
     }
-    let isOver = state.withLock { state in
-      state.exchanges[number]?.watch = watch
-      return state.exchanges[number] == nil
+    Self.clock.asyncAfter(deadline: .now() + limits.totalSeconds) { [weak self] in
+      self?.end(number, .failure(.timedOut(seconds: limits.totalSeconds)))
     }
-    if isOver { watch.cancel() }
   }
 
   private func isConnected(_ number: Int) -> Bool {

@@ -1,4 +1,5 @@
 import Checkpoints
+import Dispatch
 import Foundation
 import Synchronization
 
@@ -11,6 +12,8 @@ import Synchronization
 final class DevToolsConnection: Sendable {
   /// The longest message that is taken, in bytes: a screenshot of 100 million noisy pixels.
   private static let messageLimit = 512 << 20
+  // Not a task that sleeps: tasks that compute may hold every thread that tasks have.
+  private static let clock = DispatchQueue(label: "DevToolsConnection.clock", qos: .userInteractive)
 
   private enum Wait: Hashable {
     case answer(Int64)
@@ -160,11 +163,9 @@ final class DevToolsConnection: Sendable {
     _ what: String,
     _ seconds: Double
   ) async throws(BrowserError) -> JSONValue {
-    let watch = Task { [weak self] in
-      guard (try? await Task.sleep(for: .seconds(seconds))) != nil else { return }
+    Self.clock.asyncAfter(deadline: .now() + seconds) { [weak self] in
       self?.settle(wait, .failure(.timedOut(what, seconds: seconds)))
     }
-    defer { watch.cancel() }
     let outcome = await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         let known = state.withLock { state -> Result<JSONValue, BrowserError>? in
