@@ -158,19 +158,4 @@ import Testing
     #expect(ReplyCache.key(["b": 2, "a": 1], ordinal: 0) == known)
     #expect(ReplyCache.key(["b": 2, "a": 1], ordinal: 1) != known)
   }
-
-  /// Examples of FIPS 180-4's test vectors, and lengths around the block of 64 bytes.
-  @Test func digestsOfKnownTexts() {
-    func digest(_ text: String) -> String {
-      var digest = SHA256()
-      Array(text.utf8).withUnsafeBytes { digest.update($0) }
-      return digest.digest()
-    }
-    #expect(digest("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
-    #expect(digest("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
-    #expect(
-      digest("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq")
-        == "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
-    )
-  }
 }

@@ -46,7 +46,7 @@ struct ReplyCache: Sendable {
   ///   - ordinal: which of several draws with this very body it is.
   /// - Returns: the digest in hexadecimal.
   static func key(_ body: JSONObject, ordinal: Int) -> String {
-    var digest = SHA256()
+    var digest = ContentHash()
     JSONValue.object(body).serializedBytes(keys: .sorted).withUnsafeBytes { digest.update($0) }
     // The first draw has the digest of the body itself.
     if ordinal > 0 { Array("#\(ordinal)".utf8).withUnsafeBytes { digest.update($0) } }
@@ -81,7 +81,7 @@ struct ReplyCache: Sendable {
   private static func withoutPictures(_ value: JSONValue) -> JSONValue {
     switch value {
     case .string(let text) where text.hasPrefix("data:"):
-      var digest = SHA256()
+      var digest = ContentHash()
       Array(text.utf8).withUnsafeBytes { digest.update($0) }
       return .string("sha256:" + digest.digest())
     case .array(let values): return .array(values.map(withoutPictures))

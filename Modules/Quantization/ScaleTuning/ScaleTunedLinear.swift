@@ -1,3 +1,4 @@
+import Checkpoints
 public import Autograd
 public import Tensor
 
@@ -68,7 +69,7 @@ final class TaskChoice {
 
 /// A digest of what training leaves as it is.
 public struct FrozenDigest {
-  private var hash = SHA256()
+  private var hash = ContentHash()
 
   /// A digest of nothing.
   public init() {}

@@ -1,9 +1,9 @@
-import Tensor
+package import Tensor
 
-/// The SHA-256 digest, which tells a frozen base from every other.
+/// The SHA-256 digest, by which contents are known: a frozen base, a request in a cache.
 ///
 /// - Source: FIPS 180-4, section 6.2.
-struct SHA256 {
+package struct ContentHash {
   private var state: (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) = (
     0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab,
     0x5be0_cd19
@@ -12,13 +12,16 @@ struct SHA256 {
   private var rest: [UInt8] = []
   private var byteCount: UInt64 = 0
 
+  /// The digest of nothing yet.
+  package init() {}
+
   /// The elements as they lie in memory; little-endian, as files have them.
-  mutating func update<Element: TensorElement>(_ tensor: Tensor<Element>) {
+  package mutating func update<Element: TensorElement>(_ tensor: Tensor<Element>) {
     tensor.withUnsafeElements { update(UnsafeRawBufferPointer($0)) }
   }
 
   /// Further bytes.
-  mutating func update(_ bytes: UnsafeRawBufferPointer) {
+  package mutating func update(_ bytes: UnsafeRawBufferPointer) {
     byteCount += UInt64(bytes.count)
     var bytes = bytes[...]
     if !rest.isEmpty {
@@ -35,7 +38,7 @@ struct SHA256 {
   }
 
   /// The digest of all bytes, in hexadecimal.
-  func digest() -> String {
+  package func digest() -> String {
     var copy = self
     let bits = byteCount * 8
     var padding: [UInt8] = [0x80]
