@@ -168,13 +168,13 @@ import Testing
 
   @Test func invalidUpdatesAreRejectedWithReasons() throws {
     let local = LocalModel(whole: vector([1, 2]))
-    var checks = UpdateChecks(minimumHistory: 3)
+    var checks = UpdateChecks(history: NormHistory(minimumCount: 3))
     func admit(_ delta: ParameterSet, count: Int = 1, steps: Int = 1) throws(UpdateRejection) {
       let update = ParameterUpdate(delta: delta, exampleCount: count, stepCount: steps)
       _ = try checks.admit(update, of: local, exampleLimit: 10)
     }
     for scale in 1...3 { try admit(vector([Float(scale), 0])) }
-    #expect(checks.medianNorm == 2)
+    #expect(checks.history.median == 2)
     #expect(throws: UpdateRejection.invalid(.notFinite(name: "w"))) {
       try admit(vector([.nan, 0]))
     }

@@ -29,25 +29,13 @@ extension UpdateRejection: CustomStringConvertible {
 public struct UpdateChecks: Codable, Hashable, Sendable {
   /// How many times the median a norm may be.
   public var normFactor: Double
-  /// How many norms the median is taken of.
-  public var window: Int
-  /// How many norms there must be before the norm is checked.
-  public var minimumHistory: Int
-  /// The norms that were accepted, the oldest first.
-  public private(set) var norms: [Double] = []
+  /// The norms that were accepted.
+  public private(set) var history: NormHistory
 
-  /// Checks; Choice: the median of the last 64 norms, once there are 5.
-  public init(normFactor: Double = 10, window: Int = 64, minimumHistory: Int = 5) {
+  /// Checks against ten times the median, by default.
+  public init(normFactor: Double = 10, history: NormHistory = NormHistory()) {
     self.normFactor = normFactor
-    self.window = window
-    self.minimumHistory = minimumHistory
-  }
-
-  /// The median of the accepted norms; nil before there are enough.
-  public var medianNorm: Double? {
-    guard norms.count >= max(minimumHistory, 1) else { return nil }
-    let sorted = norms.sorted()
-    return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
+    self.history = history
   }
 
   /// An update in global coordinates, if it may count.
@@ -75,11 +63,10 @@ public struct UpdateChecks: Codable, Hashable, Sendable {
     }
     let norm = lifted.delta.norm
     guard norm.isFinite else { throw .normTooLarge(found: norm, limit: .greatestFiniteMagnitude) }
-    if let median = medianNorm, median > 0, norm > normFactor * median {
-      throw .normTooLarge(found: norm, limit: normFactor * median)
+    if let limit = history.limit(factor: normFactor), norm > limit {
+      throw .normTooLarge(found: norm, limit: limit)
     }
-    norms.append(norm)
-    if norms.count > window { norms.removeFirst(norms.count - window) }
+    history.note(norm)
     return lifted
   }
 }

@@ -173,26 +173,14 @@ extension RoundEngine {
 // MARK: - Norms
 
 extension RoundEngine {
-  /// The norms of so many results make the median.
-  private static let normWindow = 101
-  /// With fewer, no norm is too large.
-  private static let fewestNorms = 5
-
   /// Why a norm is not believed; nil when it is.
   func normFault(of norm: Double, client: Int) -> RoundError? {
-    guard let limit = aggregation.normLimit, state.norms.count >= Self.fewestNorms else {
-      return nil
-    }
-    let median = state.norms.sorted()[state.norms.count / 2]
-    guard median > 0, norm > limit * median else { return nil }
+    guard let factor = aggregation.normLimit, let limit = state.norms.limit(factor: factor),
+      norm > limit
+    else { return nil }
     return .invalidUpdate(
       client: client,
-      reason: "its norm \(Float(norm)) is \(Float(norm / median)) times the median"
+      reason: "its norm is \(Float(norm)), at most \(Float(limit)) is believed"
     )
-  }
-
-  mutating func noteNorm(_ norm: Double) {
-    state.norms.append(norm)
-    if state.norms.count > Self.normWindow { state.norms.removeFirst() }
   }
 }

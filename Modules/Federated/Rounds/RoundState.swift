@@ -42,8 +42,8 @@ public struct RoundState: Codable, Hashable, Sendable {
   public internal(set) var losses: [Int: Double] = [:]
   /// For how many rounds in a row some entry has been covered by nobody.
   public internal(set) var roundsWithGaps = 0
-  /// The norms of the last accepted updates, oldest first.
-  var norms: [Double] = []
+  /// The norms of the last accepted updates.
+  var norms = NormHistory()
   /// What rounds with noise have spent.
   var accountant = PrivacyAccountant()
   /// The tallies of the round under way.
