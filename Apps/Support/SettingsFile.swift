@@ -1,13 +1,16 @@
 import Checkpoints
 import Foundation
-import Support
 
 /// A JSON file beside results that says what they were made with: work goes on only with the same.
-enum SettingsFile {
+public enum SettingsFile {
   /// Writes the file, or compares it with the one that is there.
   ///
+  /// - Parameters:
+  ///   - value: the settings.
+  ///   - path: where the file is.
+  ///   - what: what has settings, for the message: "run", "study".
   /// - Throws: `CommandFailure` that names the first difference.
-  static func claim(_ value: some Encodable, at path: String, what: String) throws {
+  public static func claim(_ value: some Encodable, at path: String, what: String) throws {
     let text = try jsonText(value) + "\n"
     guard FileManager.default.fileExists(atPath: path) else {
       return try AtomicFile.write(text, to: path)
