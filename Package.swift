@@ -2,7 +2,8 @@
 import PackageDescription
 
 // Numeric code in a debug build runs at release speed: without this the tests are 10 to 200 times
-// slower. `APUS_CHECKED=1` builds without it, so that the debug traps are exercised too.
+// slower. `APUS_CHECKED=1` builds without it, so that the debug traps are exercised too, and declares
+// the core alone (see the end).
 let checked = Context.environment["APUS_CHECKED"] != nil
 
 let strict: [SwiftSetting] = [
@@ -54,6 +55,7 @@ let package = Package(
     .library(name: "GUIGroundingRender", targets: ["GUIGroundingRender"]),
     .library(name: "Federated", targets: ["Federated"]),
     .library(name: "FederatedFlower", targets: ["FederatedFlower"]),
+    .library(name: "FederatedService", targets: ["FederatedService"]),
     .library(name: "ImageFiles", targets: ["ImageFiles"]),
     .executable(name: "apus-quantize", targets: ["apus-quantize"]),
     .executable(name: "apus-pretrain", targets: ["apus-pretrain"]),
@@ -67,12 +69,21 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
-    // FederatedFlower alone: wire messages, signatures, and TLS with an own authority.
+    // The federated transports: wire messages, signatures, and TLS with an own authority.
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
     .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+    // The servers of the apps.
+    .package(
+      url: "https://github.com/hummingbird-project/hummingbird",
+      from: "2.28.0",
+      traits: []
+    ),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.14.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.9.0"),
   ],
   targets: [
     .target(
@@ -210,6 +221,20 @@ let package = Package(
       swiftSettings: strict,
       linkerSettings: math
     ),
+    .target(
+      name: "FederatedService",
+      dependencies: [
+        "Federated", "Quantization", "Autograd", "Tensor", "Checkpoints",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ],
+      path: "Modules/FederatedService",
+      swiftSettings: strict,
+      linkerSettings: math
+    ),
 
     .target(
       name: "Support",
@@ -288,8 +313,16 @@ let package = Package(
     .executableTarget(
       name: "apus-federate",
       dependencies: [
-        "Support", "FederatedFlower", "Federated", "Quantization", "Transformer", "Checkpoints",
-        "Autograd", "Tensor", argumentParser,
+        "Support", "FederatedService", "FederatedFlower", "Federated", "Quantization",
+        "Transformer", "Checkpoints", "Autograd", "Tensor", argumentParser,
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdCore", package: "hummingbird"),
+        .product(name: "HummingbirdTLS", package: "hummingbird"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
       path: "Apps/apus-federate",
       swiftSettings: strict
@@ -403,6 +436,15 @@ let package = Package(
       swiftSettings: strict
     ),
     .testTarget(
+      name: "FederatedServiceTests",
+      dependencies: [
+        "FederatedService", "Federated", "Autograd", "Checkpoints", "Tensor", "TestSupport",
+        .product(name: "Crypto", package: "swift-crypto"),
+      ],
+      path: "Tests/FederatedServiceTests",
+      swiftSettings: strict
+    ),
+    .testTarget(
       name: "ImageFilesTests",
       dependencies: ["ImageFiles", "Checkpoints", "Tensor", "TestSupport"],
       path: "Tests/ImageFilesTests",
@@ -420,3 +462,13 @@ let package = Package(
   ],
   swiftLanguageModes: [.v6]
 )
+
+// The checked build is for the code that works on raw memory: nothing else is built with it, and no
+// other package.
+if checked {
+  let core = ["CKernels", "Tensor", "Autograd", "Checkpoints", "TestSupport"]
+  let tests = ["TensorTests", "CheckpointsTests"]
+  package.targets.removeAll { !(core + tests).contains($0.name) }
+  package.products.removeAll { !core.contains($0.name) }
+  package.dependencies = []
+}

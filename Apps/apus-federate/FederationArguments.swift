@@ -32,16 +32,8 @@ enum ProfileMix: String, CaseIterable, ExpressibleByArgument {
   }
 }
 
-/// Devices, their data and their plans.
-struct FederationArguments: ParsableArguments {
-  @Option(help: "The devices.")
-  var clients = 10
-  @Option(help: "Label skew by Dirichlet's α; without it data are shared out evenly.")
-  var alpha: Double?
-  @Option(help: "Label skew by so many shards of sorted data for each device.")
-  var shards: Int?
-  @Option(help: "The classes of devices: server, mixed or tiny.")
-  var profiles = ProfileMix.server
+/// What devices do with the model.
+struct PlanArguments: ParsableArguments {
   @Option(help: "full, slice, rolling, ordered, mask, bits, rank, or planned by profile.")
   var strategy = Strategy.full
   @Option(
@@ -58,7 +50,7 @@ struct FederationArguments: ParsableArguments {
   @Option(help: "The bits of a number that is sent: 32, 16, 8, 4 or 2.")
   var updateBits = 32
 
-  var plans: [DevicePlan] {
+  private var plans: [DevicePlan] {
     let update = UpdatePlan(topShare: top, bits: updateBits)
     func width(_ pattern: WidthPlan.Pattern) -> [DevicePlan] {
       rates.map { DevicePlan(width: WidthPlan($0, pattern: pattern), update: update) }
@@ -81,20 +73,43 @@ struct FederationArguments: ParsableArguments {
     }
   }
 
+  var planning: SimulationConfiguration.Planning {
+    strategy == .planned ? .planned : .fixed(plans)
+  }
+
+  func validate() throws {
+    for plan in plans {
+      do throws(FederatedError) { try plan.check() } catch { throw ValidationError("\(error)") }
+    }
+  }
+}
+
+/// Virtual devices and their data.
+struct FederationArguments: ParsableArguments {
+  @Option(help: "The devices.")
+  var clients = 10
+  @Option(help: "Label skew by Dirichlet's α; without it data are shared out evenly.")
+  var alpha: Double?
+  @Option(help: "Label skew by so many shards of sorted data for each device.")
+  var shards: Int?
+  @Option(help: "The classes of devices: server, mixed or tiny.")
+  var profiles = ProfileMix.server
+  @Option(help: "The probability that a device vanishes during a task.")
+  var dropOut = 0.0
+  @OptionGroup var plan: PlanArguments
+
   func apply(to configuration: inout SimulationConfiguration) {
     configuration.deviceCount = clients
     configuration.classes = profiles.classes
     configuration.partition = .even
     if let alpha { configuration.partition = .dirichlet(alpha: alpha) }
     if let shards { configuration.partition = .shards(perClient: shards) }
-    configuration.planning = strategy == .planned ? .planned : .fixed(plans)
+    configuration.planning = plan.planning
+    configuration.faults.dropOut = dropOut
   }
 
   func validate() throws {
     guard alpha == nil || shards == nil else { throw ValidationError("give --alpha or --shards") }
-    for plan in plans {
-      do throws(FederatedError) { try plan.check() } catch { throw ValidationError("\(error)") }
-    }
   }
 }
 
@@ -106,12 +121,10 @@ struct RoundArguments: ParsableArguments {
   var fraction = 1.0
   @Option(help: "How many more are asked than should report.")
   var overSampling = 1.0
-  @Option(help: "How many seconds of the virtual clock a round waits.")
+  @Option(help: "How many seconds a round waits.")
   var deadline: Double?
   @Option(help: "Asynchronous training: a step after so many results.")
   var buffer: Int?
-  @Option(help: "The probability that a device vanishes during a task.")
-  var dropOut = 0.0
   @Option(help: "The passes of a device over its examples.")
   var epochs = 1
   @Option(help: "The examples of a batch.")
@@ -156,7 +169,6 @@ struct RoundArguments: ParsableArguments {
     configuration.rounds.deadline = deadline
     configuration.rounds.bufferSize = buffer
     if buffer != nil { configuration.rounds.late = .weighted(limit: 100) }
-    configuration.faults.dropOut = dropOut
     configuration.training.epochs = epochs
     configuration.training.batchSize = batch
     configuration.training.learningRate = rate

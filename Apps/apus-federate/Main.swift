@@ -22,7 +22,10 @@ struct ApusFederate: ParsableCommand {
         apus-federate report run.json --output page.html
       """,
     version: "0.1.0",
-    subcommands: [SimulateCommand.self, NodeCommand.self, PlanCommand.self, ReportCommand.self]
+    subcommands: [
+      SimulateCommand.self, ServeCommand.self, DeviceCommand.self, NodeCommand.self,
+      PlanCommand.self, ReportCommand.self,
+    ]
   )
 
   static func main() { runToItsEnd() }

@@ -107,12 +107,17 @@ struct SimulateCommand: ParsableCommand {
         shouldStop: { Cancellation.isRequested }
       )
     } catch SimulationError.interrupted(let round) {
-      let place = checkpoints == nil ? "nothing is left" : "the same command goes on"
-      try Cancellation.check("\(round) rounds were done, \(place)")
+      try Cancellation.check("\(round) rounds were done, \(whatIsLeft)")
       throw CommandFailure("stopped after \(round) rounds")
     } catch let error as SimulationError {
       throw CommandFailure("\(error)")
     }
+  }
+
+  /// What an interruption leaves.
+  private var whatIsLeft: String {
+    if preset != nil { return "the same command goes on after the last finished run" }
+    return checkpoints == nil ? "nothing is left" : "the same command goes on"
   }
 
   private func runStudy(

@@ -52,8 +52,8 @@ enum ReportFile {
     do {
       let data = try Data(contentsOf: URL(fileURLWithPath: path))
       return try decoder.decode(SimulationReport.self, from: data)
-    } catch let error as DecodingError {
-      throw CommandFailure("\(path.printable) is no report of a simulation: \(error)")
+    } catch is DecodingError {
+      throw CommandFailure("\(path.printable) is no report of a simulation, or is cut off")
     } catch {
       throw CommandFailure("cannot read \(path.printable): \(error.localizedDescription)")
     }

@@ -49,6 +49,10 @@ public struct LocalModel: Sendable {
     public let name: String
     /// Its shape.
     public let shape: Shape
+
+    package init(name: String, shape: Shape) {
+      (self.name, self.shape) = (name, shape)
+    }
   }
 
   /// A local model.
@@ -71,7 +75,7 @@ public struct LocalModel: Sendable {
   }
 
   /// Restricts the coverage of a parameter to a mask of its slice.
-  mutating func cover(_ name: String, _ mask: BitSet) {
+  package mutating func cover(_ name: String, _ mask: BitSet) {
     guard let slice = slices[name], let shape = globalShape(name) else { return }
     masks[name] = mask
     coverage[name] = slice.selecting(.bits(mask), in: shape)

@@ -43,7 +43,7 @@ public struct AxisIndices: Hashable, Sendable {
   }
 
   /// Ascending ranges of an axis; those that touch are joined.
-  init(runs: [Range<Int>], of extent: Int) {
+  package init(runs: [Range<Int>], of extent: Int) {
     var joined: [Range<Int>] = []
     for run in runs where !run.isEmpty {
       if let last = joined.last, last.upperBound == run.lowerBound {

@@ -67,7 +67,7 @@ public struct AggregationSettings: Codable, Hashable, Sendable {
   /// FedAvg over the covering devices.
   public init() {}
 
-  var fault: String? {
+  package var fault: String? {
     if let normLimit, !(normLimit > 0) { return "a limit of \(normLimit) median norms" }
     if let normBound, !(normBound > 0) { return "a norm bound of \(normBound)" }
     if privacy != nil, rule != .mean { return "private sums by another rule than the mean" }

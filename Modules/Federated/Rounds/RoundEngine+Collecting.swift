@@ -44,6 +44,25 @@ extension RoundEngine {
     )
   }
 
+  /// What a result means whose task is not open: without its task it cannot be prepared.
+  ///
+  /// - Parameters:
+  ///   - id: the number of a task.
+  ///   - checksum: of the update that came.
+  ///   - byteCount: what came.
+  /// - Returns: a duplicate, too late, or refused; nil where the task is open after all.
+  public mutating func receive(closed id: Int, checksum: UInt64, byteCount: Int) -> Reception? {
+    guard state.open[id] == nil else { return nil }
+    if let known = state.received[id] {
+      return known == checksum ? .duplicate : .rejected(.conflictingResult(task: id))
+    }
+    guard state.expired.remove(id) != nil else { return .rejected(.unknownTask(id)) }
+    state.received[id] = checksum
+    state.tally.uplinkBytes += byteCount
+    state.tally.dropped += 1
+    return .dropped
+  }
+
   private func contribution(
     of result: RoundResult,
     for task: RoundTask,
@@ -102,18 +121,12 @@ extension RoundEngine {
   }
 
   private mutating func submit(_ result: PreparedResult) -> Reception {
-    if let known = state.received[result.taskID] {
-      return known == result.checksum
-        ? .duplicate : .rejected(.conflictingResult(task: result.taskID))
-    }
     guard let task = state.open[result.taskID]?.task else {
-      if state.expired.remove(result.taskID) != nil {
-        state.received[result.taskID] = result.checksum
-        state.tally.uplinkBytes += result.byteCount
-        state.tally.dropped += 1
-        return .dropped
-      }
-      return .rejected(.unknownTask(result.taskID))
+      return receive(
+        closed: result.taskID,
+        checksum: result.checksum,
+        byteCount: result.byteCount
+      ) ?? .rejected(.unknownTask(result.taskID))
     }
     state.tally.uplinkBytes += result.byteCount
     guard isOpen(task) else { return drop(task, result.checksum) }
@@ -158,7 +171,7 @@ extension RoundEngine {
       state.tally.stepSum += weight * Double(contribution.stepCount)
     }
     close(task, checksum: result.checksum)
-    noteNorm(result.norm)
+    state.norms.note(result.norm)
     state.tally.reported += 1
     state.tally.participants.append(task.client)
     if let loss = result.loss, loss.isFinite {

@@ -19,6 +19,26 @@ public struct SimulationReport: Codable, Hashable, Sendable {
   /// Seconds of computing, on the real clock.
   public var wallSeconds: Double
 
+  package init(
+    name: String,
+    task: String,
+    seed: UInt64,
+    parameterCount: Int,
+    configuration: SimulationConfiguration,
+    devices: FleetSummary,
+    rounds: [RoundReport],
+    wallSeconds: Double
+  ) {
+    self.name = name
+    self.task = task
+    self.seed = seed
+    self.parameterCount = parameterCount
+    self.configuration = configuration
+    self.devices = devices
+    self.rounds = rounds
+    self.wallSeconds = wallSeconds
+  }
+
   /// What all devices sent.
   public var uplinkBytes: Int { rounds.reduce(0) { $0 + $1.uplinkBytes } }
   /// What all devices received.
@@ -45,6 +65,18 @@ public struct FleetSummary: Codable, Hashable, Sendable {
   public var meanExamples: Double
   /// How labels lie among the devices, and how their numbers of examples vary.
   public var labels: DataPartition.Statistics
+
+  package init(
+    count: Int,
+    classes: [String: Int],
+    meanExamples: Double,
+    labels: DataPartition.Statistics
+  ) {
+    self.count = count
+    self.classes = classes
+    self.meanExamples = meanExamples
+    self.labels = labels
+  }
 }
 
 extension DeviceFleet {

@@ -1,0 +1,353 @@
+import Crypto
+import Federated
+import Foundation
+import Tensor
+
+extension FederatedCoordinator {
+  /// Answers a request, whatever it is.
+  ///
+  /// | call | body | answer |
+  /// |---|---|---|
+  /// | `GET /healthz`, `GET /v1/status` | | `ServiceStatus`; these two are not signed |
+  /// | `POST /v1/register` | `Registration` | `ServiceStatus` |
+  /// | `POST /v1/task` | `TaskCall` | `TaskAnswer` |
+  /// | `GET /v1/tasks/ID/model` | | the bytes of `LocalModel(decoding:)` |
+  /// | `POST /v1/tasks/ID/heartbeat` | | `{}` |
+  /// | `POST /v1/tasks/ID/result` | a line with `ResultMessage`, and a packed update | `ResultAnswer` |
+  /// | `POST /v1/tasks/ID/failure` | `FailureMessage` | `{}` |
+  ///
+  /// - Returns: an answer of 200, or a `ServiceRefusal`'s status with `ErrorMessage`.
+  public func handle(_ request: ServiceRequest) async -> ServiceResponse {
+    var response: ServiceResponse
+    do throws(ServiceRefusal) {
+      let limit = bodyLimit(method: request.method, path: request.path)
+      guard request.body.count <= limit else {
+        throw .tooLarge(bytes: request.body.count, limit: limit)
+      }
+      response = try await answer(request)
+    } catch {
+      response = refusal(error, path: request.path)
+    }
+    return response
+  }
+
+  /// The answer to a request that is refused, which is logged too; for whoever reads requests from a
+  /// network, where a body is longer than `bodyLimit` allows.
+  public func refusal(_ refusal: ServiceRefusal, path: String) -> ServiceResponse {
+    log(.refused(path: String(path.prefix(128)), refusal))
+    var response = ServiceResponse(refusal)
+    response.headers[RequestSignature.Field.time] = "\(Int(date() * 1000))"
+    return response
+  }
+
+  /// The longest body that a request may have.
+  ///
+  /// A result may take nine bytes for each number of its task's plan: five of place, four of value.
+  /// So nobody makes the server hold more than it gave out.
+  public func bodyLimit(method: String, path: String) -> Int {
+    guard method == "POST", case .task(let id, "result")? = ServicePath(path) else {
+      return Self.smallBody
+    }
+    guard let plan = locked({ $0.engine.state.open[id]?.task.plan }) else {
+      // The result of a round that is over is read up to its first line, to tell a duplicate.
+      return 9 * locked { $0.engine.model.scalarCount } + Self.smallBody
+    }
+    return 9 * DeviceCost(task.model, plan: plan).trainedCount + Self.smallBody
+  }
+
+  /// Enough for every message of JSON.
+  private static var smallBody: Int { 16_384 }
+
+  private func answer(_ request: ServiceRequest) async throws(ServiceRefusal) -> ServiceResponse {
+    guard let path = ServicePath(request.path) else { throw .notFound(request.path.shortened) }
+    switch (request.method, path) {
+    case ("GET", .health): return ServiceResponse(status)
+    case ("GET", .status): return ServiceResponse(status)
+    case ("POST", .register): return try register(request)
+    case ("POST", .work): return try await work(request)
+    case ("GET", .task(let id, "model")): return try model(request, id)
+    case ("POST", .task(let id, "heartbeat")): return try heartbeat(request, id)
+    case ("POST", .task(let id, "result")): return try result(request, id)
+    case ("POST", .task(let id, "failure")): return try failure(request, id)
+    default: throw .notFound("\(request.method) \(request.path)".shortened)
+    }
+  }
+
+  // MARK: Who asks
+
+  /// The device that signed a request.
+  private func authenticate(
+    _ request: ServiceRequest
+  ) throws(ServiceRefusal) -> RegisteredDevice {
+    let signature = try RequestSignature(request.headers)
+    let known = locked {
+      ($0.registry[signature.device], $0.registry.key(of: signature.device))
+    }
+    guard let device = known.0, let key = known.1 else { throw .unknownDevice(signature.device) }
+    try verify(signature, of: request, key)
+    let now = now
+    locked { $0.lastSeen[device.client] = now }
+    return device
+  }
+
+  private func verify(
+    _ signature: RequestSignature,
+    of request: ServiceRequest,
+    _ key: Curve25519.Signing.PublicKey
+  ) throws(ServiceRefusal) {
+    guard signature.isValid(for: request, key: key) else {
+      throw .badSignature(device: signature.device)
+    }
+    let seconds = date()
+    try locked { (state) throws(ServiceRefusal) in try state.nonces.note(signature, now: seconds) }
+  }
+
+  private func register(_ request: ServiceRequest) throws(ServiceRefusal) -> ServiceResponse {
+    let signature = try RequestSignature(request.headers)
+    let name = signature.device
+    let registration = try ServiceJSON.decoded(request.body, as: Registration.self)
+    if let fault = registration.fault { throw .malformed(fault) }
+    guard let key = DeviceRegistry.key(registration.publicKey) else {
+      throw .malformed("the public key is not 32 bytes in base64")
+    }
+    try admit(name, registration, request.headers["authorization"])
+    try verify(signature, of: request, key)
+    let now = now
+    let count = try locked { (state) throws(ServiceRefusal) in
+      if let known = state.registry.key(of: name),
+        known.rawRepresentation != key.rawRepresentation, case .open = self.admission
+      {
+        throw .notAdmitted(device: name, reason: "another key has this name")
+      }
+      let device = try state.registry.register(name, registration, key: key)
+      state.lastSeen[device.client] = now
+      return state.registry.devices.count
+    }
+    log(.registered(device: name, deviceClass: registration.deviceClass, count: count))
+    return ServiceResponse(status)
+  }
+
+  private func admit(
+    _ name: String,
+    _ registration: Registration,
+    _ header: String?
+  ) throws(ServiceRefusal) {
+    switch admission {
+    case .enrolled(let keys):
+      guard keys[name] == registration.publicKey else {
+        let reason = keys[name] == nil ? "it is not on the list" : "the list has another key"
+        throw .notAdmitted(device: name, reason: reason)
+      }
+    case .open(nil): return
+    case .open(let token?):
+      // Digests of equal length are compared in constant time.
+      let expected = SHA256.hash(data: Data("Bearer \(token)".utf8))
+      guard expected == SHA256.hash(data: Data((header ?? "").utf8)) else {
+        throw .notAdmitted(device: name, reason: "the token is wrong")
+      }
+    }
+  }
+
+  // MARK: Tasks
+
+  private func work(_ request: ServiceRequest) async throws(ServiceRefusal) -> ServiceResponse {
+    let call = try ServiceJSON.decoded(request.body, as: TaskCall.self)
+    let device = try authenticate(request)
+    let limit = now + min(max(call.waitSeconds.isFinite ? call.waitSeconds : 0, 0), 30)
+    while true {
+      let now = now
+      let answer = locked { state -> TaskAnswer? in
+        state.lastSeen[device.client] = now
+        if state.isFinished {
+          state.told.insert(device.client)
+          return .finished
+        }
+        return state.task(of: device.client).map { .task(message(of: $0, at: now)) }
+      }
+      if let answer { return ServiceResponse(answer) }
+      guard now < limit, !Task.isCancelled else {
+        return ServiceResponse(TaskAnswer.wait(seconds: 1))
+      }
+      try? await Task.sleep(for: .milliseconds(50))
+    }
+  }
+
+  private func message(of task: RoundTask, at now: Double) -> TaskMessage {
+    TaskMessage(
+      task: task,
+      training: configuration.training,
+      heartbeatSeconds: configuration.rounds.heartbeatSeconds,
+      secondsLeft: task.deadline.map { max($0 - now, 0) },
+      modelByteCount: DeviceCost(self.task.model, plan: task.plan).downlinkBytes
+    )
+  }
+
+  /// A task of the device that asks, and the engine as it is now.
+  private func open(
+    _ id: Int,
+    _ device: RegisteredDevice
+  ) throws(ServiceRefusal) -> (task: RoundTask, engine: RoundEngine)? {
+    let found = locked { state in
+      state.engine.state.open[id].map { ($0.task, state.engine) }
+    }
+    guard let found else { return nil }
+    guard found.0.client == device.client else { throw .foreignTask(id, device: device.name) }
+    return found
+  }
+
+  private func model(_ request: ServiceRequest, _ id: Int) throws(ServiceRefusal) -> ServiceResponse
+  {
+    let device = try authenticate(request)
+    guard let (task, engine) = try open(id, device) else { throw .unknownTask(id) }
+    let bytes: [UInt8]
+    do throws(RoundError) { bytes = try engine.localModel(for: task).encoded() } catch {
+      throw .internalFailure("\(error)")
+    }
+    locked { $0.engine.noteDownload(byteCount: bytes.count) }
+    return ServiceResponse(status: 200, contentType: "application/octet-stream", body: bytes)
+  }
+
+  private func heartbeat(
+    _ request: ServiceRequest,
+    _ id: Int
+  ) throws(ServiceRefusal) -> ServiceResponse {
+    let device = try authenticate(request)
+    guard try open(id, device) != nil else { throw .unknownTask(id) }
+    let now = now
+    try locked { (state) throws(ServiceRefusal) in
+      do throws(RoundError) { try state.engine.heartbeat(task: id, now: now) } catch {
+        throw .unknownTask(id)
+      }
+    }
+    return ServiceResponse([String: String]())
+  }
+
+  private func failure(
+    _ request: ServiceRequest,
+    _ id: Int
+  ) throws(ServiceRefusal) -> ServiceResponse {
+    let message = try ServiceJSON.decoded(request.body, as: FailureMessage.self)
+    let device = try authenticate(request)
+    guard let (task, _) = try open(id, device) else { throw .unknownTask(id) }
+    let reason = String(message.reason.prefix(500))
+    let error: RoundError =
+      message.kind == .outOfMemory
+      ? .outOfMemory(client: device.client)
+      : .invalidUpdate(client: device.client, reason: reason)
+    giveBack(task, error)
+    log(.failed(device: device.name, reason: reason))
+    return ServiceResponse([String: String]())
+  }
+
+  /// Takes a task from its device; another one may get it.
+  private func giveBack(_ task: RoundTask, _ error: RoundError) {
+    let now = now
+    locked { state in
+      let issued = state.engine.fail(task: task.id, with: error, now: now)
+      note(.failed, of: task, &state)
+      state.assign([issued].compactMap { $0 })
+    }
+    wake.signal()
+  }
+
+  // MARK: Results
+
+  private func result(
+    _ request: ServiceRequest,
+    _ id: Int
+  ) throws(ServiceRefusal) -> ServiceResponse {
+    let device = try authenticate(request)
+    let (message, bytes) = try ResultMessage.parsed(request.body)
+    guard let (task, engine) = try open(id, device) else {
+      let reception = locked {
+        $0.engine.receive(closed: id, checksum: message.checksum, byteCount: bytes.count)
+      }
+      // Where it was opened again meanwhile, the device sends it once more.
+      guard let reception else { throw .unknownTask(id) }
+      return try response(to: reception, task: id, device)
+    }
+    let prepared = try prepared(message, bytes, of: task, engine, device)
+    let now = now
+    let (reception, isReady) = locked { state in
+      let reception = state.engine.submit([prepared], now: now)[0]
+      switch reception {
+      case .accepted, .acceptedLate:
+        note(.finished(seconds: now - task.issued), of: task, &state)
+      case .dropped, .rejected: note(.failed, of: task, &state)
+      case .duplicate: break
+      }
+      return (reception, state.engine.isReady)
+    }
+    if isReady { wake.signal() }
+    return try response(to: reception, task: id, device)
+  }
+
+  /// A result, checked and lifted, without the lock.
+  private func prepared(
+    _ message: ResultMessage,
+    _ bytes: [UInt8],
+    of task: RoundTask,
+    _ engine: RoundEngine,
+    _ device: RegisteredDevice
+  ) throws(ServiceRefusal) -> PreparedResult {
+    let local: LocalModel
+    do throws(RoundError) { local = try engine.localModel(for: task) } catch {
+      throw .internalFailure("\(error)")
+    }
+    let layout = UpdateLayout(local)
+    let packed: PackedUpdate
+    do throws(UpdateEncodingError) {
+      packed = try PackedUpdate(decoding: bytes, layout: layout)
+    } catch {
+      giveBack(task, .invalidUpdate(client: device.client, reason: "\(error)"))
+      throw .invalidUpdate(device: device.name, reason: "\(error)")
+    }
+    let result = RoundResult(
+      of: task,
+      update: ParameterUpdate(
+        delta: packed.unpacked(layout),
+        exampleCount: message.exampleCount,
+        stepCount: message.stepCount,
+        loss: message.loss
+      ),
+      message: message,
+      byteCount: bytes.count
+    )
+    return engine.prepare(result, for: task, local: local)
+  }
+
+  private func response(
+    to reception: Reception,
+    task id: Int,
+    _ device: RegisteredDevice
+  ) throws(ServiceRefusal) -> ServiceResponse {
+    switch reception {
+    case .accepted, .acceptedLate: return ServiceResponse(ResultAnswer(outcome: .accepted))
+    case .duplicate: return ServiceResponse(ResultAnswer(outcome: .duplicate))
+    case .dropped: throw .late(task: id)
+    case .rejected(.unknownTask): throw .unknownTask(id)
+    case .rejected(.conflictingResult): throw .conflicting(task: id)
+    case .rejected(let error): throw .invalidUpdate(device: device.name, reason: "\(error)")
+    }
+  }
+}
+
+extension RoundResult {
+  /// A result whose numbers are what the device says, not what the task says.
+  fileprivate init(
+    of task: RoundTask,
+    update: ParameterUpdate,
+    message: ResultMessage,
+    byteCount: Int
+  ) {
+    self.init(of: task, update: update, checksum: message.checksum, byteCount: byteCount)
+    round = message.round
+    planID = message.planID
+    modelVersion = message.modelVersion
+  }
+}
+
+extension String {
+  /// Its beginning, for messages.
+  fileprivate var shortened: String { String(prefix(128)) }
+}

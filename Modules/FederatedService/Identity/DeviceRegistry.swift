@@ -1,0 +1,115 @@
+import Checkpoints
+import Crypto
+import Federated
+import Foundation
+
+/// Who may take part.
+public enum DeviceAdmission: Sendable {
+  /// The devices of a list, by name and public key.
+  case enrolled([String: String])
+  /// Whoever comes; with a token, whoever knows it. The first key of a name keeps it.
+  case open(token: String?)
+
+  /// The devices of a list in a file: a name and a public key on each line; `#` begins a comment.
+  ///
+  /// - Throws: `ServiceError.deviceList` with the line that is none.
+  public static func enrolled(path: String) throws(ServiceError) -> DeviceAdmission {
+    let text: String
+    do { text = try String(contentsOfFile: path, encoding: .utf8) } catch {
+      throw .deviceList(path: path, line: 0, reason: "it cannot be read")
+    }
+    var keys: [String: String] = [:]
+    for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
+    {
+      let words = line.prefix { $0 != "#" }.split(whereSeparator: \.isWhitespace)
+      if words.isEmpty { continue }
+      guard words.count == 2, DeviceName.isValid(String(words[0])),
+        DeviceRegistry.key(String(words[1])) != nil
+      else {
+        throw .deviceList(path: path, line: index + 1, reason: "not a name and a public key")
+      }
+      guard keys.updateValue(String(words[1]), forKey: String(words[0])) == nil else {
+        throw .deviceList(path: path, line: index + 1, reason: "'\(words[0])' comes twice")
+      }
+    }
+    return .enrolled(keys)
+  }
+}
+
+/// A device that has registered.
+struct RegisteredDevice: Codable, Hashable, Sendable {
+  /// Its number in the rounds.
+  var client: Int
+  var name: String
+  var registration: Registration
+}
+
+/// The devices that have registered, in the order of their numbers; survives a restart.
+struct DeviceRegistry: Sendable {
+  private(set) var devices: [RegisteredDevice] = []
+  private var places: [String: Int] = [:]
+  private var keys: [String: Curve25519.Signing.PublicKey] = [:]
+  let path: String?
+  let limit: Int
+
+  /// The registry of a file; empty where there is none.
+  ///
+  /// - Throws: `ServiceError.state`.
+  init(path: String?, limit: Int) throws(ServiceError) {
+    (self.path, self.limit) = (path, limit)
+    guard let path, FileManager.default.fileExists(atPath: path) else { return }
+    do {
+      let data = try Data(contentsOf: URL(fileURLWithPath: path))
+      devices = try JSONDecoder().decode([RegisteredDevice].self, from: data)
+    } catch {
+      throw .state("\(path) is no list of devices; move it away to begin without it")
+    }
+    for (place, device) in devices.enumerated() {
+      guard device.client == place, let key = Self.key(device.registration.publicKey) else {
+        throw .state("\(path): device '\(device.name)' is damaged")
+      }
+      places[device.name] = place
+      keys[device.name] = key
+    }
+  }
+
+  static func key(_ text: String) -> Curve25519.Signing.PublicKey? {
+    Data(base64Encoded: text).flatMap { try? Curve25519.Signing.PublicKey(rawRepresentation: $0) }
+  }
+
+  /// The device of a name; nil if it never registered.
+  subscript(name: String) -> RegisteredDevice? { places[name].map { devices[$0] } }
+
+  /// The key of a device.
+  func key(of name: String) -> Curve25519.Signing.PublicKey? { keys[name] }
+
+  /// Takes a registration; a device that comes back gets its number again.
+  ///
+  /// - Throws: `ServiceRefusal.tooManyDevices`, or `.internalFailure` where the list cannot be written:
+  ///   then nothing has changed.
+  mutating func register(
+    _ name: String,
+    _ registration: Registration,
+    key: Curve25519.Signing.PublicKey
+  ) throws(ServiceRefusal) -> RegisteredDevice {
+    if let known = self[name], known.registration == registration { return known }
+    var next = self
+    let client = places[name] ?? devices.count
+    guard client < limit else { throw .tooManyDevices(limit: limit) }
+    let device = RegisteredDevice(client: client, name: name, registration: registration)
+    if client == devices.count {
+      next.devices.append(device)
+    } else {
+      next.devices[client] = device
+    }
+    next.places[name] = client
+    next.keys[name] = key
+    if let path {
+      do { try AtomicFile.write(ServiceJSON.encoded(next.devices), to: path) } catch {
+        throw .internalFailure("\(error)")
+      }
+    }
+    self = next
+    return device
+  }
+}

@@ -1,0 +1,40 @@
+public import Federated
+
+/// Why a coordinator or a device cannot begin or go on.
+public enum ServiceError: Error, Hashable, Sendable {
+  /// A key that cannot be read, made or used.
+  case keyFile(path: String, reason: String)
+  /// A list of devices with a line that is none.
+  case deviceList(path: String, line: Int, reason: String)
+  /// Settings that make no sense.
+  case settings(String)
+  /// Saved state that cannot be read or written.
+  case state(String)
+  /// A round that cannot go on.
+  case round(RoundError)
+  /// The model does not fit the task.
+  case training(String)
+  /// An address that is none.
+  case invalidAddress(String)
+  /// The server refuses the device for good.
+  case refused(ErrorMessage.Problem)
+  /// The server could not be reached for so long that the device gave up.
+  case unreachable(String)
+}
+
+extension ServiceError: CustomStringConvertible {
+  /// What is wrong, where, and what to do.
+  public var description: String {
+    switch self {
+    case .keyFile(let path, let reason): "key file \(path): \(reason)"
+    case .deviceList(let path, let line, let reason): "device list \(path), line \(line): \(reason)"
+    case .settings(let reason): "federation: \(reason)"
+    case .state(let reason): "federation state: \(reason)"
+    case .round(let error): "federation: \(error)"
+    case .training(let reason): "federation: \(reason)"
+    case .invalidAddress(let text): "'\(text)' is no address; write https://host:port"
+    case .refused(let problem): "the server refuses this device: \(problem.message)"
+    case .unreachable(let reason): "the server cannot be reached: \(reason)"
+    }
+  }
+}
