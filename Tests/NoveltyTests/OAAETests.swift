@@ -108,6 +108,69 @@ import Testing
     #expect(report.epochs[0].geometry?.meanAbsoluteCosine == nil)
   }
 
+  /// All images are the same: nothing to learn but them, and everything else is novel.
+  @Test(arguments: [OAAE.Configuration.convolution(channels: 8, latentWidth: 4), .small()])
+  func constantImagesAreNormal(settings: OAAE.Configuration) throws {
+    var settings = settings
+    (settings.epochs, settings.batchSize, settings.discriminatorWidths) = (3, 16, [4])
+    for value: Float in [0, 0.5, 1] {
+      let same = Tensor<Float>(repeating: value, shape: [48, 16, 16])
+      var generator = Philox(seed: 1)
+      let noise = Tensor<Float>.uniform([4, 16, 16], from: 0, to: 1, using: &generator)
+      let detector = OAAE(settings)
+      try detector.fit(NormalData(inputs: same, labels: (0..<48).map { $0 % 3 }))
+      try detector.calibrate(on: same)
+      for (name, scores) in try detector.allScores(of: .concatenating([same[0..<2], noise])) {
+        #expect(scores.count == 6 && scores.allSatisfy(\.isFinite), "\(name)")
+        #expect(scores[0] == scores[1], "\(name)")
+      }
+      #expect(try detector.verdicts(on: same[0..<2]).allSatisfy { !$0.isNovel && $0.pValue == 1 })
+    }
+  }
+
+  @Test func pixelsThatAreNotFiniteAreNamed() throws {
+    var settings = OAAE.Configuration.convolution(channels: 8, latentWidth: 4)
+    (settings.epochs, settings.batchSize, settings.discriminatorWidths) = (1, 8, [4])
+    var generator = Philox(seed: 1)
+    let images = Tensor<Float>.uniform([16, 12, 12], from: 0, to: 1, using: &generator)
+    for wrong in [Float.nan, .infinity, -.infinity] {
+      var broken = images
+      broken[9, 11, 11] = Tensor(scalar: wrong)
+      #expect(throws: NoveltyError.notFinite(operation: "fit", row: 9)) {
+        try OAAE(settings).fit(NormalData(inputs: broken))
+      }
+      let detector = OAAE(settings)
+      #expect(throws: NoveltyError.notFinite(operation: "fit, validation", row: 9)) {
+        try detector.fit(NormalData(inputs: images, validation: broken))
+      }
+      try detector.fit(NormalData(inputs: images))
+      #expect(throws: NoveltyError.notFinite(operation: "score", row: 9)) {
+        try detector.scores(of: broken)
+      }
+    }
+  }
+
+  @Test func imagesOfOtherSizesAreNamed() throws {
+    var settings = OAAE.Configuration.small()
+    (settings.epochs, settings.batchSize) = (1, 8)
+    let images = Tensor<Float>.zeros([16, 12, 12])
+    let detector = OAAE(settings)
+    let wrong = NormalData(inputs: images, validation: .zeros([4, 12, 14]))
+    #expect(throws: NoveltyError.self) { try detector.fit(wrong) }
+    try detector.fit(NormalData(inputs: images))
+    for shape: Shape in [[2, 12, 13], [2, 1, 12, 12], [2, 144], [144]] {
+      let error = #expect(throws: NoveltyError.self) { try detector.scores(of: .zeros(shape)) }
+      #expect(error?.description.contains("expected [N×12×12]") == true)
+    }
+  }
+
+  @Test func oneLabelIsOneClass() throws {
+    let labels = [Int32](repeating: 7, count: blobs.labels.count)
+    let report = try OAAE(Blobs.settings).fit(NormalData(inputs: blobs.normals, labels: labels))
+    #expect(report.epochs[0].losses["embedding"] == nil)
+    #expect(report.epochs[0].geometry?.meanAbsoluteCosine == nil)
+  }
+
   @Test(arguments: [true, false]) func statisticsTakeFewRows(hasLabels: Bool) throws {
     var settings = Blobs.settings
     (settings.statisticsRows, settings.epochs) = (50, 1)

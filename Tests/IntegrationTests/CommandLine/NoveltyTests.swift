@@ -223,6 +223,126 @@ import Testing
     }
   }
 
+  /// Embeddings of another model, with labels, in both kinds of files.
+  @Test(.timeLimit(.minutes(10)))
+  func embeddingsAreLearnedAndScored() throws {
+    try withTemporaryFolder { folder in
+      let values = (0..<120).map { row in
+        (0..<6).map { axis in
+          Float((row * 37 + axis * 11) % 23) / 23 + (row % 6 == 5 ? 9 : 0)
+        }
+      }
+      let vectors = Tensor(values.flatMap { $0 }, shape: [120, 6])
+      let labels = Tensor<Int32>((0..<120).map { $0 % 6 == 5 ? 1 : 0 })
+      let tensors = folder + "/embeddings.safetensors"
+      try SafetensorsFile.write(
+        [SafetensorsItem("vectors", vectors), SafetensorsItem("labels", labels)],
+        to: tensors
+      )
+      let array = folder + "/embeddings.npy"
+      try AtomicFile.write(Self.npy(vectors), to: array)
+      let model = folder + "/model.safetensors"
+      let trained = try run([
+        "train", tensors, "--tensor", "vectors", "--label-tensor", "labels", "--novel", "1",
+        "--detector", "knn", "--output", model, "--quiet",
+      ])
+      #expect(trained.status == 0, "\(trained.error)")
+      for input in [[tensors, "--tensor", "vectors", "--label-tensor", "labels"], [array]] {
+        let scored = try run(["score", model] + input + ["--quiet"])
+        #expect(scored.status == 0, "\(scored.error)")
+        let lines = scored.output.split(separator: "\n")
+        #expect(lines.count == 121)
+        for row in stride(from: 6, through: 120, by: 6) { #expect(lines[row].hasSuffix(",true")) }
+      }
+      let unnamed = try run(["score", model, tensors, "--quiet"])
+      #expect(unnamed.status == 1 && unnamed.error.contains("give --tensor; there are"))
+      var broken = vectors
+      broken[7, 3] = Tensor(scalar: .nan)
+      try AtomicFile.write(Self.npy(broken), to: array)
+      let refused = try run(["score", model, array, "--quiet"])
+      #expect(refused.status == 1)
+      #expect(refused.error.contains("embeddings.npy, row 8: number 4 is NaN or infinite"))
+    }
+  }
+
+  private static func npy(_ tensor: Tensor<Float>) -> [UInt8] {
+    let extents = tensor.shape.extents.map { "\($0)," }.joined(separator: " ")
+    var header = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(extents)), }"
+    header += String(repeating: " ", count: 63 - (header.utf8.count + 10) % 64) + "\n"
+    let size = header.utf8.count
+    let numbers = tensor.elements.flatMap { value in
+      (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * $0)) }
+    }
+    return [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(size & 0xFF), UInt8(size >> 8)]
+      + Array(header.utf8) + numbers
+  }
+
+  /// Constant images, images of another size, and one class.
+  @Test(.timeLimit(.minutes(10)))
+  func oddImagesAreScoredOrRefused() throws {
+    try withTemporaryFolder { folder in
+      try Self.makeIDX(in: folder)
+      let model = folder + "/m.safetensors"
+      let constant = folder + "/constant"
+      try FileManager.default.createDirectory(atPath: constant, withIntermediateDirectories: true)
+      for index in 0..<20 {
+        let pixels = Tensor<UInt8>(repeating: 77, shape: [12, 12, 1])
+        try DecodedImage(pixels: pixels).writePNG(to: constant + "/\(index).png")
+      }
+      let trained = try run(["train", constant, "--epochs", "2", "--output", model])
+      #expect(trained.status == 0, "\(trained.error)")
+      #expect(trained.error.contains("no labels: the embedding has nothing to separate"))
+      let scored = try run(["score", model, constant, folder, "--quiet"])
+      #expect(scored.status == 0, "\(scored.error)")
+      #expect(scored.output.split(separator: "\n").count == 101)
+      // IDX files of another size than the detector's.
+      let other = folder + "/other.idx"
+      let pixels = [UInt8](repeating: 0, count: 3 * 10 * 12)
+      try AtomicFile.write([0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 10, 0, 0, 0, 12] + pixels, to: other)
+      let size = try run(["score", model, other, "--quiet"])
+      #expect(size.status == 1)
+      #expect(size.error.contains("samples of 10×12 numbers, the detector takes 12×12"))
+      let single = try run([
+        "train", folder, "--novel", "1", "2", "3", "--epochs", "1", "--batch", "8", "--output",
+        model,
+      ])
+      #expect(single.status == 0, "\(single.error)")
+      #expect(single.error.contains("one class: the embedding has nothing to separate"))
+    }
+  }
+
+  /// Whatever a file holds, the program ends by itself, with a message where it fails.
+  @Test(.timeLimit(.minutes(10)))
+  func damagedFilesNeverEndTheProgramOtherwise() throws {
+    let count = ProcessInfo.processInfo.environment["APUS_MUTATIONS"].flatMap { Int($0) } ?? 12
+    var random = Philox(seed: 12)
+    try withTemporaryFolder { folder in
+      let table = folder + "/table.csv"
+      try Self.makeTable(at: table, count: 20)
+      let vectors = Tensor<Float>((0..<60).map { Float($0) }, shape: [20, 3])
+      let files = [
+        "csv": Array(try Data(contentsOf: URL(filePath: table))), "npy": Self.npy(vectors),
+        "idx": [0, 0, 8, 3, 0, 0, 0, 6, 0, 0, 0, 3, 0, 0, 0, 3] + [UInt8](repeating: 9, count: 54),
+      ]
+      for (kind, valid) in files.sorted(by: { $0.key < $1.key }) {
+        for _ in 0..<count {
+          var bytes = valid
+          for _ in 0...random.integer(below: 3) {
+            let place = random.integer(below: random.integer(below: 2) == 0 ? 16 : bytes.count)
+            bytes[place] = UInt8(random.integer(below: 256))
+          }
+          let path = folder + "/damaged." + kind
+          try AtomicFile.write(bytes, to: path)
+          let outcome = try run([
+            "train", path, "--detector", "pca", "--output", folder + "/m.safetensors", "--quiet",
+          ])
+          #expect([0, 1].contains(outcome.status), "\(kind): \(outcome.status), \(bytes)")
+          #expect((outcome.status == 0) == outcome.error.isEmpty, "\(outcome.error)")
+        }
+      }
+    }
+  }
+
   @Test func emptyAndOneSidedSetsAreRefused() throws {
     try withTemporaryFolder { folder in
       let empty = folder + "/empty"
