@@ -8,8 +8,8 @@ import Tensor
 /// threads. Where the shapes do not fit (channels that are no multiples of 8, planes of 1, 2 or 5
 /// pixels) there are none, and the layers are used.
 struct ConvolutionNetworks {
-  /// The images of a group: a multiple of the kernels' rows (6 and 14), nearly.
-  private static let groupSize = 30
+  /// The images of a group: fewer read the weights too often, more leave the caches.
+  private static let groupSize = 60
 
   private let first: ImageConvolution
   private let halvings: [HalvingConvolution]

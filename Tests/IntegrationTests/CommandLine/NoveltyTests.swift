@@ -227,13 +227,14 @@ import Testing
   @Test(.timeLimit(.minutes(10)))
   func embeddingsAreLearnedAndScored() throws {
     try withTemporaryFolder { folder in
-      let values = (0..<120).map { row in
-        (0..<6).map { axis in
-          Float((row * 37 + axis * 11) % 23) / 23 + (row % 6 == 5 ? 9 : 0)
-        }
+      // Every sixth is far away.
+      let values = (0..<720).map { (place: Int) -> Float in
+        let (row, axis) = (place / 6, place % 6)
+        let near = Float((row * 37 + axis * 11) % 23) / 23
+        return row % 6 == 5 ? near + 9 : near
       }
-      let vectors = Tensor(values.flatMap { $0 }, shape: [120, 6])
-      let labels = Tensor<Int32>((0..<120).map { $0 % 6 == 5 ? 1 : 0 })
+      let vectors = Tensor<Float>(values, shape: [120, 6])
+      let labels = Tensor<Int32>((0..<120).map { (row: Int) -> Int32 in row % 6 == 5 ? 1 : 0 })
       let tensors = folder + "/embeddings.safetensors"
       try SafetensorsFile.write(
         [SafetensorsItem("vectors", vectors), SafetensorsItem("labels", labels)],
@@ -270,11 +271,16 @@ import Testing
     var header = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(extents)), }"
     header += String(repeating: " ", count: 63 - (header.utf8.count + 10) % 64) + "\n"
     let size = header.utf8.count
-    let numbers = tensor.elements.flatMap { value in
-      (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * $0)) }
+    var bytes: [UInt8] = [0x93]
+    bytes += Array("NUMPY".utf8)
+    bytes += [1, 0, UInt8(size & 0xFF), UInt8(size >> 8)]
+    bytes += Array(header.utf8)
+    for value in tensor.elements {
+      for shift: UInt32 in [0, 8, 16, 24] {
+        bytes.append(UInt8(truncatingIfNeeded: value.bitPattern >> shift))
+      }
     }
-    return [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(size & 0xFF), UInt8(size >> 8)]
-      + Array(header.utf8) + numbers
+    return bytes
   }
 
   /// Constant images, images of another size, and one class.
@@ -320,9 +326,11 @@ import Testing
       let table = folder + "/table.csv"
       try Self.makeTable(at: table, count: 20)
       let vectors = Tensor<Float>((0..<60).map { Float($0) }, shape: [20, 3])
-      let files = [
+      var images: [UInt8] = [0, 0, 8, 3, 0, 0, 0, 6, 0, 0, 0, 3, 0, 0, 0, 3]
+      images += [UInt8](repeating: 9, count: 54)
+      let files: [String: [UInt8]] = [
         "csv": Array(try Data(contentsOf: URL(filePath: table))), "npy": Self.npy(vectors),
-        "idx": [0, 0, 8, 3, 0, 0, 0, 6, 0, 0, 0, 3, 0, 0, 0, 3] + [UInt8](repeating: 9, count: 54),
+        "idx": images,
       ]
       for (kind, valid) in files.sorted(by: { $0.key < $1.key }) {
         for _ in 0..<count {
