@@ -124,7 +124,8 @@ import Testing
         #expect(scores.count == 6 && scores.allSatisfy(\.isFinite), "\(name)")
         #expect(scores[0] == scores[1], "\(name)")
       }
-      #expect(try detector.verdicts(on: same[0..<2]).allSatisfy { !$0.isNovel && $0.pValue == 1 })
+      // In the same batch: sums of another one may differ in their last bit.
+      #expect(try detector.verdicts(on: same).allSatisfy { !$0.isNovel && $0.pValue == 1 })
     }
   }
 
