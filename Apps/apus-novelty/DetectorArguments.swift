@@ -51,6 +51,8 @@ struct DetectorArguments: ParsableArguments {
     help: "Networks of autoencoders: small (images pooled 2×2), perceptron or convolution (images)."
   )
   var profile = NetworkProfile.perceptron
+  @Option(help: "Channels of the first convolution; 32 by default, 64 for colours.")
+  var channels: Int?
   @Option(help: "How often each sample is seen; each method has its own default.")
   var epochs: Int?
   @Option(help: "The samples of a step.")
@@ -63,6 +65,12 @@ struct DetectorArguments: ParsableArguments {
   func validate() throws {
     for (value, name) in [(epochs, "--epochs"), (latentWidth, "--latent-width")] {
       guard value ?? 1 > 0 else { throw ValidationError("\(name) must be above 0") }
+    }
+    guard (1...4096).contains(channels ?? 1) else {
+      throw ValidationError("--channels must lie in 1 to 4096")
+    }
+    guard channels == nil || profile == .convolution else {
+      throw ValidationError("--channels is for --profile convolution")
     }
     guard batch ?? 2 > 1 else { throw ValidationError("--batch must be above 1") }
     guard embeddingWeight ?? 0 >= 0, (embeddingWeight ?? 0).isFinite else {
@@ -113,7 +121,10 @@ struct DetectorArguments: ParsableArguments {
     case .perceptron: settings = .perceptron()
     case .convolution:
       let isColour = samples.sampleShape.count == 3 && samples.sampleShape[0] == 3
-      settings = isColour ? .convolution(channels: 64, latentWidth: 64) : .convolution()
+      settings = .convolution(
+        channels: channels ?? (isColour ? 64 : 32),
+        latentWidth: isColour ? 64 : 32
+      )
     }
     if !samples.isImage {
       (settings.scaling, settings.output) = (.standardized, .linear)

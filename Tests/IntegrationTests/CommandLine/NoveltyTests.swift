@@ -301,6 +301,14 @@ import Testing
       let scored = try run(["score", model, constant, folder, "--quiet"])
       #expect(scored.status == 0, "\(scored.error)")
       #expect(scored.output.split(separator: "\n").count == 101)
+      let convolutions = try run([
+        "train", constant, "--profile", "convolution", "--channels", "8", "--epochs", "1",
+        "--output", folder + "/c.safetensors", "--quiet",
+      ])
+      #expect(convolutions.status == 0, "\(convolutions.error)")
+      let file = try SafetensorsFile(path: folder + "/c.safetensors")
+      let weight = try file.tensor(named: "networks.encoder.stages.0.layer.weight")
+      #expect(weight.shape == [8, 1, 4, 4])
       // IDX files of another size than the detector's.
       let other = folder + "/other.idx"
       let pixels = [UInt8](repeating: 0, count: 3 * 10 * 12)
@@ -379,6 +387,8 @@ import Testing
       ["train", "x", "--output", "y", "--detector", "vae"],
       ["train", "x", "--output", "y", "--score", "none"],
       ["train", "x", "--output", "y", "--calibration-share", "0"],
+      ["train", "x", "--output", "y", "--channels", "16"],
+      ["train", "x", "--output", "y", "--profile", "convolution", "--channels", "0"],
       ["score", "m"], ["score", "m", "x", "--fpr", "1"],
       ["score", "m", "x", "--fpr", "0.1", "--percentile", "90"],
       ["eval", "x", "--output", "y", "--seeds", "1", "1"],
