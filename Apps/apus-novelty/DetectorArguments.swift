@@ -55,6 +55,10 @@ struct DetectorArguments: ParsableArguments {
   var channels: Int?
   @Option(help: "How often each sample is seen; each method has its own default.")
   var epochs: Int?
+  @Option(
+    help: "Epochs without a better reconstruction that end a training of autoencoders; 0: never."
+  )
+  var patience: Int?
   @Option(help: "The samples of a step.")
   var batch: Int?
   @Option(help: "The width of the latent space.")
@@ -72,6 +76,7 @@ struct DetectorArguments: ParsableArguments {
     guard channels == nil || profile == .convolution else {
       throw ValidationError("--channels is for --profile convolution")
     }
+    guard patience ?? 0 >= 0 else { throw ValidationError("--patience must not be below 0") }
     guard batch ?? 2 > 1 else { throw ValidationError("--batch must be above 1") }
     guard embeddingWeight ?? 0 >= 0, (embeddingWeight ?? 0).isFinite else {
       throw ValidationError("--embedding-weight must not be below 0")
@@ -134,6 +139,7 @@ struct DetectorArguments: ParsableArguments {
     settings.batchSize = batch ?? settings.batchSize
     settings.latentWidth = latentWidth ?? settings.latentWidth
     settings.embeddingWeight = embeddingWeight
+    if let patience { settings.patience = patience > 0 ? patience : nil }
     switch method {
     case .aae: return settings.withoutEmbedding
     case .ae: return settings.withoutPrior
