@@ -102,6 +102,29 @@ import Testing
     #expect(try OAAE(raw).fit(blobs.data).epochs[0].losses["consistency"] != nil)
   }
 
+  /// The discriminator of images learns, pulls at reconstructions, and goes on after a stop.
+  @Test func imagesHaveADiscriminatorToo() throws {
+    var settings = Blobs.settings
+    settings.imageAdversarialWeight = 2
+    let whole = try scores(settings)
+    #expect(try whole["reconstruction"] != scores(Blobs.settings)["reconstruction"])
+    try withTemporaryFolder { folder in
+      var records: [EpochRecord] = []
+      let options = FitOptions(
+        checkpointPath: folder + "/run",
+        progress: { records.append($0.record) },
+        shouldStop: { records.count == 3 }
+      )
+      #expect(try OAAE(settings).fit(blobs.data, options: options).ending == .interrupted)
+      let losses = records.compactMap { $0.losses["image discriminator"] }
+      #expect(losses.count == 3 && losses[2] < losses[0])
+      #expect(records.allSatisfy { $0.losses["image adversarial"] != nil })
+      #expect(try scores(settings, options: FitOptions(checkpointPath: folder + "/run")) == whole)
+    }
+    settings.imageAdversarialWeight = -1
+    #expect(throws: NoveltyError.self) { try OAAE(settings).fit(blobs.data) }
+  }
+
   @Test func oneClassNeedsNoEmbedding() throws {
     let report = try OAAE(Blobs.settings).fit(NormalData(inputs: blobs.normals))
     #expect(report.epochs[0].losses["embedding"] == nil)
