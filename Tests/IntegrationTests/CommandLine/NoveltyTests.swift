@@ -91,6 +91,15 @@ import Testing
         "--output", folder + "/page.html", "--images", "4", "--quiet", "--json",
       ])
       #expect(report.status == 0, "\(report.error)")
+      let list = try JSONSerialization.jsonObject(with: Data(report.output.utf8))
+      let geometry = try #require(list as? [[String: Any]]).compactMap {
+        $0["geometry"] as? [String: Double]
+      }
+      #expect(geometry.count == 2)
+      for one in geometry {
+        let cosines = [one["withinClasses"] ?? -1, one["betweenClasses"] ?? -1]
+        #expect(cosines.allSatisfy { $0 > 0 && $0 <= 1 })
+      }
       let page = try String(contentsOfFile: folder + "/page.html", encoding: .utf8)
       // Two Gram matrices, and four images on both ends with their reconstructions, twice.
       #expect(page.components(separatedBy: "data:image/png;base64,").count - 1 == 2 + 4 * 2 * 2 * 2)
