@@ -51,8 +51,14 @@ struct DetectorArguments: ParsableArguments {
     help: "Networks of autoencoders: small (images pooled 2×2), perceptron or convolution (images)."
   )
   var profile = NetworkProfile.perceptron
+  @Option(help: "Channels of the first convolution; 32 by default, 64 for colours.")
+  var channels: Int?
   @Option(help: "How often each sample is seen; each method has its own default.")
   var epochs: Int?
+  @Option(
+    help: "Epochs without a better reconstruction that end a training of autoencoders; 0: never."
+  )
+  var patience: Int?
   @Option(help: "The samples of a step.")
   var batch: Int?
   @Option(help: "The width of the latent space.")
@@ -64,6 +70,13 @@ struct DetectorArguments: ParsableArguments {
     for (value, name) in [(epochs, "--epochs"), (latentWidth, "--latent-width")] {
       guard value ?? 1 > 0 else { throw ValidationError("\(name) must be above 0") }
     }
+    guard (1...4096).contains(channels ?? 1) else {
+      throw ValidationError("--channels must lie in 1 to 4096")
+    }
+    guard channels == nil || profile == .convolution else {
+      throw ValidationError("--channels is for --profile convolution")
+    }
+    guard patience ?? 0 >= 0 else { throw ValidationError("--patience must not be below 0") }
     guard batch ?? 2 > 1 else { throw ValidationError("--batch must be above 1") }
     guard embeddingWeight ?? 0 >= 0, (embeddingWeight ?? 0).isFinite else {
       throw ValidationError("--embedding-weight must not be below 0")
@@ -113,7 +126,10 @@ struct DetectorArguments: ParsableArguments {
     case .perceptron: settings = .perceptron()
     case .convolution:
       let isColour = samples.sampleShape.count == 3 && samples.sampleShape[0] == 3
-      settings = isColour ? .convolution(channels: 64, latentWidth: 64) : .convolution()
+      settings = .convolution(
+        channels: channels ?? (isColour ? 64 : 32),
+        latentWidth: isColour ? 64 : 32
+      )
     }
     if !samples.isImage {
       (settings.scaling, settings.output) = (.standardized, .linear)
@@ -123,6 +139,7 @@ struct DetectorArguments: ParsableArguments {
     settings.batchSize = batch ?? settings.batchSize
     settings.latentWidth = latentWidth ?? settings.latentWidth
     settings.embeddingWeight = embeddingWeight
+    if let patience { settings.patience = patience > 0 ? patience : nil }
     switch method {
     case .aae: return settings.withoutEmbedding
     case .ae: return settings.withoutPrior

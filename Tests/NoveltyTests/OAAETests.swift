@@ -102,8 +102,97 @@ import Testing
     #expect(try OAAE(raw).fit(blobs.data).epochs[0].losses["consistency"] != nil)
   }
 
+  /// The discriminator of images learns, pulls at reconstructions, and goes on after a stop.
+  @Test func imagesHaveADiscriminatorToo() throws {
+    var settings = Blobs.settings
+    settings.imageAdversarialWeight = 2
+    let whole = try scores(settings)
+    let plain = try scores(Blobs.settings)
+    #expect(whole["reconstruction"] != plain["reconstruction"])
+    try withTemporaryFolder { folder in
+      var records: [EpochRecord] = []
+      let options = FitOptions(
+        checkpointPath: folder + "/run",
+        progress: { records.append($0.record) },
+        shouldStop: { records.count == 3 }
+      )
+      #expect(try OAAE(settings).fit(blobs.data, options: options).ending == .interrupted)
+      let losses = records.compactMap { $0.losses["image discriminator"] }
+      #expect(losses.count == 3 && losses[2] < losses[0])
+      #expect(records.allSatisfy { $0.losses["image adversarial"] != nil })
+      let again = try scores(settings, options: FitOptions(checkpointPath: folder + "/run"))
+      #expect(again == whole)
+    }
+    settings.imageAdversarialWeight = -1
+    #expect(throws: NoveltyError.self) { try OAAE(settings).fit(blobs.data) }
+  }
+
   @Test func oneClassNeedsNoEmbedding() throws {
     let report = try OAAE(Blobs.settings).fit(NormalData(inputs: blobs.normals))
+    #expect(report.epochs[0].losses["embedding"] == nil)
+    #expect(report.epochs[0].geometry?.meanAbsoluteCosine == nil)
+  }
+
+  /// All images are the same: nothing to learn but them, and everything else is novel.
+  @Test(arguments: [OAAE.Configuration.convolution(channels: 8, latentWidth: 4), .small()])
+  func constantImagesAreNormal(settings: OAAE.Configuration) throws {
+    var settings = settings
+    (settings.epochs, settings.batchSize, settings.discriminatorWidths) = (3, 16, [4])
+    for value: Float in [0, 0.5, 1] {
+      let same = Tensor<Float>(repeating: value, shape: [48, 16, 16])
+      var generator = Philox(seed: 1)
+      let noise = Tensor<Float>.uniform([4, 16, 16], from: 0, to: 1, using: &generator)
+      let detector = OAAE(settings)
+      try detector.fit(NormalData(inputs: same, labels: (0..<48).map { $0 % 3 }))
+      try detector.calibrate(on: same)
+      for (name, scores) in try detector.allScores(of: .concatenating([same[0..<2], noise])) {
+        #expect(scores.count == 6 && scores.allSatisfy(\.isFinite), "\(name)")
+        #expect(scores[0] == scores[1], "\(name)")
+      }
+      // In the same batch: sums of another one may differ in their last bit.
+      #expect(try detector.verdicts(on: same).allSatisfy { !$0.isNovel && $0.pValue == 1 })
+    }
+  }
+
+  @Test func pixelsThatAreNotFiniteAreNamed() throws {
+    var settings = OAAE.Configuration.convolution(channels: 8, latentWidth: 4)
+    (settings.epochs, settings.batchSize, settings.discriminatorWidths) = (1, 8, [4])
+    var generator = Philox(seed: 1)
+    let images = Tensor<Float>.uniform([16, 12, 12], from: 0, to: 1, using: &generator)
+    for wrong in [Float.nan, .infinity, -.infinity] {
+      var broken = images
+      broken[9, 11, 11] = Tensor(scalar: wrong)
+      #expect(throws: NoveltyError.notFinite(operation: "fit", row: 9)) {
+        try OAAE(settings).fit(NormalData(inputs: broken))
+      }
+      let detector = OAAE(settings)
+      #expect(throws: NoveltyError.notFinite(operation: "fit, validation", row: 9)) {
+        try detector.fit(NormalData(inputs: images, validation: broken))
+      }
+      try detector.fit(NormalData(inputs: images))
+      #expect(throws: NoveltyError.notFinite(operation: "score", row: 9)) {
+        try detector.scores(of: broken)
+      }
+    }
+  }
+
+  @Test func imagesOfOtherSizesAreNamed() throws {
+    var settings = OAAE.Configuration.small()
+    (settings.epochs, settings.batchSize) = (1, 8)
+    let images = Tensor<Float>.zeros([16, 12, 12])
+    let detector = OAAE(settings)
+    let wrong = NormalData(inputs: images, validation: .zeros([4, 12, 14]))
+    #expect(throws: NoveltyError.self) { try detector.fit(wrong) }
+    try detector.fit(NormalData(inputs: images))
+    for shape: Shape in [[2, 12, 13], [2, 1, 12, 12], [2, 144], [144]] {
+      let error = #expect(throws: NoveltyError.self) { try detector.scores(of: .zeros(shape)) }
+      #expect(error?.description.contains("expected [N×12×12]") == true)
+    }
+  }
+
+  @Test func oneLabelIsOneClass() throws {
+    let labels = [Int32](repeating: 7, count: blobs.labels.count)
+    let report = try OAAE(Blobs.settings).fit(NormalData(inputs: blobs.normals, labels: labels))
     #expect(report.epochs[0].losses["embedding"] == nil)
     #expect(report.epochs[0].geometry?.meanAbsoluteCosine == nil)
   }

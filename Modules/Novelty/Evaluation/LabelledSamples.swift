@@ -40,12 +40,14 @@ public struct LabelledSamples: Sendable {
 
   /// The four files of MNIST or of one of its relatives: the training set, then the test set.
   ///
-  /// - Throws: `NoveltyError.file` or `.labelCount`.
+  /// - Throws: `NoveltyError.file`, `.content` for other arrays than images and their labels, `.shape`
+  ///   for images of two sizes.
   public init(idxFolder folder: String) throws(NoveltyError) {
     var (images, labels): ([Tensor<UInt8>], [Int32]) = ([], [])
     for part in ["train", "t10k"] {
-      images.append(try Self.bytes("\(folder)/\(part)-images-idx3-ubyte"))
-      labels += try Self.bytes("\(folder)/\(part)-labels-idx1-ubyte").elements.map { Int32($0) }
+      let (pixels, classes) = try Self.part("\(folder)/\(part)")
+      images.append(pixels)
+      labels += classes
     }
     guard images[0].shape.extents.dropFirst() == images[1].shape.extents.dropFirst() else {
       throw .shape(operation: "read", expected: "\(images[0].shape)", found: images[1].shape)
@@ -55,6 +57,28 @@ public struct LabelledSamples: Sendable {
       labels: labels,
       officialTrainingCount: images[0].shape[0]
     )
+  }
+
+  /// The images and the labels of a part of a set.
+  private static func part(
+    _ name: String
+  ) throws(NoveltyError) -> (images: Tensor<UInt8>, labels: [Int32]) {
+    let (imagePath, labelPath) = (name + "-images-idx3-ubyte", name + "-labels-idx1-ubyte")
+    let images = try bytes(imagePath)
+    guard images.rank == 3 || images.rank == 4 else {
+      throw .content(
+        path: imagePath,
+        reason: "bytes of shape \(images.shape), images [N × H × W] are needed"
+      )
+    }
+    let labels = try bytes(labelPath)
+    guard labels.shape == [images.shape[0]] else {
+      throw .content(
+        path: labelPath,
+        reason: "bytes of shape \(labels.shape), labels [N] of \(images.shape[0]) images are needed"
+      )
+    }
+    return (images, labels.elements.map { Int32($0) })
   }
 
   /// The content of a file, or of the same with `.gz`.

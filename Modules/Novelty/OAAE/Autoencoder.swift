@@ -48,6 +48,8 @@ final class Autoencoder: Module {
 
   let encoder: NetworkChain
   let decoder: NetworkChain
+  /// The same functions in fewer products; nil in training and for perceptrons.
+  private var shortcut: ConvolutionNetworks?
 
   init(_ plan: Plan, using generator: inout Philox) {
     switch plan.architecture {
@@ -89,6 +91,18 @@ final class Autoencoder: Module {
   init(inUse trained: Autoencoder) {
     encoder = trained.encoder.folded()
     decoder = trained.decoder.folded()
+    shortcut = ConvolutionNetworks(self)
+  }
+
+  /// Whether convolutions are computed in fewer products.
+  var hasShortcut: Bool { shortcut != nil }
+
+  /// E(x) without gradients.
+  func encode(_ rows: Tensor<Float>) -> Tensor<Float> { shortcut?.encode(rows) ?? encoder(rows) }
+
+  /// D(z) without gradients.
+  func decode(_ latents: Tensor<Float>) -> Tensor<Float> {
+    shortcut?.decode(latents) ?? decoder(latents)
   }
 }
 

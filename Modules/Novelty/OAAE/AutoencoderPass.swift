@@ -33,9 +33,9 @@ struct AutoencoderPass {
 
   init(_ rows: Tensor<Float>, through networks: Autoencoder, _ parts: Parts) {
     self.rows = rows
-    let (encoder, decoder) = (networks.encoder, networks.decoder)
     func path(_ x: Tensor<Float>) -> [Tensor<Float>] {
-      withoutGradients { parts.path ? encoder.path(Variable(x)).map(\.value) : [encoder(x)] }
+      guard parts.path else { return [networks.encode(x)] }
+      return withoutGradients { networks.encoder.path(Variable(x)).map(\.value) }
     }
     let hidden = path(rows)
     latents = hidden[hidden.count - 1]
@@ -43,7 +43,7 @@ struct AutoencoderPass {
       (output, reencoded, differences) = (nil, nil, [])
       return
     }
-    let decoded = decoder(latents)
+    let decoded = networks.decode(latents)
     output = decoded
     guard parts.reencoded else {
       (reencoded, differences) = (nil, [])

@@ -22,6 +22,9 @@ extension OAAE {
 
     /// The weight of the adversarial loss; 0 for no discriminator.
     public var adversarialWeight: Float = 0.5
+    /// The weight of an adversarial loss of reconstructions against a discriminator of images; nil or
+    /// 0 for none.
+    public var imageAdversarialWeight: Float?
     /// The weight of the orthogonal embedding; nil for 0.1 per input number, 0 for none.
     public var embeddingWeight: Float?
     /// The orthogonal embedding, of unit latents unless it says else.
@@ -106,6 +109,7 @@ extension OAAE.Configuration {
   public var withoutPrior: Self {
     var configuration = withoutEmbedding
     configuration.adversarialWeight = 0
+    configuration.imageAdversarialWeight = nil
     return configuration
   }
 
@@ -116,6 +120,9 @@ extension OAAE.Configuration {
     configuration.score = .sap
     return configuration
   }
+
+  /// The hidden widths of the discriminator of images.
+  static let imageDiscriminatorWidths = [256, 64]
 
   /// The embedding's weight for inputs of a width.
   func embeddingWeight(inputWidth: Int) -> Float { embeddingWeight ?? 0.1 * Float(inputWidth) }
@@ -149,7 +156,8 @@ extension OAAE.Configuration {
       discriminatorWidths.count < 64, latentWidth <= 1 << 20
     else { throw .configuration("networks of widths \(discriminatorWidths), \(latentWidth)") }
     let weights = [
-      adversarialWeight, embeddingWeight ?? 0, consistencyWeight, decayFactor, embedding.weight,
+      adversarialWeight, imageAdversarialWeight ?? 0, embeddingWeight ?? 0, consistencyWeight,
+      decayFactor, embedding.weight,
       Float(embedding.margin), Float(embedding.threshold),
     ]
     guard weights.allSatisfy({ $0 >= 0 && $0.isFinite }) else {

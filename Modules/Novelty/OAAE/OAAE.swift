@@ -34,7 +34,8 @@ public final class OAAE: NoveltyDetector {
     /// The same, faster.
     let inUse: Autoencoder
     let statistics: ScoreStatistics
-    /// The samples of a pass: so many that a layer of all of them stays in the caches.
+    /// The samples of a pass: so many that a layer of all of them stays in the caches, or enough
+    /// groups of them for all threads.
     let batchSize: Int
 
     private static let layerFloats = 1 << 19
@@ -51,7 +52,7 @@ public final class OAAE: NoveltyDetector {
       let probe = Tensor<Float>.zeros([1, preparation.layout.width])
       let layers = AutoencoderPass(probe, through: inUse, .all).differences
       let widest = layers.reduce(1) { max($0, $1.count) }
-      batchSize = min(max(Self.layerFloats / widest, 32), 512)
+      batchSize = inUse.hasShortcut ? 480 : min(max(Self.layerFloats / widest, 32), 512)
     }
   }
 

@@ -6,6 +6,10 @@ package struct OAAELosses: Equatable {
   var discriminator: Double?
   /// BCE(C(z), 1).
   var adversarial: Double?
+  /// The image discriminator's own.
+  var imageDiscriminator: Double?
+  /// BCE(V(x̂), 1).
+  var imageAdversarial: Double?
   /// The orthogonal embedding's.
   var embedding: Double?
   /// mean 1 − cos(z, ẑ).
@@ -16,6 +20,7 @@ package struct OAAELosses: Equatable {
     let all: [(String, Double?)] = [
       ("reconstruction", reconstruction), ("discriminator", discriminator),
       ("adversarial", adversarial), ("embedding", embedding), ("consistency", consistency),
+      ("image discriminator", imageDiscriminator), ("image adversarial", imageAdversarial),
     ]
     return all.compactMap { name, value in value.map { (name, $0) } }
   }

@@ -7,6 +7,9 @@ package import Tensor
 ///     2. L_C = BCE(C(n), 1) + BCE(C(stop z), 0), n ~ N(0, I);  Adam on C
 ///     3. x̂ = D(z);  L = mean ‖x − x̂‖² + λ_adv · BCE(C(z), 1) + λ_OLE · OLE(ẑ, y);  Adam on E and D
 ///
+/// With a discriminator V of images (off unless it has a weight) x̂ comes before a step of Adam on V
+/// with BCE(V(x), 1) + BCE(V(stop x̂), 0), and λ_V · BCE(V(x̂), 1) is part of L.
+///
 /// Step 3 sees the updated C, whose parameters get no gradient from it. Everything is a function of
 /// the configuration's seed and the data, for any number of threads.
 ///
@@ -17,12 +20,11 @@ package import Tensor
 package final class OAAETraining {
   let configuration: OAAE.Configuration
   let networks: Autoencoder
-  let discriminator: MLP?
   let optimizer: Adam
-  let discriminatorOptimizer: Adam?
+  private let latentCritic: Critic?
+  private let imageCritic: Critic?
   private let embeddingWeight: Float
   private let parameters: [Parameter]
-  private let discriminatorParameters: [Parameter]
 
   init(_ configuration: OAAE.Configuration, _ plan: Autoencoder.Plan) {
     self.configuration = configuration
@@ -35,20 +37,27 @@ package final class OAAETraining {
     let betas = (configuration.betas[0], configuration.betas[1])
     optimizer = Adam(networks, learningRate: configuration.learningRate, betas: betas)
     parameters = networks.parameters()
-    guard configuration.adversarialWeight > 0 else {
-      (discriminator, discriminatorOptimizer, discriminatorParameters) = (nil, nil, [])
-      return
+    func critic(_ widths: [Int], _ stream: Int) -> Critic {
+      generator = source.fork(stream)
+      return Critic(
+        widths: widths,
+        learningRate: configuration.learningRate,
+        betas: betas,
+        using: &generator
+      )
     }
-    generator = source.fork(Stream.discriminator)
-    let network = MLP(
-      widths: [plan.latentWidth] + configuration.discriminatorWidths + [1],
-      activation: .leakyReLU(slope: 0.2),
-      using: &generator
-    )
-    discriminator = network
-    discriminatorOptimizer = Adam(network, learningRate: configuration.learningRate, betas: betas)
-    discriminatorParameters = network.parameters()
+    latentCritic =
+      configuration.adversarialWeight > 0
+      ? critic([plan.latentWidth] + configuration.discriminatorWidths, Stream.discriminator) : nil
+    let width = plan.extents.reduce(1, *)
+    imageCritic =
+      configuration.imageAdversarialWeight ?? 0 > 0
+      ? critic([width] + OAAE.Configuration.imageDiscriminatorWidths, Stream.imageDiscriminator)
+      : nil
   }
+
+  /// C, if there is one.
+  var discriminator: MLP? { latentCritic?.network }
 
   /// The training of samples of a shape, already pooled and scaled.
   package convenience init(
@@ -66,14 +75,16 @@ package final class OAAETraining {
     static let noise = 2
     static let order = 3
     static let statistics = 4
+    static let imageDiscriminator = 5
   }
 
   /// What steps change.
   var parts: [TrainingPart] {
     var parts = [TrainingPart("model", networks), TrainingPart("optimizer", optimizer)]
-    if let discriminator, let discriminatorOptimizer {
-      parts.append(TrainingPart("discriminator", discriminator))
-      parts.append(TrainingPart("discriminator-optimizer", discriminatorOptimizer))
+    for (name, critic) in [("discriminator", latentCritic), ("image-discriminator", imageCritic)] {
+      guard let critic else { continue }
+      parts.append(TrainingPart(name, critic.network))
+      parts.append(TrainingPart(name + "-optimizer", critic.optimizer))
     }
     return parts
   }
@@ -82,7 +93,8 @@ package final class OAAETraining {
     get { optimizer.learningRate }
     set {
       optimizer.learningRate = newValue
-      discriminatorOptimizer?.learningRate = newValue
+      latentCritic?.optimizer.learningRate = newValue
+      imageCritic?.optimizer.learningRate = newValue
     }
   }
 
@@ -95,18 +107,21 @@ package final class OAAETraining {
     var losses = OAAELosses()
     let count = Float(x.shape[0])
     let z = networks.encoder(Variable(x))  // [N × d]
-    losses.discriminator = trainDiscriminator(z.value, noise: noise)
+    losses.discriminator = latentCritic?.train(real: noise(), made: z.value)
     let output = networks.decoder(z)  // [N × D]
+    losses.imageDiscriminator = imageCritic?.train(real: x, made: output.value)
     let squares = meanSquaredError(predictions: output, targets: Variable(x), reduction: .sum)
     var loss = squares * (1 / count)
     losses.reconstruction = Double(loss.item)
-    if let discriminator {
-      setDiscriminatorTraining(false)
-      let ones = Tensor<Float>.ones([x.shape[0], 1])
-      let term = binaryCrossEntropy(logits: discriminator(z), targets: ones)
-      setDiscriminatorTraining(true)
+    if let latentCritic {
+      let term = latentCritic.loss(of: z)
       losses.adversarial = Double(term.item)
       loss += term * configuration.adversarialWeight
+    }
+    if let imageCritic, let weight = configuration.imageAdversarialWeight {
+      let term = imageCritic.loss(of: output)
+      losses.imageAdversarial = Double(term.item)
+      loss += term * weight
     }
     if let labels, embeddingWeight > 0 {
       let term = try configuration.embedding(z, labels: labels)
@@ -122,25 +137,5 @@ package final class OAAETraining {
     optimizer.step()
     for parameter in parameters { parameter.clearGradient() }
     return losses
-  }
-
-  private func trainDiscriminator(
-    _ latents: Tensor<Float>,
-    noise: () -> Tensor<Float>
-  ) -> Double? {
-    guard let discriminator, let discriminatorOptimizer else { return nil }
-    let count = latents.shape[0]
-    let both = Tensor.concatenating([noise(), latents])  // [2N × d]
-    let targets = Tensor<Float>.concatenating([.ones([count, 1]), .zeros([count, 1])])
-    // The mean over both halves is half the sum of their means.
-    let loss = binaryCrossEntropy(logits: discriminator(Variable(both)), targets: targets) * 2
-    loss.backward()
-    discriminatorOptimizer.step()
-    for parameter in discriminatorParameters { parameter.clearGradient() }
-    return Double(loss.item)
-  }
-
-  private func setDiscriminatorTraining(_ isTrainable: Bool) {
-    for parameter in discriminatorParameters { parameter.isTrainable = isTrainable }
   }
 }

@@ -91,6 +91,15 @@ import Testing
         "--output", folder + "/page.html", "--images", "4", "--quiet", "--json",
       ])
       #expect(report.status == 0, "\(report.error)")
+      let list = try JSONSerialization.jsonObject(with: Data(report.output.utf8))
+      let geometry = try #require(list as? [[String: Any]]).compactMap {
+        $0["geometry"] as? [String: Double]
+      }
+      #expect(geometry.count == 2)
+      for one in geometry {
+        let cosines = [one["withinClasses"] ?? -1, one["betweenClasses"] ?? -1]
+        #expect(cosines.allSatisfy { $0 > 0 && $0 <= 1 })
+      }
       let page = try String(contentsOfFile: folder + "/page.html", encoding: .utf8)
       // Two Gram matrices, and four images on both ends with their reconstructions, twice.
       #expect(page.components(separatedBy: "data:image/png;base64,").count - 1 == 2 + 4 * 2 * 2 * 2)
@@ -207,22 +216,6 @@ import Testing
     }
   }
 
-  @Test func damagedTablesAreRefusedByPlace() throws {
-    try withTemporaryFolder { folder in
-      let path = folder + "/table.csv"
-      for (text, reason) in [
-        ("1,2\n3,x\n", "line 2: column 2: 'x' is no number"),
-        ("a,b\n1,2\n3\n", "line 3: 1 columns, 2 in the lines above"),
-        ("a,b\n1,nan\n", "line 2: column 2 (b): nan is not finite"),
-        ("1,\"2\n", "line 1: a quote does not end"), ("a,b\n", "no rows of numbers"),
-      ] {
-        try AtomicFile.write(text, to: path)
-        let outcome = try run(["train", path, "--output", folder + "/m.safetensors", "--quiet"])
-        #expect(outcome.status == 1 && outcome.error.contains(reason), "\(outcome.error)")
-      }
-    }
-  }
-
   @Test func emptyAndOneSidedSetsAreRefused() throws {
     try withTemporaryFolder { folder in
       let empty = folder + "/empty"
@@ -251,6 +244,9 @@ import Testing
       ["train", "x", "--output", "y", "--detector", "vae"],
       ["train", "x", "--output", "y", "--score", "none"],
       ["train", "x", "--output", "y", "--calibration-share", "0"],
+      ["train", "x", "--output", "y", "--channels", "16"],
+      ["train", "x", "--output", "y", "--patience=-1"],
+      ["train", "x", "--output", "y", "--profile", "convolution", "--channels", "0"],
       ["score", "m"], ["score", "m", "x", "--fpr", "1"],
       ["score", "m", "x", "--fpr", "0.1", "--percentile", "90"],
       ["eval", "x", "--output", "y", "--seeds", "1", "1"],
