@@ -11,6 +11,8 @@ struct FuzzTarget: Sendable, CustomTestStringConvertible {
   let seeds: [[UInt8]]
   /// Words of the format.
   var words: [String] = []
+  /// How the last line of a header in text begins; nil if the format has none.
+  var headerEnd: String?
   /// A sound file that is read together with the changed one: its name and its bytes.
   var companion: (name: String, bytes: [UInt8])?
   /// Reads the file at a path and checks what was read; returns in few words what it was.
@@ -50,7 +52,9 @@ struct FuzzBudget {
 struct FuzzCampaign {
   private let target: FuzzTarget
   private let mutator: FuzzMutator
-  private var corpus: [[UInt8]]
+  /// Files that were read, and files that were refused: each the first of its outcome.
+  private var sound: [[UInt8]]
+  private var damaged: [[UInt8]] = []
   private var outcomes: Set<String> = []
   private var random: Philox
   /// How many inputs were refused and read.
@@ -62,8 +66,8 @@ struct FuzzCampaign {
 
   init(_ target: FuzzTarget, seed: UInt64) {
     self.target = target
-    mutator = FuzzMutator(words: target.words)
-    corpus = target.seeds
+    mutator = FuzzMutator(words: target.words, headerEnd: target.headerEnd)
+    sound = target.seeds
     random = Philox(seed: seed)
   }
 
@@ -92,23 +96,27 @@ struct FuzzCampaign {
   }
 
   private mutating func step(_ path: String, _ number: Int) throws {
-    let parent = corpus[random.below(corpus.count)]
-    let other = corpus[random.below(corpus.count)]
-    let bytes = mutator.mutated(parent, with: other, &random)
+    let bytes = mutator.mutated(parent(), with: parent(), &random)
     try Data(bytes).write(to: URL(filePath: path))
-    let outcome: String
     do {
-      outcome = try target.read(path, number)
+      let outcome = try target.read(path, number)
       readings += 1
+      if outcomes.insert(outcome).inserted, sound.count < Self.limit { sound.append(bytes) }
     } catch {
       refusals += 1
       let text = "\(error)"
       if !text.contains("fuzz-") && !text.contains("companion") {
         Issue.record("the error names no file: \(text)")
       }
-      outcome = Self.kind(of: text)
+      let isNew = outcomes.insert(Self.kind(of: text)).inserted
+      if isNew, damaged.count < Self.limit { damaged.append(bytes) }
     }
-    if outcomes.insert(outcome).inserted, corpus.count < Self.limit { corpus.append(bytes) }
+  }
+
+  /// A file to change: two of three times one that can be read.
+  private mutating func parent() -> [UInt8] {
+    let pool = damaged.isEmpty || random.below(3) > 0 ? sound : damaged
+    return pool[random.below(pool.count)]
   }
 
   /// An error without its numbers, and without what it quotes of the file.

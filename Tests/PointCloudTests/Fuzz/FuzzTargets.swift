@@ -7,10 +7,17 @@ extension FuzzTarget {
     _ name: String,
     _ seeds: [[UInt8]],
     words: [String] = [],
+    headerEnd: String? = nil,
     labels: (name: String, bytes: [UInt8])? = nil,
     _ options: ScanReadingOptions = ScanReadingOptions()
   ) -> FuzzTarget {
-    FuzzTarget(name: name, seeds: seeds, words: words, companion: labels) { path, number in
+    FuzzTarget(
+      name: name,
+      seeds: seeds,
+      words: words,
+      headerEnd: headerEnd,
+      companion: labels
+    ) { path, number in
       var options = options
       if let labels {
         options.labelPath = URL(filePath: path).deletingLastPathComponent().path + "/" + labels.name
@@ -74,14 +81,20 @@ extension FuzzTarget {
       labels: ("companion.label", rellisLabels),
       ScanReadingOptions(dropsZeros: true)
     ),
-    points("ascii.pcd", [PointSample.asciiPCD, PointSample.binaryPCD], words: pcdWords),
-    points("binary.pcd", [PointSample.binaryPCD], words: pcdWords),
-    points("compressed.pcd", [PointSample.compressedPCD], words: pcdWords),
-    points("ascii.ply", [PointSample.asciiPLY], words: plyWords),
+    points(
+      "ascii.pcd",
+      [PointSample.asciiPCD, PointSample.binaryPCD],
+      words: pcdWords,
+      headerEnd: "DATA"
+    ),
+    points("binary.pcd", [PointSample.binaryPCD], words: pcdWords, headerEnd: "DATA"),
+    points("compressed.pcd", [PointSample.compressedPCD], words: pcdWords, headerEnd: "DATA"),
+    points("ascii.ply", [PointSample.asciiPLY], words: plyWords, headerEnd: "end_h"),
     points(
       "binary.ply",
       [PointSample.binaryPLY(isBig: false), PointSample.binaryPLY(isBig: true)],
-      words: plyWords
+      words: plyWords,
+      headerEnd: "end_h"
     ),
     points("old.las", [0, 1, 2, 3, 4, 5].map { PointSample.las(format: $0) }),
     points("new.las", [6, 7, 8, 9, 10].map { PointSample.las(format: $0, minor: 4, extra: 3) }),

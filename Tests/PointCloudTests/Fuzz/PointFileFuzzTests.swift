@@ -7,6 +7,12 @@ import Testing
   func changedFilesAreRefusedOrRead(_ target: FuzzTarget) throws {
     var campaign = FuzzCampaign(target, seed: FuzzBudget.current.seed)
     try campaign.run(.current)
+    if FuzzBudget.current.seconds != nil {
+      print(
+        "\(target.name): \(campaign.readings) read, \(campaign.refusals) refused, "
+          + "\(campaign.outcomeCount) outcomes"
+      )
+    }
     #expect(campaign.refusals > 0 && campaign.readings > 0)
     #expect(campaign.outcomeCount > 1, "nothing but \(campaign.outcomeCount) outcomes")
   }
