@@ -39,52 +39,65 @@ struct PointCloudSuite {
       to: path
     )
     let coordinates = voxels.coordinates
-    let map = voxels.sites.submanifoldMap(kernelSize: 3)
-    for channels in [16, 32, 64] {
-      var generator = Philox(seed: 1)
-      let options = SparseConvolutionOptions(
-        inputChannels: channels,
-        outputChannels: channels,
-        kernelSize: 3
-      )
-      let layer = SubmanifoldConvolution(options, using: &generator)
-      let x = Tensor<Float>.normal([voxels.count, channels], using: &generator)
-      let arguments: JSONObject = [
-        "kind": "sparse", "file": .string(path), "channels": .integer(Int64(channels)),
-      ]
-      func peer(_ name: String) -> JSONObject {
-        var result = arguments
-        result["name"] = .string(name)
-        return result
+    try run.measure(
+      BenchCase(
+        name: "the map alone, \(voxels.count) voxels",
+        metric: .microseconds,
+        peer: peer("map", path, channels: 0)
+      ) { _ = try? SparseSites(coordinates: coordinates).submanifoldMap(kernelSize: 3) }
+    )
+    for channels in [16, 32, 64] { try measureConvolution(voxels, channels, sites: path) }
+  }
+
+  private func peer(_ name: String, _ path: String, channels: Int) -> JSONObject {
+    [
+      "kind": "sparse", "name": .string(name), "file": .string(path),
+      "channels": .integer(Int64(channels)),
+    ]
+  }
+
+  private func measureConvolution(
+    _ voxels: Voxelization,
+    _ channels: Int,
+    sites path: String
+  ) throws {
+    var generator = Philox(seed: 1)
+    let options = SparseConvolutionOptions(
+      inputChannels: channels,
+      outputChannels: channels,
+      kernelSize: 3
+    )
+    let layer = SubmanifoldConvolution(options, using: &generator)
+    let x = Tensor<Float>.normal([voxels.count, channels], using: &generator)
+    let input = SparseTensor(sites: voxels.sites, features: Variable(x))
+    let pairs = voxels.sites.submanifoldMap(kernelSize: 3).pairCount
+    let operations = 2 * Double(pairs) * Double(channels * channels)
+    let coordinates = voxels.coordinates
+    try run.measure(
+      BenchCase(
+        name: "\(channels) → \(channels)",
+        metric: .flops(operations),
+        bound: .arithmetic(operations),
+        peer: peer("convolution", path, channels: channels)
+      ) { _ = layer(input) }
+    )
+    try run.measure(
+      BenchCase(
+        name: "\(channels) → \(channels), map included",
+        metric: .microseconds,
+        peer: peer("convolution_with_map", path, channels: channels)
+      ) {
+        guard let sites = try? SparseSites(coordinates: coordinates) else { return }
+        _ = layer(SparseTensor(sites: sites, features: Variable(x)))
       }
-      let input = SparseTensor(sites: voxels.sites, features: Variable(x))
-      let operations = 2 * Double(map.pairCount) * Double(channels * channels)
-      try run.measure(
-        BenchCase(
-          name: "\(channels) → \(channels), \(voxels.count) voxels",
-          metric: .flops(operations),
-          bound: .arithmetic(operations),
-          peer: peer("convolution")
-        ) { _ = layer(input) }
-      )
-      try run.measure(
-        BenchCase(
-          name: "\(channels) → \(channels), map included",
-          metric: .microseconds,
-          peer: peer("convolution_with_map")
-        ) {
-          guard let sites = try? SparseSites(coordinates: coordinates) else { return }
-          _ = layer(SparseTensor(sites: sites, features: Variable(x)))
-        }
-      )
-      let followed = SparseTensor(sites: voxels.sites, features: Variable(following: x))
-      try run.measure(
-        BenchCase(name: "\(channels) → \(channels), forward and back", metric: .microseconds) {
-          layer(followed).features.backward(from: x)
-          layer.clearGradients()
-        }
-      )
-    }
+    )
+    let followed = SparseTensor(sites: voxels.sites, features: Variable(following: x))
+    try run.measure(
+      BenchCase(name: "\(channels) → \(channels), forward and back", metric: .microseconds) {
+        layer(followed).features.backward(from: x)
+        layer.clearGradients()
+      }
+    )
   }
 
   private func segmenter(_ size: SparseUNetPreset) -> PointSegmenter {

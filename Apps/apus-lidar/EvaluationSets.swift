@@ -24,10 +24,11 @@ struct EvaluationSetArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Labelled scans: a file, with its labels in it or beside it as .label, or a folder as SemanticKITTI \
-      has it. LABELS is semantickitti (default), nuscenes, waymo or rellis. May be repeated.
+      Labelled scans: a file, with its labels in it, beside it as .label, or named behind a comma \
+      (.label, _lidarseg.bin, _panoptic.npz), or a folder as SemanticKITTI has it. LABELS is \
+      semantickitti (default), nuscenes, waymo or rellis. May be repeated.
       """,
-      valueName: "SENSOR[:LABELS]=PATH"
+      valueName: "SENSOR[:LABELS]=PATH[,FILE]"
     )
   )
   var data: [LabelledData] = []
@@ -55,15 +56,25 @@ struct EvaluationSetArguments: ParsableArguments {
   }
 }
 
-/// Labelled scans as they are typed: `hdl64e=scan.bin`, `os1_64:rellis=os1.bin`.
+/// Labelled scans as they are typed: `hdl64e=scan.bin`, `os1_64:rellis=os1.bin`,
+/// `hdl32e:nuscenes=scan.pcd.bin,token_lidarseg.bin`.
 struct LabelledData: ExpressibleByArgument {
   let sensor: SensorChoice
   let labels: LabelSet
   let path: String
+  /// The file of the labels, if it was named.
+  let labelPath: String?
+
+  private static let labelEndings = [".label", "_lidarseg.bin", ".npz"]
 
   init?(argument: String) {
     guard let sign = argument.firstIndex(of: "=") else { return nil }
-    path = String(argument[argument.index(after: sign)...])
+    let paths = argument[argument.index(after: sign)...]
+    if let comma = paths.lastIndex(of: ","), Self.labelEndings.contains(where: paths.hasSuffix) {
+      (path, labelPath) = (String(paths[..<comma]), String(paths[paths.index(after: comma)...]))
+    } else {
+      (path, labelPath) = (String(paths), nil)
+    }
     var name = String(argument[..<sign])
     var labels = LabelSet.semanticKITTI
     if let colon = name.lastIndex(of: ":") {
@@ -86,6 +97,9 @@ struct LabelledData: ExpressibleByArgument {
       throw CommandFailure("no scans at \(path)")
     }
     if isFolder.boolValue {
+      guard labelPath == nil else {
+        throw CommandFailure("\(path) is a folder, of which no file of labels can be named")
+      }
       let sequence =
         try FileManager.default.fileExists(atPath: path + "/velodyne")
         ? SemanticKITTISequence(folder: path)
@@ -96,12 +110,14 @@ struct LabelledData: ExpressibleByArgument {
     }
     let beside = String(path.dropLast(path.suffix(4) == ".bin" ? 4 : 0)) + ".label"
     let options = ScanReadingOptions(
-      labelPath: FileManager.default.fileExists(atPath: beside) ? beside : nil,
+      labelPath: labelPath ?? (FileManager.default.fileExists(atPath: beside) ? beside : nil),
       dropsZeros: true
     )
     let scan = try LidarScan(contentsOf: path, options: options)
     guard scan.labels != nil else {
-      throw CommandFailure("\(path) has no labels, nor is there \(beside)")
+      throw CommandFailure(
+        "\(path) has no labels, nor is there \(beside); name their file: \(path),FILE"
+      )
     }
     return EvaluationSet(name: name, labels: labels, sensor: model, count: 1) { _ in scan }
   }

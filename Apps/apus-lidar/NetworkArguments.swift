@@ -58,6 +58,8 @@ struct NetworkArguments: ParsableArguments {
   var voxelSize: Float = 0.2
   @Option(help: "How far the network looks to each side, in metres.")
   var cropRadius: Float = 50
+  @Flag(help: "Move points outside to the border of what is looked at, as in published results.")
+  var clamp = false
   @Flag(
     inversion: .prefixedNo,
     help: "Let the grid stand on the road, whatever the height of the sensor."
@@ -92,7 +94,7 @@ struct NetworkArguments: ParsableArguments {
     let kitti = CropVolume.kitti.z
     let shift = Float(BeamModel.hdl64e.mountHeight - sensor.mountHeight)
     let heights = kitti.lowerBound + shift...kitti.upperBound + shift
-    result.crop = CropVolume(radius: cropRadius, z: heights)
+    result.crop = CropVolume(radius: cropRadius, z: heights, mode: clamp ? .clamp : .drop)
     return result
   }
 
@@ -118,6 +120,7 @@ struct NetworkArguments: ParsableArguments {
     case .none: name += ", no density"
     }
     if !groundAlignment { name += ", not aligned" }
+    if clamp { name += ", clamped" }
     if devoxelization != .nearest { name += ", " + devoxelization.rawValue }
     return name
   }

@@ -4,6 +4,7 @@ import torch
 try:
     import spconv
     import spconv.pytorch as sparse
+    from spconv.pytorch import ops
     from spconv.core import ConvAlgo
 except ImportError:
     spconv = None
@@ -36,6 +37,15 @@ def convolution_with_map(file, channels):
     return lambda: layer(sparse.SparseConvTensor(features, coordinates, extents, 1))
 
 
+def neighbours(file, channels):
+    """The search for neighbours alone."""
+    coordinates, extents = sites(file)
+    one, none = [1] * 3, [0] * 3
+    return lambda: ops.get_indice_pairs(
+        coordinates, 1, extents, ConvAlgo.Native, [3] * 3, one, one, one, none, subm=True)
+
+
 def case(name, **arguments):
-    made = {"convolution": convolution, "convolution_with_map": convolution_with_map}
+    made = {"convolution": convolution, "convolution_with_map": convolution_with_map,
+            "map": neighbours}
     return {"spconv": made[name](**arguments)} if spconv else {}

@@ -41,7 +41,7 @@ struct DeflateDecoder {
       throw Damage(reason: "\(written) bytes, the file announces \(output.count)")
     }
     guard position - bitCount / 8 == input.count else {
-      throw Damage(reason: "more than one gzip member, or bytes behind the first")
+      throw Damage(reason: "the compressed data ends before its bytes do: more than one member?")
     }
   }
 

@@ -73,7 +73,8 @@ enum Gzip {
     UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: place, as: UInt32.self))
   }
 
-  private static func crc32(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+  /// The check sum of gzip and ZIP.
+  static func crc32(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
     var sum = ~UInt32(0)
     for byte in bytes { sum = table[Int(UInt8(truncatingIfNeeded: sum) ^ byte)] ^ sum >> 8 }
     return ~sum

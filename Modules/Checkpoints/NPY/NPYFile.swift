@@ -16,7 +16,7 @@ public struct NPYFile: Sendable {
   /// The type as NumPy writes it, such as `<f4`.
   public let type: String
 
-  private let file: MappedFile
+  private let content: NPYContent
   private let start: Int
   private let kind: NPYKind
   private let isColumnMajor: Bool
@@ -25,8 +25,14 @@ public struct NPYFile: Sendable {
   ///
   /// - Throws: `CheckpointError.unreadable`, `.malformed` or `.unsupportedType`.
   public init(path: String) throws(CheckpointError) {
-    let file = try MappedFile(path: path, mode: .inMemory)
-    let header = try NPYHeader(file.bytes, path)
+    try self.init(.file(MappedFile(path: path, mode: .inMemory)), path: path)
+  }
+
+  /// The array in a content that was read from `path`.
+  init(_ content: NPYContent, path: String) throws(CheckpointError) {
+    let header = try content.withBytes { (bytes) throws(CheckpointError) in
+      try NPYHeader(bytes, path)
+    }
     guard let kind = NPYKind(header.type) else {
       throw .unsupportedType(path: path, tensor: "elements", type: "NPY \(header.type)")
     }
@@ -34,13 +40,13 @@ public struct NPYFile: Sendable {
       let shape = Shape(validating: header.extents)
     else { throw .malformed(path, at: 10, "extents \(header.extents) are too large") }
     let (needed, overflow) = shape.count.multipliedReportingOverflow(by: kind.byteCount)
-    let found = file.bytes.count - header.end
+    let found = content.byteCount - header.end
     guard !overflow, needed == found else {
       let reason = "\(found) bytes of elements, \(shape) of \(header.type) needs \(needed)"
       throw .malformed(path, at: header.end, reason)
     }
     self.path = path
-    self.file = file
+    self.content = content
     self.shape = shape
     self.kind = kind
     type = header.type
@@ -78,17 +84,19 @@ public struct NPYFile: Sendable {
     let width = kind.byteCount
     let rank = shape.rank
     return Tensor(uninitialized: shape) { target in
-      var index = [Int](repeating: 0, count: rank)
-      for place in target.indices {
-        let source = isColumnMajor ? columnMajorPlace(index) : place
-        let first = start + source * width
-        let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[first..<first + width])
-        target[place] = read(kind, bytes)
-        guard isColumnMajor else { continue }
-        for axis in (0..<rank).reversed() {
-          index[axis] += 1
-          if index[axis] < shape[axis] { break }
-          index[axis] = 0
+      content.withBytes { content in
+        var index = [Int](repeating: 0, count: rank)
+        for place in target.indices {
+          let source = isColumnMajor ? columnMajorPlace(index) : place
+          let first = start + source * width
+          let bytes = UnsafeRawBufferPointer(rebasing: content[first..<first + width])
+          target[place] = read(kind, bytes)
+          guard isColumnMajor else { continue }
+          for axis in (0..<rank).reversed() {
+            index[axis] += 1
+            if index[axis] < shape[axis] { break }
+            index[axis] = 0
+          }
         }
       }
     }
@@ -96,6 +104,31 @@ public struct NPYFile: Sendable {
 
   private func columnMajorPlace(_ index: [Int]) -> Int {
     index.indices.reversed().reduce(0) { $0 * shape[$1] + index[$1] }
+  }
+}
+
+/// The bytes of an array with its header: a file, or what an archive holds.
+enum NPYContent: Sendable {
+  case file(MappedFile)
+  case member(Tensor<UInt8>)
+
+  var byteCount: Int {
+    switch self {
+    case .file(let file): file.bytes.count
+    case .member(let bytes): bytes.count
+    }
+  }
+
+  func withBytes<Result, Failure: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    switch self {
+    case .file(let file): return try body(file.bytes)
+    case .member(let bytes):
+      return try bytes.withUnsafeElements { (elements) throws(Failure) in
+        try body(UnsafeRawBufferPointer(elements))
+      }
+    }
   }
 }
 

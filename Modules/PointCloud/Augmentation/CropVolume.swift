@@ -63,6 +63,22 @@ public struct CropVolume: Codable, Hashable, Sendable {
     }
   }
 
+  /// The indices of the points [P × 3] that the volume is about: those inside, or, where points
+  /// outside are moved to its border, all that have a position.
+  public func held(_ positions: Tensor<Float>) -> [Int32] {
+    switch mode {
+    case .drop: return inside(positions)
+    case .clamp:
+      return positions.withUnsafeElements { points in
+        (0..<Int32(positions.shape[0])).filter { index in
+          let place = 3 * Int(index)
+          return points[place].isFinite && points[place + 1].isFinite
+            && points[place + 2].isFinite
+        }
+      }
+    }
+  }
+
   /// The positions [P × 3], moved to the nearest place of the box; what is no number stays so.
   public func clamped(_ positions: Tensor<Float>) -> Tensor<Float> {
     let ranges = [x, y, z]

@@ -68,8 +68,29 @@ private func floatsPerPoint(
     throw .malformed(path: file.path, place: nil, reason: misfit(count, width))
   }
   if count % 20 == 0, FloatRows(file.bytes, width: 5).endInRings { return 5 }
-  if count % 16 == 0 { return 4 }
-  throw .malformed(path: file.path, place: nil, reason: misfit(count, 4))
+  guard count % 16 == 0 else {
+    throw .malformed(path: file.path, place: nil, reason: misfit(count, 4))
+  }
+  try checkIntensities(file)
+  return 4
+}
+
+/// Refuses a file that is not of four numbers a point, to judge by the fourth, and may be of another
+/// number: intensities are not negative, coordinates are.
+private func checkIntensities(_ file: MappedFile) throws(PointFileError) {
+  guard let row = FloatRows(file.bytes, width: 4).firstNegative(column: 3) else { return }
+  let others = [6, 5, 7, 8].filter { width in
+    file.bytes.count % (4 * width) == 0
+      && FloatRows(file.bytes, width: width).firstNegative(column: 3) == nil
+  }
+  guard !others.isEmpty else { return }
+  let widths = others.map(String.init).joined(separator: " or ")
+  throw .malformed(
+    path: file.path,
+    place: .point(row),
+    reason: "as four numbers a point its intensity is negative, as \(widths) none is: give "
+      + "floatsPerPoint"
+  )
 }
 
 private func misfit(_ count: Int, _ width: Int) -> String {
@@ -122,6 +143,11 @@ struct FloatRows {
     Tensor(uninitialized: [count]) { target in
       for row in 0..<count { target[row] = value(row, index) }
     }
+  }
+
+  /// The first row whose number in a column is below 0.
+  func firstNegative(column: Int) -> Int? {
+    (0..<count).first { value($0, column) < 0 }
   }
 
   /// A column of whole numbers [P].

@@ -4,7 +4,8 @@ public import Tensor
 /// A file with one label for each point of a scan.
 ///
 /// SemanticKITTI's `.label` holds 32 bits a point, in little-endian order: the class in the low
-/// half, the instance in the high half. nuScenes's `_lidarseg.bin` holds a byte a point, the class.
+/// half, the instance in the high half. nuScenes's `_lidarseg.bin` holds a byte a point, the class;
+/// its `_panoptic.npz` holds an array `data` of class · 1000 + instance.
 /// Labels are the raw ids of the data set, in files that are written too: a `LabelMap` makes them
 /// of classes.
 public struct LabelFile: Sendable {
@@ -27,24 +28,42 @@ public struct LabelFile: Sendable {
   /// P, the number of labels.
   public var count: Int { labels.count }
 
-  /// Reads `_lidarseg.bin` of nuScenes, or any other name as `.label` of SemanticKITTI.
+  /// Reads `_lidarseg.bin` or `_panoptic.npz` of nuScenes, or any other name as `.label` of
+  /// SemanticKITTI.
   ///
   /// - Throws: `PointFileError` when the file cannot be read or is no whole number of labels.
   public init(contentsOf path: String) throws(PointFileError) {
     let file = try MappedFile(pointsAt: path)
     if path.lowercased().hasSuffix(".npz") || file.bytes.starts(with: [0x50, 0x4B, 3, 4]) {
-      throw .unsupported(
-        path: path,
-        what: "a panoptic archive of nuScenes",
-        advice: "use the labels of lidarseg (_lidarseg.bin)"
-      )
-    }
-    if path.hasSuffix("_lidarseg.bin") {
+      try self.init(panoptic: path)
+    } else if path.hasSuffix("_lidarseg.bin") {
       try checkPointCount(file.bytes.count, path)
       self.init(Tensor(file.bytes.map { Int32($0) }, shape: [file.bytes.count]))
     } else {
       try self.init(semanticKITTI: file)
     }
+  }
+
+  private init(panoptic path: String) throws(PointFileError) {
+    let words: Tensor<Int32>
+    do throws(CheckpointError) {
+      words = try panopticWords(path)
+    } catch {
+      throw PointFileError(error, path: path)
+    }
+    guard words.rank == 1 else {
+      let reason = "an array of \(words.shape), expected a label for each point"
+      throw .malformed(path: path, place: nil, reason: reason)
+    }
+    try checkPointCount(words.count, path)
+    if let row = words.elements.firstIndex(where: { $0 < 0 || $0 > 0xFFFF }) {
+      let reason = "label \(words.elements[row]), expected 16 bits of class · 1000 + instance"
+      throw .malformed(path: path, place: .point(row), reason: reason)
+    }
+    func part(_ value: (Int32) -> Int32) -> Tensor<Int32> {
+      Tensor(words.elements.map(value), shape: words.shape)
+    }
+    self.init(part { $0 / 1000 }, instances: part { $0 % 1000 })
   }
 
   private init(semanticKITTI file: MappedFile) throws(PointFileError) {
@@ -90,6 +109,13 @@ public struct LabelFile: Sendable {
     let words = low.indices.map { UInt32(low[$0]) | UInt32(high?[$0] ?? 0) << 16 }
     try writeWords(words, to: path)
   }
+}
+
+/// The array of a panoptic archive: `data`, or the only one.
+private func panopticWords(_ path: String) throws(CheckpointError) -> Tensor<Int32> {
+  let archive = try NPZFile(path: path)
+  let only = archive.names.count == 1 ? archive.names[0] : "data"
+  return try archive.array(named: only).integers()
 }
 
 /// Writes words in little-endian order as a whole file.

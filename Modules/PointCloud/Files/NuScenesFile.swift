@@ -9,7 +9,7 @@ extension LidarScan {
   ///
   /// - Parameters:
   ///   - path: the file in `samples/LIDAR_TOP` or `sweeps/LIDAR_TOP`.
-  ///   - labelPath: its `_lidarseg.bin`.
+  ///   - labelPath: its `_lidarseg.bin` or `_panoptic.npz`.
   ///   - removesEgo: whether returns from the car itself are left out, as nuScenes's own kit does.
   /// - Throws: `PointFileError` when the file cannot be read or is no whole number of points.
   public init(

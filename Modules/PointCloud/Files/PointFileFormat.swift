@@ -63,7 +63,7 @@ private func refusal(ofName name: String) -> (what: String, advice: String)? {
     return ("Waymo's container", "convert its frames to KITTI's layout (six numbers a point)")
   }
   if name.hasSuffix(".npz") {
-    return ("a panoptic file of nuScenes", "use the labels of lidarseg (_lidarseg.bin)")
+    return ("a panoptic file of nuScenes as points", "give the scan, and this as its labelPath")
   }
   if name.hasSuffix(".gz") || name.hasSuffix(".zip") || name.hasSuffix(".zst") {
     return ("an archive", "unpack it first")

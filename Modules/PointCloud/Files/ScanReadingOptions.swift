@@ -19,12 +19,13 @@ public struct ScanReadingOptions: Hashable, Sendable {
   public var format: PointFileFormat?
   /// The numbers of a point in a KITTI file; nil takes 4, or 5 where the fifth is plainly a ring.
   ///
+  /// Where 4 gives negative intensities and another number does not, nil is refused.
   /// The first three are x, y, z, the fourth the intensity. Of five the last is the ring (Ouster);
   /// of six (conversions of Waymo: elongation, time) the rest is skipped.
   public var floatsPerPoint: Int?
   /// How rings are numbered in KITTI, PCD and PLY files; nuScenes files are always bottom first.
   public var ringOrder: RingOrder
-  /// The file with one label for each point: `.label`, or `_lidarseg.bin`.
+  /// The file with one label for each point: `.label`, `_lidarseg.bin` or `_panoptic.npz`.
   ///
   /// Its labels take the place of those in the file of points.
   public var labelPath: String?

@@ -117,19 +117,23 @@ extension PointSegmenter {
     var voxelCount: Int
   }
 
-  /// The classes of the points in the volume; nothing is asked of the network outside of it.
+  /// The classes of the points in the volume; nothing is asked of the network outside of it, unless
+  /// the volume moves the points outside to its border, as in training.
   func classify(
     _ scan: LidarScan,
     density: BeamDensity
   ) throws(VoxelError) -> ClassifiedPoints {
     let height = Float(density.model.mountHeight)
-    let inside = configuration.crop(for: height).inside(scan.positions)
+    let volume = configuration.crop(for: height)
+    let inside = volume.held(scan.positions)
     guard !inside.isEmpty else {
       return .init(points: [], classes: .zeros([0]), confidence: .zeros([0]), voxelCount: 0)
     }
     eval()
+    var points = DensityCloud(scan.selecting(inside), density: density)
+    if volume.mode == .clamp { points = volume(points) }
     let cloud = SegmentationInput.Cloud(
-      DensityCloud(scan.selecting(inside), density: density),
+      points,
       heightShift: configuration.heightShift(of: height)
     )
     var generator = Philox(seed: 0)

@@ -97,6 +97,9 @@ struct FormatSampleTests {
     #expect(scan.count == 800)
     #expect(scan.rings == nil)
     #expect(scan.positions[0].elements == [-19.172607, -0.06542969, 2.9200134])
+    // 800 points of 24 bytes are 1,200 of 16 as well.
+    let error = try #require(throws: PointFileError.self) { try read("waymo/0000000.bin") }
+    #expect("\(error)".contains("give floatsPerPoint"))
   }
 
   @Test(arguments: ["os0_128", "os0_32", "os1_128", "os1_32", "os1_64", "os2_128", "os2_32"])

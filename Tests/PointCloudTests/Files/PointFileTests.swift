@@ -57,6 +57,23 @@ import Testing
     }
   }
 
+  /// Two points of six numbers are three of four, of which one has a coordinate as its intensity.
+  @Test func widthsThatMayBeOthersAreAskedFor() throws {
+    let bytes = PointSample.floats([1, 2, -3, 0.1, 0, 9, 4, -5, 6, 0.2, 1, 8])
+    try PointSample.with(bytes, "waymo.bin") { path in
+      let error = try #require(throws: PointFileError.self) { try LidarScan(contentsOf: path) }
+      #expect("\(error)".contains("point 1: as four numbers a point its intensity is negative"))
+      #expect("\(error)".contains("as 6 none is"))
+      #expect(try LidarScan(kitti: path, floatsPerPoint: 6).intensity?.elements == [0.1, 0.2])
+      #expect(try LidarScan(kitti: path, floatsPerPoint: 4).intensity?.elements == [0.1, -5, 8])
+    }
+    // Nothing else fits: it is what it is.
+    try PointSample.with(PointSample.floats([1, 2, 3, -1]), "a.bin") { path in
+      let scan = try LidarScan(contentsOf: path)
+      #expect(scan.intensity?.elements == [-1])
+    }
+  }
+
   @Test func labelsAreWordsOfTwoHalves() throws {
     try PointSample.with(PointSample.labels, "a.label") { path in
       let file = try LabelFile(contentsOf: path)
@@ -83,7 +100,6 @@ import Testing
       #expect(throws: PointFileError.self) {
         try LabelFile(Tensor([256])).write(to: folder + "/b_lidarseg.bin")
       }
-      #expect(throws: PointFileError.self) { try LabelFile(contentsOf: folder + "/a_lidarseg.npz") }
     }
   }
 
@@ -145,8 +161,9 @@ import Testing
 
   @Test func filesThatAreNotReadSayWhatToDo() throws {
     for (name, word) in [
-      ("a.tfrecord", "KITTI"), ("a.npz", "lidarseg"), ("a.npy", "tofile"), ("a.label", "labelPath"),
-      ("a_lidarseg.bin", "labelPath"), ("a.ply.gz", "unpack"), ("a.txt", "name the format"),
+      ("a.tfrecord", "KITTI"), ("a.npz", "labelPath"), ("a.npy", "tofile"),
+      ("a.label", "labelPath"), ("a_lidarseg.bin", "labelPath"), ("a.ply.gz", "unpack"),
+      ("a.txt", "name the format"),
     ] {
       try PointSample.with([1, 2, 3], name) { path in
         let error = try #require(throws: PointFileError.self) { try LidarScan(contentsOf: path) }

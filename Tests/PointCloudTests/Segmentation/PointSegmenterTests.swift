@@ -145,6 +145,25 @@ private func scans(_ count: Int, of sensor: BeamModel = smallSensor, first: Int 
     #expect(try model.segment(empty, of: smallSensor).classes.count == 0)
   }
 
+  /// A volume that moves points to its border gives those outside a class as well: that of the
+  /// voxel at the border, from where they would be.
+  @Test func clampedVolumesGiveEveryPointAClass() throws {
+    var generator = Philox(seed: 1)
+    var settings = configuration(.constant)
+    settings.crop.mode = .clamp
+    let model = PointSegmenter(settings, using: &generator)
+    let border: [Float] = [30, 0, -1.5]
+    let scan = LidarScan(
+      positions: Tensor([5, 0, -1.5, 100, 0, -1.5, .nan, 0, 0] + border, shape: [4, 3]),
+      labels: Tensor([1, 2, 3, 4])
+    )
+    let classes = try model.segment(scan, of: smallSensor).classes.elements
+    #expect((1...10).contains(classes[0]) && classes[2] == 0)
+    #expect(classes[1] == classes[3] && (1...10).contains(classes[1]))
+    let set = ScanSet(of: smallSensor, [scan])
+    #expect(try model.confusion(on: set).counts.reduce(0, +) == 3)
+  }
+
   @Test func theGridStandsOnTheRoad() throws {
     // The same ground, seen from two heights: the voxels are the same.
     let configuration = configuration(.constant)
