@@ -66,6 +66,9 @@ struct RunCommand: ParsableCommand {
   @OptionGroup(title: "Perplexity (with --evaluate)")
   var evaluation: EvaluationArguments
 
+  @OptionGroup(title: "Machine")
+  var machine: ThreadArguments
+
   @OptionGroup(title: "Output")
   var style: OutputArguments
 
@@ -81,6 +84,7 @@ struct RunCommand: ParsableCommand {
   }
 
   func run() throws {
+    machine.apply()
     let configuration = try arguments.configuration(arguments.method)
     let source = try ModelFile(path: model)
     let text = try evaluate.map { try TextFile(path: $0, characters: evaluation.characters) }
