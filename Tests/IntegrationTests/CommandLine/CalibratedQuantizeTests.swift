@@ -74,6 +74,24 @@ import Testing
     }
   }
 
+  /// Rounding that cannot be learned is round-to-nearest, and is said to be.
+  @Test func aRateThatIsTooLargeIsSaid() throws {
+    try withText { model, folder, text in
+      func run(_ output: String, _ rate: String) throws -> Outcome {
+        try self.run(
+          ["run", model, "-o", folder + "/" + output, "--method", "flexround", "--scheme", "W3"]
+            + ["--range", "minmax", "--learning-rate", rate, "--calibration", text] + Self.options
+        )
+      }
+      let outcome = try run("large", "1e30")
+      #expect(outcome.status == 0, "\(outcome.error)")
+      let reason = "learning did not stay finite in 2 of them"
+      let note = "note: 2 of 2 blocks kept round-to-nearest: " + reason
+      #expect(outcome.error.contains(note), "\(outcome.error)")
+      #expect(try !run("usual", "1e-2").error.contains("did not stay finite"))
+    }
+  }
+
   @Test func whatIsMissingOrContradictsIsSaid() throws {
     try withText { model, folder, text in
       func expectFailure(_ status: Int32, _ part: String, _ arguments: [String]) throws {

@@ -34,14 +34,20 @@ import Testing
     },
   ]
 
-  private static func schemes(for method: RoundingMethod) throws -> [WeightScheme] {
-    // 16 and 32 inputs: groups of 7 and of 5 end in a short one.
+  private static func granularities(for method: RoundingMethod) -> [Granularity] {
+    // 16 and 32 inputs and outputs: groups of 7 and of 5 end in a short one.
     let groups: [Granularity] = [.inputGroups(7), .inputGroups(8)]
-    var isAdaDim = false
-    if case .adaDim = method { isAdaDim = true }
-    let others: [Granularity] = [.outputChannel, .tensor, .outputGroups(5), .outputGroups(8)]
+    return switch method {
+    case .adaDim: groups
+    case .learned: [.inputGroups(7), .outputGroups(5), .outputChannel, .tensor]
+    case .nearest, .gptq:
+      groups + [.outputChannel, .tensor, .outputGroups(5), .outputGroups(8)]
+    }
+  }
+
+  private static func schemes(for method: RoundingMethod) throws -> [WeightScheme] {
     let ranges = method == .nearest ? RangeEstimation.allCases : [.minMax]
-    return try (isAdaDim ? groups : groups + others).flatMap { granularity in
+    return try granularities(for: method).flatMap { granularity in
       try [false, true].flatMap { isSymmetric in
         try ranges.map { range in
           try WeightScheme(
@@ -58,7 +64,7 @@ import Testing
   func resultsAreSound(method: RoundingMethod, oddity: Oddity) throws {
     try withTemporaryFolder { folder in
       for (number, scheme) in try Self.schemes(for: method).enumerated() {
-        let stack = ToyStack(blockCount: 2, change: oddity.change)
+        let stack = ToyStack(blockCount: method == .nearest ? 1 : 2, change: oddity.change)
         let blocks = try BlockQuantizer(
           BlockQuantizerSettings(method: method, scheme: scheme)
         ).run(stack, samples: ToyStack.samples(6), in: folder + "/\(number)")
