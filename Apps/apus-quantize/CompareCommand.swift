@@ -62,6 +62,9 @@ struct CompareCommand: ParsableCommand {
   @Flag(help: "Keep the quantized models.")
   var keepModels = false
 
+  @OptionGroup(title: "Machine")
+  var machine: ThreadArguments
+
   @OptionGroup(title: "Output")
   var style: OutputArguments
 
@@ -71,6 +74,7 @@ struct CompareCommand: ParsableCommand {
   }
 
   func run() throws {
+    machine.apply()
     let source = try ModelFile(path: model)
     try source.checkFullPrecision()
     let text = try TextFile(path: evaluate, characters: evaluation.characters)
@@ -80,13 +84,14 @@ struct CompareCommand: ParsableCommand {
     if try !plan.allSatisfy({ try isDirect($0) }) {
       _ = try calibration.samples(for: source, seed: calibration.seed)
     }
+    let texts = try Self.checksum(text.text) + ", " + learnedText()
     var results: [ComparedResult] = []
     for (number, compared) in plan.enumerated() {
       try Cancellation.check("finished models are in \(output); the same command goes on there")
       if !style.quiet {
         try StandardStream.error.writeLine("\(compared.name) (\(number + 1) of \(plan.count))")
       }
-      let identity = try identity(of: compared, text: text.text, options: "\(options)")
+      let identity = try identity(of: compared, texts: texts, options: "\(options)")
       let folder = output + "/" + compared.name
       if let result = ComparedResult.read(folder, identity: identity) {
         results.append(result)
@@ -161,10 +166,21 @@ struct CompareCommand: ParsableCommand {
     )
   }
 
-  /// What a result holds for.
+  private static func checksum(_ text: String) -> String {
+    var text = text
+    let sum = text.withUTF8 { XXHash64.hash(UnsafeRawBufferPointer($0)) }
+    return String(sum, radix: 16)
+  }
+
+  /// What the calibration text holds, as a checksum.
+  private func learnedText() throws -> String {
+    try calibration.calibration.map { Self.checksum(try TextFile(path: $0).text) } ?? "none"
+  }
+
+  /// What a result holds for: a file of another content under the same name makes another one.
   private func identity(
     of compared: ComparedModel,
-    text: String,
+    texts: String,
     options: String
   ) throws -> String {
     let configuration = try arguments(of: compared).configuration(compared.method)
@@ -174,7 +190,7 @@ struct CompareCommand: ParsableCommand {
       jsonText(configuration), jsonText(calibration.method(compared.method)),
       "seed \(compared.seed), \(count) × \(length) of \(calibration.calibration ?? "")",
       "\(calibration.prefix.rawValue), \(calibration.lastBlock.rawValue)",
-      "\(model), \(evaluate), \(text.utf8.count) bytes", options,
+      "\(model), \(evaluate), checksums \(texts)", options,
     ].joined(separator: "\n")
   }
 

@@ -30,6 +30,9 @@ struct EvaluateCommand: ParsableCommand {
   @OptionGroup(title: "Perplexity")
   var arguments: EvaluationArguments
 
+  @OptionGroup(title: "Machine")
+  var machine: ThreadArguments
+
   @OptionGroup(title: "Output")
   var output: OutputArguments
 
@@ -39,6 +42,7 @@ struct EvaluateCommand: ParsableCommand {
   }
 
   func run() throws {
+    machine.apply()
     let text = try TextFile(path: self.text, characters: arguments.characters)
     let files = try models.map { try ModelFile(path: $0) }
     let compared = try Evaluation.all(files, text: text, arguments: arguments, output: output)

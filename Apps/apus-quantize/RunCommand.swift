@@ -66,6 +66,9 @@ struct RunCommand: ParsableCommand {
   @OptionGroup(title: "Perplexity (with --evaluate)")
   var evaluation: EvaluationArguments
 
+  @OptionGroup(title: "Machine")
+  var machine: ThreadArguments
+
   @OptionGroup(title: "Output")
   var style: OutputArguments
 
@@ -81,6 +84,7 @@ struct RunCommand: ParsableCommand {
   }
 
   func run() throws {
+    machine.apply()
     let configuration = try arguments.configuration(arguments.method)
     let source = try ModelFile(path: model)
     let text = try evaluate.map { try TextFile(path: $0, characters: evaluation.characters) }
@@ -122,6 +126,22 @@ struct RunCommand: ParsableCommand {
     }
     if !isDirect, !calibration.keepWork { try? FileManager.default.removeItem(atPath: work) }
     try show(summary)
+    if let note = Self.note(on: blocks?.reports ?? []) {
+      try StandardStream.error.writeLine("note: \(note)")
+    }
+  }
+
+  /// What to know about blocks whose learned rounding was given up; nil where there is none.
+  static func note(on reports: [BlockReport]) -> String? {
+    let learned = reports.compactMap(\.reconstruction)
+    let kept = learned.filter { $0.choice == .start }
+    guard !kept.isEmpty else { return nil }
+    let diverged = kept.count { $0.endError == nil }
+    let reason =
+      diverged == 0
+      ? "learning found nothing better" : "learning did not stay finite in \(diverged) of them"
+    return "\(kept.count) of \(learned.count.counted("block")) kept round-to-nearest: \(reason); "
+      + "choose more --steps or a smaller --learning-rate"
   }
 
   private func quantize(

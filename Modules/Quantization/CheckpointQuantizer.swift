@@ -110,32 +110,7 @@ public struct CheckpointQuantizer {
         layer: report.layers.last
       )
       guard progress(state) else { throw QuantizationError.cancelled }
-      switch role.kind {
-      case .quantized(let scheme):
-        report.layers.append(try write(role, scheme, from: catalog, to: writer))
-      case .packed(let matrix):
-        try matrix.write(to: writer, named: role.name)
-        report.layers.append(
-          QuantizationReport.Layer(
-            matrix,
-            role,
-            blocks?.report(of: role.name)
-          )
-        )
-      case .changed(let value):
-        try writer.write(value, named: role.name)
-        report.kept.append(
-          QuantizationReport.Kept(
-            name: role.name,
-            shape: value.shape,
-            storage: SafetensorsType(.float32).rawValue,
-            byteCount: value.count * 4,
-            sourceByteCount: role.source.byteCount
-          )
-        )
-      case .kept(let type):
-        report.kept.append(try write(role, type, from: catalog, to: writer))
-      }
+      try write(role, from: catalog, blocks, to: writer, &report)
     }
     try writer.finish()
     try target.commit()
@@ -144,6 +119,39 @@ public struct CheckpointQuantizer {
       Progress(finished: count, total: count, current: nil, layer: report.layers.last)
     )
     return report
+  }
+
+  /// Writes one tensor, or the parts of one layer, and reports it.
+  private func write(
+    _ role: TensorRoles.Role,
+    from catalog: any TensorCatalog,
+    _ blocks: QuantizedBlocks?,
+    to writer: SafetensorsWriter,
+    _ report: inout QuantizationReport
+  ) throws {
+    switch role.kind {
+    case .quantized(let scheme):
+      report.layers.append(try write(role, scheme, from: catalog, to: writer))
+    case .packed:
+      guard let matrix = try blocks?.matrix(role.name) else {
+        throw QuantizationError.missingLayer(role.name, path: catalog.path)
+      }
+      try matrix.write(to: writer, named: role.name)
+      report.layers.append(QuantizationReport.Layer(matrix, role, blocks?.report(of: role.name)))
+    case .changed(let value):
+      try writer.write(value, named: role.name)
+      report.kept.append(
+        QuantizationReport.Kept(
+          name: role.name,
+          shape: value.shape,
+          storage: SafetensorsType(.float32).rawValue,
+          byteCount: value.count * 4,
+          sourceByteCount: role.source.byteCount
+        )
+      )
+    case .kept(let type):
+      report.kept.append(try write(role, type, from: catalog, to: writer))
+    }
   }
 
   private func checkMethod(hasBlocks: Bool) throws(QuantizationError) {

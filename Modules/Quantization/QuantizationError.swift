@@ -12,6 +12,8 @@ public enum QuantizationError: Error, Equatable, CustomStringConvertible {
   case foreignWork(path: String, reason: String)
   /// The calibration inputs of a layer hold NaN or infinite values.
   case notFiniteInputs(layer: String)
+  /// The states of a calibration sample are NaN or infinite behind a part of the model.
+  case notFiniteStates(place: String, sample: Int)
   /// The quantization settings of a model folder cannot be understood.
   case invalidConfiguration(path: String, reason: String)
   /// A packed tensor is missing or does not fit its configuration.
@@ -40,6 +42,9 @@ public enum QuantizationError: Error, Equatable, CustomStringConvertible {
     case .notFiniteInputs(let layer):
       "quantize: the calibration inputs of '\(layer)' hold NaN or infinite values; look for the "
         + "layer before it that overflows"
+    case .notFiniteStates(let place, let sample):
+      "quantize: calibration sample \(sample) gives NaN or infinite states behind \(place); look "
+        + "for NaN or very large numbers in its norms, biases and embeddings"
     case .invalidConfiguration(let path, let reason):
       "quantized model: \(path): \(reason)"
     case .invalidTensor(let name, let path, let reason):

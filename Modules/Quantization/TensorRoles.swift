@@ -6,8 +6,8 @@ struct TensorRoles {
   enum Kind {
     /// Packed by this scheme.
     case quantized(LayerScheme)
-    /// Packed already.
-    case packed(QuantizedMatrix)
+    /// Packed already: the tensors that it becomes. Codes are read when they are written.
+    case packed([SafetensorsDeclaration])
     /// Floats that differ from the source's, or that it does not have.
     case changed(Tensor<Float>)
     /// Stored in this floating type.
@@ -41,7 +41,8 @@ struct TensorRoles {
         continue
       }
       if linear.contains(layer), name.hasSuffix(".weight"), let matrix = try blocks?.matrix(layer) {
-        roles.append(Role(name: layer, kind: .packed(matrix), source: source))
+        let tensors = matrix.declarations(named: layer)
+        roles.append(Role(name: layer, kind: .packed(tensors), source: source))
         if let grid = try blocks?.inputGrid(layer) {
           let name = layer + QuantizedWeights.inputGridSuffix
           roles.append(Role(name: name, kind: .changed(grid), source: .init(of: grid)))
@@ -89,8 +90,7 @@ struct TensorRoles {
             shape: role.source.shape
           )
         ]
-      case .packed(let matrix):
-        return matrix.declarations(named: role.name)
+      case .packed(let tensors): return tensors
       case .changed(let value):
         return [
           SafetensorsDeclaration(

@@ -18,6 +18,10 @@ public import Tensor
 ///
 /// - Source: Lee et al. 2023 (FlexRound), section 4, and the official code (quantized prefix, targets
 ///   of the original prefix); Frantar et al. 2023 (GPTQ) for layers in the order of their inputs.
+/// - Deviation: AdaDim compares the errors at each layer's own output (its equation 1), on what the
+///   quantized blocks in front make; its official code judges queries, keys and values at the output of
+///   the attention, gate and up at that of the MLP, all on what the original blocks make
+///   (`BlockQuantizerSettings.Prefix.original`).
 /// - Complexity: two forward passes over the samples for each block, and the method's own work: for GPTQ
 ///   and AdaDim one and a half more, for learned rounding steps · batch samples forward and backward.
 public struct BlockQuantizer: Sendable {
@@ -50,8 +54,9 @@ public struct BlockQuantizer: Sendable {
   ///   - progress: told often; return false to stop, which keeps the finished blocks.
   /// - Returns: the quantized blocks.
   /// - Throws: `QuantizationError`: `.emptyCalibration`, `.invalidScheme` for a granularity in which the
-  ///   method does not work, `.foreignWork` for a folder that holds something else, `.cancelled`, and the
-  ///   methods' own; `CheckpointError` for the disk.
+  ///   method does not work, `.foreignWork` for a folder that holds something else, `.notFiniteStates` for
+  ///   a model that makes NaN of a sample, `.cancelled`, and the methods' own; `CheckpointError` for the
+  ///   disk.
   public func run<Stack: BlockStack>(
     _ stack: Stack,
     samples: Tensor<Stack.Element>,
@@ -95,7 +100,8 @@ public struct BlockQuantizer: Sendable {
     let count = samples.shape[0]
     for path in [work.originalPath(0), work.quantizedPath(0)] {
       try StatesFile.write(to: path, count: count, batchSize: settings.batchSize) { range in
-        try stack.embedding(samples[range])
+        let states = try stack.embedding(samples[range])
+        return try Self.checked(states, from: range.lowerBound, behind: "the embedding")
       }
     }
   }
@@ -110,25 +116,25 @@ public struct BlockQuantizer: Sendable {
     let block = try stack.block(index)
     block.freeze()
     block.eval()
+    func name(_ path: String) -> String {
+      let tensor = stack.checkpointName(of: path + ".weight", inBlock: index)
+      return tensor.hasSuffix(".weight") ? String(tensor.dropLast(7)) : tensor
+    }
     let original = try StatesFile.read(work.originalPath(index))
     let quantized = try StatesFile.read(work.quantizedPath(index))
-    let count = original.shape[0]
-    func states(_ input: Tensor<Float>, to path: String) throws -> Tensor<Float> {
-      try StatesFile.write(to: path, count: count, batchSize: settings.batchSize) { range in
-        guard progress("states", 0) else { throw QuantizationError.cancelled }
-        return withoutGradients { block(Variable(input[range])).value }
-      }
-      return try StatesFile.read(path)
+    let targets: Tensor<Float>
+    do {
+      let path = work.originalPath(index + 1)
+      targets = try states(block, original, "block \(index)", to: path, progress)
+    } catch let error as QuantizationError {
+      if case .notFiniteStates = error { try Self.checkWeights(of: block, name) }
+      throw error
     }
-    let targets = try states(original, to: work.originalPath(index + 1))
     let run = BlockRun(
       settings: settings,
       index: index,
       block: block,
-      name: { path in
-        let tensor = stack.checkpointName(of: path + ".weight", inBlock: index)
-        return tensor.hasSuffix(".weight") ? String(tensor.dropLast(7)) : tensor
-      },
+      name: name,
       original: original,
       quantized: quantized,
       targets: targets,
@@ -137,13 +143,59 @@ public struct BlockQuantizer: Sendable {
     )
     var result = try run.run()
     block.eval()
-    let outputs = try states(quantized, to: work.quantizedPath(index + 1))
+    let path = work.quantizedPath(index + 1)
+    let outputs = try states(block, quantized, "the quantized block \(index)", to: path, progress)
     let error = StatesFile.meanSquares(outputs, targets)
     result.report.meanSquaredError = error.difference
     result.report.relativeError = error.target > 0 ? error.difference / error.target : 0
     result.report.seconds = (ContinuousClock.now - start).seconds
     try work.save(result) { stack.checkpointName(of: $0, inBlock: index) }
     return result.report
+  }
+
+  /// Writes what a block makes of states, and reads it back as a view of the file.
+  private func states(
+    _ block: any StackedBlock,
+    _ input: Tensor<Float>,
+    _ place: String,
+    to path: String,
+    _ progress: BlockRun.Progress
+  ) throws -> Tensor<Float> {
+    let count = input.shape[0]
+    try StatesFile.write(to: path, count: count, batchSize: settings.batchSize) { range in
+      guard progress("states", 0) else { throw QuantizationError.cancelled }
+      let states = withoutGradients { block(Variable(input[range])).value }
+      return try Self.checked(states, from: range.lowerBound, behind: place)
+    }
+    return try StatesFile.read(path)
+  }
+
+  /// Refuses states that no method could learn from, before it is asked to.
+  private static func checked(
+    _ states: Tensor<Float>,
+    from first: Int,
+    behind place: String
+  ) throws(QuantizationError) -> Tensor<Float> {
+    let isBad = states.withUnsafeElements { !$0.allSatisfy(\.isFinite) }
+    guard isBad else { return states }
+    let sample = (0..<states.shape[0]).first { index in
+      states[index].withUnsafeElements { !$0.allSatisfy(\.isFinite) }
+    }
+    throw .notFiniteStates(place: place, sample: first + (sample ?? 0))
+  }
+
+  /// Names the layer whose weights are no numbers, where one is to blame.
+  private static func checkWeights(
+    of block: any StackedBlock,
+    _ name: (_ path: String) -> String
+  ) throws(QuantizationError) {
+    for (path, layer) in block.namedLinearLayers() {
+      let weight = layer.weight
+      let bad = (0..<weight.shape[0]).first { row in
+        weight[row].withUnsafeElements { !$0.allSatisfy(\.isFinite) }
+      }
+      if let bad { throw .notFinite(layer: name(path), row: bad) }
+    }
   }
 
   /// The divergence of the head's distributions.

@@ -1,3 +1,4 @@
+import Foundation
 public import Tensor
 
 /// What became of one block.
@@ -44,6 +45,36 @@ public struct BlockReport: Codable, Hashable, Sendable {
   public var reconstruction: ReconstructionReport?
   /// Seconds that the block took.
   public var seconds = 0.0
+}
+
+extension BlockReport {
+  /// JSON; the losses of a training that diverged are no numbers, and stay what they are.
+  var text: String {
+    get throws {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = .sortedKeys
+      encoder.nonConformingFloatEncodingStrategy = .convertToString(
+        positiveInfinity: "Infinity",
+        negativeInfinity: "-Infinity",
+        nan: "NaN"
+      )
+      return String(decoding: try encoder.encode(self), as: UTF8.self)
+    }
+  }
+
+  /// The report that was written as `text`; nil if it was not.
+  init?(text: String) {
+    let decoder = JSONDecoder()
+    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+      positiveInfinity: "Infinity",
+      negativeInfinity: "-Infinity",
+      nan: "NaN"
+    )
+    guard let report = try? decoder.decode(BlockReport.self, from: Data(text.utf8)) else {
+      return nil
+    }
+    self = report
+  }
 }
 
 /// The spread of a layer's step sizes.

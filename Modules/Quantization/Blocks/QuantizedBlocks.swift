@@ -26,7 +26,7 @@ public struct QuantizedBlocks: Sendable {
       let path = Self.path(folder, files.count)
       let file = try Checkpoint(path: path)
       let text = file.metadata["report"] ?? ""
-      guard let report = try? JSONDecoder().decode(BlockReport.self, from: Data(text.utf8)) else {
+      guard let report = BlockReport(text: text) else {
         throw QuantizationError.invalidConfiguration(
           path: path,
           reason: "'report' in the metadata is missing or damaged"
@@ -95,9 +95,7 @@ public struct QuantizedBlocks: Sendable {
     let grids = layers.compactMap { name, layer in
       layer.inputQuantizer.map { (name + QuantizedWeights.inputGridSuffix, $0.grid) }
     }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = .sortedKeys
-    let report = String(decoding: try encoder.encode(block.report), as: UTF8.self)
+    let report = try block.report.text
     let floats = changed + grids
     let writer = try SafetensorsWriter(
       path: path(folder, block.report.block),

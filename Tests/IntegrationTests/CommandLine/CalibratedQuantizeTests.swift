@@ -74,6 +74,24 @@ import Testing
     }
   }
 
+  /// Rounding that cannot be learned is round-to-nearest, and is said to be.
+  @Test func aRateThatIsTooLargeIsSaid() throws {
+    try withText { model, folder, text in
+      func run(_ output: String, _ rate: String) throws -> Outcome {
+        try self.run(
+          ["run", model, "-o", folder + "/" + output, "--method", "flexround", "--scheme", "W3"]
+            + ["--range", "minmax", "--learning-rate", rate, "--calibration", text] + Self.options
+        )
+      }
+      let outcome = try run("large", "1e30")
+      #expect(outcome.status == 0, "\(outcome.error)")
+      let reason = "learning did not stay finite in 2 of them"
+      let note = "note: 2 of 2 blocks kept round-to-nearest: " + reason
+      #expect(outcome.error.contains(note), "\(outcome.error)")
+      #expect(try !run("usual", "1e-2").error.contains("did not stay finite"))
+    }
+  }
+
   @Test func whatIsMissingOrContradictsIsSaid() throws {
     try withText { model, folder, text in
       func expectFailure(_ status: Int32, _ part: String, _ arguments: [String]) throws {
@@ -88,6 +106,7 @@ import Testing
       // What cannot work is refused before the text is missed.
       try expectFailure(64, "set a group size", ["--method", "adadim-rtn", "--scheme", "W3"])
       try expectFailure(64, ".html or .json", ["--report", "a.pdf"])
+      try expectFailure(64, "--threads 0 is too small", ["--threads", "0"])
       try expectFailure(
         1,
         "choose a longer text",
@@ -182,10 +201,10 @@ import Testing
       #expect(results.count == 10)
       let kept = try names(in: output + "/w4g8-gptq-1")
       #expect(kept == ["result.json"])
-      // What is finished is not made again; what is missing is.
+      // What is finished is not made again; what is missing is, with any number of threads.
       try FileManager.default.removeItem(atPath: output + "/w2g8-gptq-1")
       let date = try modified(output + "/w4g8-gptq-1/result.json")
-      let again = try run(arguments)
+      let again = try run(arguments + ["--threads", "1"])
       #expect(try modified(output + "/w4g8-gptq-1/result.json") == date)
       func losses(_ outcome: Outcome) throws -> [Double?] {
         let results = try #require(try outcome.document()["results"] as? [[String: Any]])
@@ -193,6 +212,11 @@ import Testing
       }
       #expect(try losses(again) == losses(outcome))
       #expect(try names(in: output).contains("comparison.html"))
+      // Another text under the same name is another comparison.
+      let more = "Three blind mice went out to see the farmer's wife. "
+      try Data(String(repeating: more, count: 400).utf8).write(to: URL(filePath: text))
+      let other = try run(arguments)
+      #expect(try losses(other) != losses(outcome), "\(other.error)")
     }
   }
 

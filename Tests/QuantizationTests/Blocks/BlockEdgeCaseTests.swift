@@ -34,17 +34,28 @@ import Testing
     },
   ]
 
-  private static func schemes(for method: RoundingMethod) throws -> [WeightScheme] {
-    // 16 and 32 inputs: groups of 7 and of 5 end in a short one.
+  private static func granularities(for method: RoundingMethod) -> [Granularity] {
+    // 16 and 32 inputs and outputs: groups of 7 and of 5 end in a short one.
     let groups: [Granularity] = [.inputGroups(7), .inputGroups(8)]
-    var isAdaDim = false
-    if case .adaDim = method { isAdaDim = true }
-    return try (isAdaDim ? groups : groups + [.outputChannel, .tensor]).flatMap { granularity in
-      try [false, true].map { isSymmetric in
-        try WeightScheme(
-          grid: QuantizationGrid(bits: 3, isSymmetric: isSymmetric),
-          granularity: granularity
-        )
+    return switch method {
+    case .adaDim: groups
+    case .learned: [.inputGroups(7), .outputGroups(5), .outputChannel, .tensor]
+    case .nearest, .gptq:
+      groups + [.outputChannel, .tensor, .outputGroups(5), .outputGroups(8)]
+    }
+  }
+
+  private static func schemes(for method: RoundingMethod) throws -> [WeightScheme] {
+    let ranges = method == .nearest ? RangeEstimation.allCases : [.minMax]
+    return try granularities(for: method).flatMap { granularity in
+      try [false, true].flatMap { isSymmetric in
+        try ranges.map { range in
+          try WeightScheme(
+            grid: QuantizationGrid(bits: 3, isSymmetric: isSymmetric),
+            granularity: granularity,
+            range: range
+          )
+        }
       }
     }
   }
@@ -53,7 +64,7 @@ import Testing
   func resultsAreSound(method: RoundingMethod, oddity: Oddity) throws {
     try withTemporaryFolder { folder in
       for (number, scheme) in try Self.schemes(for: method).enumerated() {
-        let stack = ToyStack(blockCount: 2, change: oddity.change)
+        let stack = ToyStack(blockCount: method == .nearest ? 1 : 2, change: oddity.change)
         let blocks = try BlockQuantizer(
           BlockQuantizerSettings(method: method, scheme: scheme)
         ).run(stack, samples: ToyStack.samples(6), in: folder + "/\(number)")
@@ -89,6 +100,89 @@ import Testing
       }
       let text = error.map { "\($0)" } ?? ""
       #expect(text.contains("layers.0."), "\(text)")
+    }
+  }
+
+  /// A stack whose embedding, or whose blocks, make something that is no number of some tokens.
+  private struct OverflowingStack: BlockStack {
+    let base = ToyStack(blockCount: 2)
+    /// The block that overflows; nil for the embedding.
+    let place: Int?
+
+    var blockCount: Int { base.blockCount }
+    func embedding(_ samples: Tensor<Int32>) -> Tensor<Float> {
+      let states = base.embedding(samples)
+      guard place == nil else { return states }
+      let isFour = samples.reshaped(to: Shape(samples.shape.extents + [1])) .== 4
+      return select(isFour, states * .infinity, states)
+    }
+    func block(_ index: Int) throws -> any StackedBlock {
+      let block = base.block(index)
+      if index == place, let toy = block as? ToyBlock, let scale = toy.norm.weight {
+        scale.value = scale.value * .nan
+      }
+      return block
+    }
+    func head(_ states: Variable) throws -> Variable { base.head(states) }
+    func checkpointName(of path: String, inBlock index: Int) -> String {
+      base.checkpointName(of: path, inBlock: index)
+    }
+  }
+
+  /// No method can learn from NaN, and none may take round-to-nearest in silence instead.
+  @Test(arguments: BlockQuantizerTests.methods())
+  func statesThatAreNotFiniteAreRefused(method: RoundingMethod) throws {
+    try withTemporaryFolder { folder in
+      let samples = Tensor<Int32>([1, 2, 3, 5, 4, 6, 7, 8, 9], shape: [3, 3])
+      let settings = try BlockQuantizerTests.settings(method)
+      let places: [(Int?, String, Int)] = [(nil, "the embedding", 1), (1, "block 1", 0)]
+      for (place, name, sample) in places {
+        #expect(throws: QuantizationError.notFiniteStates(place: name, sample: sample)) {
+          try BlockQuantizer(settings).run(
+            OverflowingStack(place: place),
+            samples: samples,
+            in: folder + "/" + (place == nil ? "embedding" : "block")
+          )
+        }
+      }
+      // What was finished before stays.
+      #expect(try QuantizedBlocks(folder + "/block").reports.count == 1)
+    }
+  }
+
+  /// A training whose losses are no numbers leaves round-to-nearest, says so, and the run goes on.
+  @Test(arguments: [
+    LearnedRoundingMethod.flexRound(), .lrq(LRQ.Configuration(rank: .fixed(2))), .adaRound(),
+  ])
+  func trainingsThatDivergeAreReported(method: LearnedRoundingMethod) throws {
+    try withTemporaryFolder { folder in
+      let settings = ReconstructionSettings(steps: 12, batchSize: 4, learningRate: 1e30)
+      let blocks = try BlockQuantizer(
+        BlockQuantizerSettings(
+          method: .learned(method, settings),
+          scheme: try BlockQuantizerTests.scheme()
+        )
+      ).run(ToyStack(), samples: ToyStack.samples(12), in: folder + "/work")
+      let nearest = try BlockQuantizer(BlockQuantizerTests.settings(.nearest)).run(
+        ToyStack(),
+        samples: ToyStack.samples(12),
+        in: folder + "/nearest"
+      )
+      for report in blocks.reports {
+        let reconstruction = try #require(report.reconstruction)
+        #expect(reconstruction.error <= reconstruction.startError)
+        guard reconstruction.choice == .start else { continue }
+        for layer in report.layers {
+          let (found, expected) = (try blocks.matrix(layer.name), try nearest.matrix(layer.name))
+          #expect(found?.codes().elements == expected?.codes().elements, "\(layer.name)")
+        }
+      }
+      #expect(blocks.reports.count == 3)
+      #expect(
+        blocks.reports.contains {
+          $0.reconstruction?.losses.contains { !$0.isFinite } == true
+        } || method == .adaRound()
+      )
     }
   }
 
