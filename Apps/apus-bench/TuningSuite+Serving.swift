@@ -13,7 +13,7 @@ extension TuningSuite {
     for method in [Method.peqa, .peqaGroups, .alphaTuning] {
       let (model, layers) = try makeTasks(method)
       try measureSwap(layers, method)
-      try measureTokens(model, layers, method)
+      for length in [1, 16] { try measureTokens(model, layers, method, length) }
     }
   }
 
@@ -50,21 +50,24 @@ extension TuningSuite {
     try layers.remove("more")
   }
 
-  /// One token for each of as many texts as there are tasks: all of one task, each of its own in one
-  /// pass, and each of its own one after the other.
+  /// So many tokens of each of as many texts as there are tasks: all of one task, each of its own in
+  /// one pass, and each of its own one after the other.
   private func measureTokens(
     _ model: DecoderModel,
     _ layers: ScaleTunedLayers,
-    _ method: Method
+    _ method: Method,
+    _ length: Int
   ) throws {
     let texts = 0..<Self.taskCount
     let own: [String?] = texts.map { "\($0)" }
+    let rows = own.flatMap { [String?](repeating: $0, count: length) }
+    let tokens = (0..<length).map { Int32($0) }
     func read(_ texts: Range<Int>) {
-      keep(model.hiddenStates(texts.map { ([Int32($0)], model.makeCache()) }))
+      keep(model.hiddenStates(texts.map { _ in (tokens, model.makeCache()) }))
     }
     let ways: [(name: String, body: () throws -> Void)] = [
       ("one task", { read(texts) }),
-      ("\(Self.taskCount) tasks", { try layers.withTasks(ofRows: own) { read(texts) } }),
+      ("\(Self.taskCount) tasks", { try layers.withTasks(ofRows: rows) { read(texts) } }),
       (
         "\(Self.taskCount) tasks in turn",
         {
@@ -76,31 +79,45 @@ extension TuningSuite {
         }
       ),
     ]
+    let samples = try self.samples(of: ways.map(\.body))
+    let title = method.rawValue + ": \(texts.count) × \(length) tokens, "
+    for (name, sample) in zip(ways.map(\.name), samples) {
+      try add(title + name, sample, beside: name == ways[0].name ? nil : (ways[0].name, samples[0]))
+    }
+  }
+
+  /// The seconds of each body, in turns after one that warms up.
+  private func samples(of bodies: [() throws -> Void]) throws -> [Samples] {
     let watch = Stopwatch()
-    var samples = [Samples](repeating: Samples(), count: ways.count)
+    var samples = [Samples](repeating: Samples(), count: bodies.count)
     for round in 0...(isQuick ? 2 : 7) {
-      for (index, way) in ways.enumerated() {
+      for (index, body) in bodies.enumerated() {
         let start = watch.now()
-        try way.body()
-        // The first round warms up.
+        try body()
         if round > 0 { samples[index].add([watch.now() - start]) }
       }
     }
-    func value(_ index: Int) -> ReportRow.Value {
-      ReportRow.Value(median: 1e3 * samples[index].median, best: 1e3 * samples[index].best)
+    return samples
+  }
+
+  private func add(
+    _ name: String,
+    _ samples: Samples,
+    beside reference: (name: String, samples: Samples)?
+  ) throws {
+    func value(_ samples: Samples) -> ReportRow.Value {
+      ReportRow.Value(median: 1e3 * samples.median, best: 1e3 * samples.best)
     }
-    for (index, way) in ways.enumerated() {
-      try run.add(
-        ReportRow(
-          name: method.rawValue + ": " + way.name,
-          unit: "ms",
-          isHigherBetter: false,
-          ours: value(index),
-          reference: index == 0 ? nil : (ways[0].name, value(0)),
-          share: nil,
-          neighbours: nil
-        )
+    try run.add(
+      ReportRow(
+        name: name,
+        unit: "ms",
+        isHigherBetter: false,
+        ours: value(samples),
+        reference: reference.map { ($0.name, value($0.samples)) },
+        share: nil,
+        neighbours: nil
       )
-    }
+    )
   }
 }
