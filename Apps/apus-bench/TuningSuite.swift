@@ -1,4 +1,5 @@
 import Autograd
+import Foundation
 import Quantization
 import Tensor
 import Transformer
@@ -29,10 +30,10 @@ struct TuningSuite {
 
   private static let batch = 2
   private static let length = 256
-  private var isQuick: Bool { run.effort.rounds < Effort.full.rounds }
+  var isQuick: Bool { run.effort.rounds < Effort.full.rounds }
 
   /// SmolLM2-135M; a few of its blocks where it must be quick.
-  private var configuration: TransformerConfiguration {
+  var configuration: TransformerConfiguration {
     var shape = TransformerConfiguration(
       family: .llama,
       vocabularyCount: 49_152,
@@ -55,6 +56,7 @@ struct TuningSuite {
       try measureMemory(recomputes)
       try measureTime(recomputes)
     }
+    try measureServing()
   }
 
   /// All methods in turn, several times, so that a busy machine disturbs them alike.
@@ -86,13 +88,12 @@ struct TuningSuite {
     }
   }
 
-  /// What two steps need above the model that is there; full fine-tuning last, because memory that one
-  /// model leaves in the heap makes the next one look smaller.
+  /// What two steps need above the model that is there.
   private func measureMemory(_ recomputes: Bool) throws {
     var growth: [Method: Double] = [:]
-    for method in Method.allCases.reversed() {
+    for method in Method.allCases {
       let step = try makeStep(method, recomputes)
-      MemoryPool.trim()
+      Self.trimHeap()
       guard let bytes = ResidentMemory.peakGrowth({ for _ in 0..<2 { step() } }) else { return }
       growth[method] = Double(bytes) / 1e6
     }
@@ -113,6 +114,14 @@ struct TuningSuite {
         )
       )
     }
+  }
+
+  /// Gives memory back that is not in use: the next model would take it without any growth.
+  private static func trimHeap() {
+    MemoryPool.trim()
+    typealias Trim = @convention(c) (Int) -> CInt
+    guard let trim = dlsym(nil, "malloc_trim") else { return }
+    _ = unsafeBitCast(trim, to: Trim.self)(0)
   }
 
   /// A step of a method.
@@ -155,7 +164,7 @@ struct TuningSuite {
 }
 
 /// Weights as each method has them, made without a dense copy of what is packed.
-private final class RandomWeights: WeightSource {
+final class RandomWeights: WeightSource {
   private let method: TuningSuite.Method
   private var generator: Philox
 

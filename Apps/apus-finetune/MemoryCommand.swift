@@ -13,10 +13,12 @@ struct MemoryCommand: ParsableCommand {
       Computed from the model's shapes; no weights are read. Weights are counted as they lie in memory \
       while they train, adapters included; gradients and the two moments of Adam as float32; copies are \
       the float32 masters of what trains in less; task is what one task needs beside the shared model. \
-      The values that a step keeps for the backward pass are not counted.
+      The values that a step keeps for the backward pass are not counted. --run puts what a run of \
+      'train' really took beside it, those values and everything else included.
 
       EXAMPLES
         apus-finetune memory SmolLM2-135M
+        apus-finetune memory SmolLM2-135M --run law --run full
         apus-finetune memory SmolLM2-135M --bits 3 --group-size 64 --planes 2 --rank 4
       """
   )
@@ -50,6 +52,12 @@ struct MemoryCommand: ParsableCommand {
   @Option(help: "How weights and scales that are no codes are stored.")
   var floatType = ScaleType.float16
 
+  @Option(
+    name: .customLong("run"),
+    help: ArgumentHelp("The folder of a finished run; may be repeated.", valueName: "folder")
+  )
+  var runs: [String] = []
+
   @Flag(help: "Write one JSON document.")
   var json = false
 
@@ -75,7 +83,8 @@ struct MemoryCommand: ParsableCommand {
     settings.rank = rank
     settings.targets = targets.split(separator: ",").map(String.init)
     settings.floatType = floatType
-    let table = MemoryTable(file.pretrained.configuration, settings)
+    var table = MemoryTable(file.pretrained.configuration, settings)
+    table.runs = try runs.map { try MeasuredRun($0) }
     guard table.hasLowRankLayers else {
       let names = Set(
         file.pretrained.configuration.blockLinearLayers.compactMap { name in

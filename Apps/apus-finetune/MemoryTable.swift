@@ -8,6 +8,8 @@ struct MemoryTable: Encodable {
   var parameters: Int
   var linearParameters: Int
   var rows: [TuningMemory.Row]
+  /// What runs were measured to take.
+  var runs: [MeasuredRun] = []
 
   /// Whether LoRA has a layer to stand beside.
   var hasLowRankLayers: Bool {
@@ -65,6 +67,7 @@ struct MemoryTable: Encodable {
         byteCount(row.taskBytes)
       )
     }
+    for run in runs { table.add(run.cells) }
     return table
   }
 }

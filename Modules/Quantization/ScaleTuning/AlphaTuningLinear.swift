@@ -92,6 +92,32 @@ public final class AlphaTuningLinear: ScaleTunedLinear {
     weight(scales).product(with: input, bias: bias)
   }
 
+  /// Reading the codes of a layer once takes about as long as so many rows of products.
+  private static let rowsOfReading = 16
+
+  /// y_n = Σ_{i ≤ k} α_i^{task(n)} ∘ (x_n B_iᵀ) + Σ_{i > k} α_i ∘ (x_n B_iᵀ) + b: k + 1 products for all
+  /// tasks together.
+  ///
+  /// - Returns: y [R × N]; nil for groups of inputs, and where tasks are so few or rows so many that
+  ///   one product for each task is faster.
+  public func sharedProduct(
+    with input: Tensor<Float>,
+    scales: [Tensor<Float>],
+    members: [Int32]
+  ) -> Tensor<Float>? {
+    let saved = (scales.count - trainedPlanes - 1) * Self.rowsOfReading
+    guard base.scales.shape[1] == 1, saved > trainedPlanes * members.count else { return nil }
+    var sum = weight(.zeros(self.scales.shape)).product(with: input, bias: bias)
+    for plane in 0..<trainedPlanes {
+      let alphas = Tensor.concatenating(
+        scales.map { $0.sliced(plane..<plane + 1, axis: -1).reshaped(to: [1, outputWidth]) },
+        axis: 0
+      ).rows(members)  // [R, N]
+      sum += base.unitPlane(plane).product(with: input, bias: nil) * alphas
+    }
+    return sum
+  }
+
   /// x Ŵᵀ + b without gradients, by the scales of the task that is chosen.
   public func callAsFunction(_ input: Tensor<Float>) -> Tensor<Float> { taskProduct(with: input) }
 

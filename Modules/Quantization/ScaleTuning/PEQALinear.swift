@@ -68,6 +68,26 @@ public final class PEQALinear: ScaleTunedLinear {
     base.replacing(stepSizes: scales).product(with: input, bias: bias)
   }
 
+  /// y_n = s^{task(n)} ∘ (x_n W̄ᵀ) + b: a row's step size multiplies an output alone, so the codes are
+  /// read once, however many tasks there are; nil for groups.
+  public func sharedProduct(
+    with input: Tensor<Float>,
+    scales: [Tensor<Float>],
+    members: [Int32]
+  ) -> Tensor<Float>? {
+    switch base.scheme.granularity {
+    case .inputGroups, .outputGroups: return nil
+    case .outputChannel, .tensor:
+      let unit = base.replacing(stepSizes: .ones(base.stepSizes.shape))
+      let steps = Tensor.concatenating(
+        scales.map { $0.reshaped(to: [1, $0.count]) },
+        axis: 0
+      ).rows(members)  // [R, N], or [R, 1]
+      let product = unit.product(with: input) * steps
+      return bias.map { product + $0 } ?? product
+    }
+  }
+
   /// x Ŵᵀ + b without gradients, by the scales of the task that is chosen.
   public func callAsFunction(_ input: Tensor<Float>) -> Tensor<Float> {
     var x = input

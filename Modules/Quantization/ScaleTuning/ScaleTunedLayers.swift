@@ -117,6 +117,16 @@ public final class ScaleTunedLayers {
     if !tasks.contains(adapter.task) { tasks.append(adapter.task) }
   }
 
+  /// Takes a task away; where it computed, the scales that are trained do so again.
+  ///
+  /// - Throws: `ScaleAdapterError.unknownTask`.
+  public func remove(_ task: String) throws(ScaleAdapterError) {
+    try check(task)
+    if choice.active == task { choice.active = nil }
+    for entry in entries { entry.layer.tasks?.scales[task] = nil }
+    tasks.removeAll { $0 == task }
+  }
+
   /// Lets the model compute by a task's scales, or by those that are trained.
   ///
   /// Inference alone looks at this: a step of training always uses its own scales.

@@ -16,6 +16,19 @@ public protocol ScaleTunedLinear: LinearLayer {
   /// x Ŵᵀ + b under given scales, of the shape of `scales`.
   func product(with input: Tensor<Float>, scales: Tensor<Float>) -> Tensor<Float>
 
+  /// x Ŵᵀ + b where rows have scales of different tasks, from products that all of them share.
+  ///
+  /// - Parameters:
+  ///   - input: x [R × K].
+  ///   - scales: those of each task, of the shape of `scales`.
+  ///   - members: the task of each row, an index of `scales` [R].
+  /// - Returns: y [R × N]; nil where scales stand inside the sums.
+  func sharedProduct(
+    with input: Tensor<Float>,
+    scales: [Tensor<Float>],
+    members: [Int32]
+  ) -> Tensor<Float>?
+
   /// Adds everything that training leaves as it is: codes, zero points, frozen scales.
   func hashFrozen(into digest: inout FrozenDigest)
 }
@@ -34,19 +47,32 @@ extension ScaleTunedLinear {
       x.shape[0] == rows.count,
       "tasks: \(x.shape[0]) rows, but tasks for \(rows.count); one task for each row is needed"
     )
-    var members: [String?: [Int32]] = [:]
-    for (row, task) in rows.enumerated() { members[task, default: []].append(Int32(row)) }
-    if members.count == 1, let task = rows.first {
-      return product(with: input, scales: chosen(task))
+    var groups: [String?: [Int32]] = [:]
+    for (row, task) in rows.enumerated() { groups[task, default: []].append(Int32(row)) }
+    let order = groups.sorted { ($0.key ?? "") < ($1.key ?? "") }
+    let scales = order.map { chosen($0.key) }
+    guard order.count > 1 else { return product(with: input, scales: scales.first ?? own) }
+    let shape = input.shape.replacingLast(with: outputWidth)
+    var members = [Int32](repeating: 0, count: rows.count)
+    for (task, group) in order.enumerated() {
+      for row in group.value { members[Int(row)] = Int32(task) }
+    }
+    if let shared = sharedProduct(with: x, scales: scales, members: members) {
+      return shared.reshaped(to: shape)
     }
     // Rows are gathered by task, so that each task's scales are read once.
-    let order = members.sorted { ($0.key ?? "") < ($1.key ?? "") }
-    let parts = order.map { product(with: x.rows($0.value), scales: chosen($0.key)) }
+    let parts = zip(order, scales).map { product(with: x.rows($0.value), scales: $1) }
     var places = [Int32](repeating: 0, count: rows.count)
     for (place, row) in order.flatMap(\.value).enumerated() { places[Int(row)] = Int32(place) }
-    return Tensor.concatenating(parts, axis: 0).rows(places)
-      .reshaped(to: input.shape.replacingLast(with: outputWidth))
+    return Tensor.concatenating(parts, axis: 0).rows(places).reshaped(to: shape)
   }
+
+  /// Nothing is shared unless a layer says how.
+  public func sharedProduct(
+    with input: Tensor<Float>,
+    scales: [Tensor<Float>],
+    members: [Int32]
+  ) -> Tensor<Float>? { nil }
 }
 
 /// The scales of one layer for several tasks.

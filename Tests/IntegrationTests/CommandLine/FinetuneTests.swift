@@ -342,18 +342,7 @@ import Transformer
     }
   }
 
-  // MARK: - Tables and refusals
-
-  @Test func memoryIsCountedFromShapes() throws {
-    try withTinyModel { model, _ in
-      let document = try document(["memory", model, "--bits", "3", "--planes", "2", "--json"])
-      #expect(document["parameters"] as? Int == 31_904)
-      let rows = try #require(document["rows"] as? [[String: Any]])
-      #expect(rows.map { $0["trainedCount"] as? Int } == [31_904, 1792, 448, 448])
-      let text = try run(["memory", model, "--group-size", "16"]).output
-      #expect(text.contains("PEQA, 4 bits, groups of 16") && text.contains("AlphaTuning"))
-    }
-  }
+  // MARK: - Refusals
 
   @Test func wrongArgumentsAreExplained() throws {
     try withModelAndTexts { model, folder in

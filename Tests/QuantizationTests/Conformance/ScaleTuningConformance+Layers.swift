@@ -179,7 +179,7 @@ extension ScaleTuningConformance {
           for (index, layer) in layers.enumerated() {
             let gradient = try #require(layer.scales.gradient).elements
             let expected = try item.tensor("grad\(index + 1)_step0").elements
-            expectClose(gradient, expected, absolute: 1e-6)
+            expectClose(gradient, expected, relative: 1e-5, absolute: 1e-6)
           }
         }
         if schedule != "constant" {

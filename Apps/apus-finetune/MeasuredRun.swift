@@ -1,0 +1,48 @@
+import Checkpoints
+import Support
+
+/// What a run of `train` was measured to take, from the report in its folder.
+struct MeasuredRun: Encodable {
+  var run: String
+  var method: String
+  /// How the base held its weights, or what the adapters were.
+  var settings: String
+  var trainedCount: Int
+  /// The most bytes of tensors at the end of a step or within it, the model included.
+  var tensorBytes: Int
+  /// The most bytes of the process in physical memory at the end of a step; nil where it is unknown.
+  var processBytes: Int?
+  /// The task's file or folder.
+  var taskBytes: Int
+
+  /// Reads the report of a run.
+  ///
+  /// - Throws: `CommandFailure` where there is none, or one without these numbers.
+  init(_ folder: String) throws {
+    run = folder
+    let path = folder + "/report.json"
+    let document: JSONValue
+    do { document = try JSONValue.read(path) } catch {
+      throw CommandFailure("--run \(folder): \(error); name the folder of a finished 'train'")
+    }
+    guard let method = document["method"]?.stringValue,
+      let settings = document["settings"]?.stringValue,
+      let trained = document["report"]?["trainableCount"]?.intValue,
+      let tensors = document["report"]?["peakTensorBytes"]?.intValue,
+      let task = document["resultBytes"]?.intValue
+    else { throw CommandFailure("--run \(folder): \(path) is no report of a 'train'") }
+    (self.method, self.settings) = (method, settings)
+    (trainedCount, tensorBytes, taskBytes) = (trained, tensors, task)
+    processBytes = document["peakProcessBytes"]?.intValue
+  }
+
+  /// The cells of a row beside the computed ones.
+  var cells: [String] {
+    [
+      "\(run): \(method), \(settings); tensors" + (processBytes == nil ? "" : " / process"),
+      trainedCount.grouped, "", "", "", "",
+      byteCount(tensorBytes) + (processBytes.map { " / " + byteCount($0) } ?? ""),
+      byteCount(taskBytes),
+    ]
+  }
+}
