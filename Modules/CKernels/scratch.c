@@ -1,5 +1,5 @@
-// Thread-local buffers that grow and are freed when their thread ends. Blocks of 2 MiB and more are
-// aligned to huge pages and ask for them: packed panels are read with a stride of pages.
+// Thread-local buffers that grow and are freed when their thread ends. All but small blocks are
+// aligned to huge pages and ask for them: panels are streamed, and no prefetch crosses a page.
 #include "scratch.h"
 
 #include <pthread.h>
@@ -10,6 +10,7 @@
 #endif
 
 #define HUGE_PAGE ((size_t)2 << 20)
+#define SMALL_BYTES ((size_t)128 << 10)
 
 typedef struct {
   float *data[SCRATCH_USES];
@@ -34,7 +35,7 @@ static void create_key(void) { pthread_key_create(&key, free_buffers); }
 static void grow(ck_scratch_use use, size_t bytes) {
   pthread_once(&once, create_key);
   pthread_setspecific(key, &own);
-  size_t alignment = bytes >= HUGE_PAGE ? HUGE_PAGE : 4096;
+  size_t alignment = bytes >= SMALL_BYTES ? HUGE_PAGE : 4096;
   bytes = (bytes + alignment - 1) / alignment * alignment;
   free(own.data[use]);
   own.bytes[use] = 0;

@@ -16,6 +16,7 @@ typedef struct {
   float *c;
   ptrdiff_t c_stride;
   const float *bias;
+  const float *ahead;  // for a column of tiles: the panel of B that is read next
   int mode, direct;
 } ck_tile;
 
@@ -225,6 +226,7 @@ typedef struct {
   const char *name;
   ptrdiff_t tile_rows, tile_columns, lanes;
   void (*tile)(const ck_tile *tile);
+  void (*tile_column)(const ck_tile *tile, ptrdiff_t height);
   void (*pack_rows)(const float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t k, ptrdiff_t width,
                     float *out);
   void (*pack_transposed_rows)(const float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t k,

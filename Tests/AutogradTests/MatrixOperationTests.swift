@@ -44,6 +44,19 @@ import Testing
     }
   }
 
+  /// The second map adds its gradient to what the first has brought.
+  @Test func mapsThatShareAnInput() {
+    for shape in [[5], [17, 5], [2, 3, 5], [0, 5]] as [Shape] {
+      GradientCheck()("two maps of \(shape)", [shape, [3, 5], [3, 5]]) {
+        linear($0[0], weight: $0[1]) + linear($0[0], weight: $0[2])
+      } oracle: { inputs in
+        let left = inputs[0].matmul(inputs[1], transposingOther: true)
+        let right = inputs[0].matmul(inputs[2], transposingOther: true)
+        return Tensor(zip(left.elements, right.elements).map { $0 + $1 }, shape: left.shape)
+      }
+    }
+  }
+
   @Test func linearMaps() {
     for shape in [[5], [1, 5], [17, 5], [2, 3, 5], [0, 5]] as [Shape] {
       GradientCheck()("linear of \(shape)", [shape, [3, 5]]) {

@@ -52,7 +52,7 @@ public func logProbabilities(
 /// `crossEntropy` of the logits hidden · weightᵀ, which are never all in memory at once.
 ///
 /// The loss and all gradients are computed together, a chunk of rows at a time: for 2048 rows and
-/// 8192 classes that takes 8 MiB instead of 64, and the same arithmetic. Only without reduction
+/// 8192 classes that takes 16 MiB instead of 64, and the same arithmetic. Only without reduction
 /// the backward pass computes the logits again, since it learns the rows' factors then.
 ///
 /// - Shapes: hidden [… × D], weight [V × D], targets […] of 0 ..< V or the ignored target; result

@@ -10,12 +10,12 @@ public func linear(_ x: Variable, weight: Variable, bias: Variable? = nil) -> Va
   let result = input.linear(weight: w, bias: bias?.value)
   guard let bias else {
     return Variable.recorded(result, x, weight) { gradient, inputs in
-      inputs.pass(to: 0, gradient.matmul(w))
+      inputs.addRowProduct(to: 0, gradient, w)
       inputs.addProduct(to: 1, gradient, input)
     }
   }
   return Variable.recorded(result, x, weight, bias) { gradient, inputs in
-    inputs.pass(to: 0, gradient.matmul(w))
+    inputs.addRowProduct(to: 0, gradient, w)
     inputs.addProduct(to: 1, gradient, input)
     let output = gradient
     inputs.update(2) { target in

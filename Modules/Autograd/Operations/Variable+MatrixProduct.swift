@@ -87,4 +87,17 @@ extension TapeInputs {
       target = a.matmul(b, transposingSelf: true)
     }
   }
+
+  /// Adds left · right to the gradient of an input, in place where one has arrived already.
+  ///
+  /// - Shapes: left [… × N], right [N × K], the input [… × K].
+  func addRowProduct(to index: Int, _ left: Tensor<Float>, _ right: Tensor<Float>) {
+    update(index) { target in
+      guard target == nil else {
+        target?.accumulateProduct(left, right)
+        return
+      }
+      target = left.matmul(right)
+    }
+  }
 }

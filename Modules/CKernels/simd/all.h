@@ -45,6 +45,7 @@
    .tile_columns = TILE_COLUMNS,                       \
    .lanes = LANES,                                     \
    .tile = tile,                                       \
+   .tile_column = tile_column,                         \
    .pack_rows = pack_rows,                             \
    .pack_transposed_rows = pack_transposed_rows,       \
    .pack_columns = pack_columns,                       \

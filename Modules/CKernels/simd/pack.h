@@ -27,7 +27,9 @@ INLINE void transpose_rows(const float *x, ptrdiff_t stride, ptrdiff_t rows, ptr
     }
     transpose(r);
     float *to = out + p * step;
-    if (count == LANES && (pad || rows == LANES)) {
+    // A spill is written over by the next store; where none follows there may be room.
+    bool has_room = pad || rows == LANES || to + (LANES - 1) * step + LANES <= end;
+    if (count == LANES && has_room) {
 #pragma clang loop unroll(full)
       for (int i = 0; i < LANES; i++) store(to + i * step, r[i]);
       continue;
@@ -54,7 +56,12 @@ static void pack_rows(const float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_
       ptrdiff_t count = height - i < LANES ? height - i : LANES;
       // A spill past the last of several groups of lanes would destroy the first.
       const float *end = height <= LANES ? panel + height * k : panel;
-      transpose_rows(x + (row + i) * stride, stride, count, k, panel + i, height, false, end);
+      const float *from = x + (row + i) * stride;
+      if (height == TILE_ROWS && TILE_ROWS < LANES) {
+        transpose_rows(from, stride, TILE_ROWS, k, panel, TILE_ROWS, false, end);
+      } else {
+        transpose_rows(from, stride, count, k, panel + i, height, false, end);
+      }
     }
   }
 }
@@ -70,6 +77,21 @@ INLINE void fetch_ahead(const float *x, ptrdiff_t stride, ptrdiff_t p, ptrdiff_t
   for (ptrdiff_t i = 0; i < count; i += 16) __builtin_prefetch(x + ROWS_AHEAD * stride + i);
 }
 
+/// Panels of TILE_ROWS rows side by side, of A given as rows of Aᵀ.
+INLINE void pack_whole_panels(const float *x, ptrdiff_t stride, ptrdiff_t k, ptrdiff_t depth,
+                              float *out) {
+  for (ptrdiff_t p = 0; p < k; p++, x += stride, out += TILE_ROWS) {
+    fetch_ahead(x, stride, p, k, PANELS_TOGETHER * TILE_ROWS);
+#pragma clang loop unroll(full)
+    for (int panel = 0; panel < PANELS_TOGETHER; panel++) {
+      const float *from = x + panel * TILE_ROWS;
+      float *to = out + panel * TILE_ROWS * depth;
+#pragma clang loop unroll(full)
+      for (int i = 0; i < TILE_ROWS; i += LANES) store(to + i, load(from + i));
+    }
+  }
+}
+
 /// Columns of A given as rows of Aᵀ [k × rows], into panels of `width` rows that are `depth` deep.
 static void pack_transposed_rows(const float *x, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t k,
                                  ptrdiff_t depth, ptrdiff_t width, float *out) {
@@ -77,7 +99,14 @@ static void pack_transposed_rows(const float *x, ptrdiff_t stride, ptrdiff_t row
   for (ptrdiff_t row = 0; row < rows; row += step) {
     ptrdiff_t together = rows - row < step ? rows - row : step;
     const float *from = x + row;
-    for (ptrdiff_t p = 0; p < k; p++, from += stride) {
+    ptrdiff_t p = 0;
+    if (width == TILE_ROWS && together == step && stride >= step) {
+      // Full vectors spill into the next step of a panel, written later; the last step has none.
+      p = k - 1;
+      pack_whole_panels(from, stride, p, depth, out + row * depth);
+      from += p * stride;
+    }
+    for (; p < k; p++, from += stride) {
       fetch_ahead(from, stride, p, k, together);
       bool has_next = p + 1 < k && stride >= LANES;
       for (ptrdiff_t first = 0; first < together; first += width) {
@@ -134,7 +163,12 @@ static void pack_transposed_columns(const float *x, ptrdiff_t stride, ptrdiff_t 
       ptrdiff_t left = columns - column - i;
       ptrdiff_t count = left < 0 ? 0 : left < LANES ? left : LANES;
       const float *from = count > 0 ? x + (column + i) * stride : x;
-      transpose_rows(from, stride, count, k, out + column * k + i, TILE_COLUMNS, true, NULL);
+      float *to = out + column * k + i;
+      if (count == LANES) {
+        transpose_rows(from, stride, LANES, k, to, TILE_COLUMNS, true, NULL);
+      } else {
+        transpose_rows(from, stride, count, k, to, TILE_COLUMNS, true, NULL);
+      }
     }
   }
 }

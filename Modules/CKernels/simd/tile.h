@@ -46,8 +46,8 @@ INLINE void multiply_step(int rows, int vectors, const float *a, const float *up
   }
 }
 
-INLINE void multiply_tile(const ck_tile *t, int rows, int vectors, bool direct) {
-  vf sum[TILE_ROWS][2];
+/// Clears the sums and asks for C, to be there when the sums are.
+INLINE void start_tile(const ck_tile *t, int rows, int vectors, vf sum[TILE_ROWS][2]) {
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows; i++) {
     sum[i][0] = sum[i][1] = 0;
@@ -56,6 +56,19 @@ INLINE void multiply_tile(const ck_tile *t, int rows, int vectors, bool direct) 
       __builtin_prefetch(t->c + i * t->c_stride + v * LANES, 0, 2);
     }
   }
+}
+
+INLINE void finish_tile(const ck_tile *t, int rows, int vectors, vf sum[TILE_ROWS][2]) {
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++) {
+    finish(sum[i][0], t, i, 0);
+    if (vectors == 2) finish(sum[i][1], t, i, LANES);
+  }
+}
+
+INLINE void multiply_tile(const ck_tile *t, int rows, int vectors, bool direct) {
+  vf sum[TILE_ROWS][2];
+  start_tile(t, rows, vectors, sum);
   const float *a = t->a, *b = t->b;
   ptrdiff_t b_stride = t->b_stride;
   if (direct) {
@@ -75,10 +88,36 @@ INLINE void multiply_tile(const ck_tile *t, int rows, int vectors, bool direct) 
       multiply_step(rows, vectors, a, a + TILE_HALF, 1, b, sum);
     }
   }
+  finish_tile(t, rows, vectors, sum);
+}
+
+/// Steps of k between two requests for what comes next.
+#define STEPS_TOGETHER 4
+
+/// Whole packed panels of A one below the other against a packed panel of B: with strides that the
+/// compiler knows, and one call for all. The first STEPS_TOGETHER panels bring the next panel of B
+/// from L3 to L2, a vector pair a step: read when it is due, it would double the time of its first
+/// tile.
+static void multiply_panels(const ck_tile *t, ptrdiff_t panels) {
+  const float *a = t->a, *ahead = t->ahead;
+  ck_tile tile = *t;
+  for (ptrdiff_t panel = 0; panel < panels; panel++, tile.c += TILE_ROWS * tile.c_stride) {
+    vf sum[TILE_ROWS][2];
+    start_tile(&tile, TILE_ROWS, 2, sum);
+    const float *b = t->b;
+    ptrdiff_t p = 0, ahead_step = panel < STEPS_TOGETHER ? TILE_COLUMNS : 0;
+    for (; p + STEPS_TOGETHER <= tile.k; p += STEPS_TOGETHER, ahead += ahead_step) {
+      for (int i = 0; i < TILE_COLUMNS; i += 16) __builtin_prefetch(ahead + i, 0, 2);
 #pragma clang loop unroll(full)
-  for (int i = 0; i < rows; i++) {
-    finish(sum[i][0], t, i, 0);
-    if (vectors == 2) finish(sum[i][1], t, i, LANES);
+      for (int i = 0; i < STEPS_TOGETHER; i++, a += TILE_ROWS, b += TILE_COLUMNS) {
+        multiply_step(TILE_ROWS, 2, a, a + TILE_HALF, 1, b, sum);
+      }
+    }
+#pragma clang loop unroll(disable)
+    for (; p < tile.k; p++, a += TILE_ROWS, b += TILE_COLUMNS) {
+      multiply_step(TILE_ROWS, 2, a, a + TILE_HALF, 1, b, sum);
+    }
+    finish_tile(&tile, TILE_ROWS, 2, sum);
   }
 }
 
@@ -110,4 +149,24 @@ static void tile(const ck_tile *t) {
   };
 #undef ENTRY
   functions[t->rows - 1][t->direct][t->columns > LANES](t);
+}
+
+/// A block of packed panels of A, `rows` high each but for the last, against a packed panel of B:
+/// C[height × columns].
+static void tile_column(const ck_tile *t, ptrdiff_t height) {
+  ck_tile next = *t;
+  if (t->rows == TILE_ROWS && t->columns > LANES) {
+    ptrdiff_t panels = height / TILE_ROWS, done = panels * TILE_ROWS;
+    multiply_panels(t, panels);
+    next.a += done * t->k;
+    next.c += done * t->c_stride;
+    height -= done;
+  }
+  for (; height > 0; height -= next.rows) {
+    if (next.rows > height) next.rows = height;
+    next.a_stride = next.rows;
+    tile(&next);
+    next.a += next.rows * t->k;
+    next.c += next.rows * t->c_stride;
+  }
 }

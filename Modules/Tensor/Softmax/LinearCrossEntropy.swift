@@ -15,11 +15,11 @@ package struct LinearCrossEntropy {
   /// The gradient of W, [V × D]; nil unless wanted.
   package private(set) var weightGradient: Tensor<Float>?
 
-  /// The logits of one chunk, 8 MiB.
+  /// The logits of one chunk, 16 MiB.
   ///
   /// Fewer, and the gradient of the weight, which each chunk adds
   /// to, costs more than it; more, and memory grows while the products gain nothing.
-  private static let chunkElements = 1 << 21
+  private static let chunkElements = 1 << 22
 
   /// - Shapes: x [N × D], weight [V × D], targets [N].
   package init(

@@ -79,7 +79,7 @@ import Testing
     }
   }
 
-  /// 2²¹ / 40 000 / 64 · 64 = 0 rows, so the least, 64: two chunks and a rest.
+  /// ⌊2²² / 40 000 / 64⌋ · 64 = 64 rows: two chunks and a rest.
   @Test func chunksGiveWhatTheWholeGives() {
     var generator = Philox(seed: 9)
     let x = Tensor<Float>.normal([150, 7], using: &generator)
