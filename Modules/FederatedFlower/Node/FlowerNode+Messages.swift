@@ -42,6 +42,12 @@ extension FlowerNode {
     }
   }
 
+  /// The number that the node had when it began the work that its journal remembers.
+  var journaledID: UInt64? {
+    guard let entry = try? journal?.load(limits: configuration.limits) else { return nil }
+    return entry.message.metadata.dstNodeID
+  }
+
   /// Takes up what an earlier process left.
   func resume() async throws(FlowerError) {
     guard let journal else { return }

@@ -202,27 +202,67 @@ public actor FlowerNode {
   }
 
   private func join() async -> Result<UInt64, FlowerError> {
-    let key = identity.publicKey
-    let interval = configuration.heartbeatInterval / .seconds(1)
     do throws(FlowerError) {
-      if configuration.admission == .open { try await register() }
-      let answer = try await fleet.call(
-        .activate,
-        .with { ($0.publicKey, $0.heartbeatInterval) = (key, interval) }
-      )
-      return .success(answer.nodeID)
+      let isKnown = configuration.admission == .open ? try await register() : false
+      if let id = await stillActive() { return .success(id) }
+      return .success(try await activated(patiently: isKnown))
     } catch {
       return .failure(error)
     }
   }
 
-  private func register() async throws(FlowerError) {
+  /// The number under which an earlier process of this node is active still; nil if it is not.
+  ///
+  /// The server activates no node that it takes for active, and only as that node can its unfinished
+  /// work be answered. The journal knows the number.
+  private func stillActive() async -> UInt64? {
+    guard id == nil, let former = journaledID else { return nil }
+    let interval = configuration.heartbeatInterval / .seconds(1)
+    do throws(FlowerError) {
+      let answer = try await fleet.callOnce(
+        .heartbeat,
+        .with { ($0.node, $0.heartbeatInterval) = (.with { $0.nodeID = former }, interval) }
+      )
+      return answer.success ? former : nil
+    } catch {
+      return nil
+    }
+  }
+
+  /// Activates; where an earlier process of the node counts as active, as soon as it does not.
+  ///
+  /// After two intervals without a sign of life a node counts as gone.
+  private func activated(patiently isPatient: Bool) async throws(FlowerError) -> UInt64 {
+    let (key, interval) = (identity.publicKey, configuration.heartbeatInterval)
+    let end = ContinuousClock.now + (interval * 2 + .seconds(10))
+    while true {
+      do throws(FlowerError) {
+        return try await fleet.call(
+          .activate,
+          .with { ($0.publicKey, $0.heartbeatInterval) = (key, interval / .seconds(1)) }
+        ).nodeID
+      } catch {
+        guard isPatient, case .refused(_, 412, 2004, _) = error, ContinuousClock.now < end,
+          !isStopping
+        else { throw error }
+      }
+      log(.reactivating)
+      try await sleep(interval / 6)
+    }
+  }
+
+  /// Registers.
+  ///
+  /// - Returns: whether the server knew the key: the node comes back.
+  private func register() async throws(FlowerError) -> Bool {
     let key = identity.publicKey
     do throws(FlowerError) {
       _ = try await fleet.call(.register, .with { $0.publicKey = key })
+      return false
     } catch {
       // The key of a node that comes back is in use: by this node.
       guard case .refused(_, 412, 23, _) = error else { throw error }
+      return true
     }
   }
 
