@@ -83,9 +83,9 @@ struct SuperLinkTests {
         #expect(report["train"]?.objectValue?.count == 3)
         for round in ["1", "2", "3"] {
           let loss = report["train"]?[round]?["loss"]?.doubleValue
-          #expect(loss == (1 * 10 - 3 * 30) / 40)
+          #expect(loss == Double(1 * 10 - 3 * 30) / 40)
         }
-        #expect(report["evaluate"]?["3"]?["hits"]?.doubleValue == (10 * 10 + 30 * 30) / 40)
+        #expect(report["evaluate"]?["3"]?["hits"]?.doubleValue == Double(10 * 10 + 30 * 30) / 40)
       }
     }
   }
