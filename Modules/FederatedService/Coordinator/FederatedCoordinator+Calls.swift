@@ -49,7 +49,7 @@ extension FederatedCoordinator {
       return Self.smallBody
     }
     guard let plan = locked({ $0.engine.state.open[id]?.task.plan }) else {
-      // The result of a round that is over is read up to its first line, to tell a duplicate.
+      // The result of a task that is closed: it may be a duplicate, of whatever plan.
       return 9 * locked { $0.engine.model.scalarCount } + Self.smallBody
     }
     return 9 * DeviceCost(task.model, plan: plan).trainedCount + Self.smallBody
