@@ -36,7 +36,7 @@ struct ReportCommand: ParsableCommand {
     ).page()
     try AtomicFile.write(page.html(), to: output)
     if let numbers {
-      try AtomicFile.write(try jsonText(StudySummary(results)) + "\n", to: numbers)
+      try AtomicFile.write(try jsonText(StudySummary(study.plan, results)) + "\n", to: numbers)
     }
     try StandardStream.output.writeLine("\(output): \(results.count) runs")
   }
@@ -48,7 +48,7 @@ struct StudyReport {
   let results: [PlacementStudy.CellResult]
   /// Where a model ends that has learned the frequencies of tokens alone.
   let unigramEntropy: Double?
-  private var summary: StudySummary { StudySummary(results) }
+  private var summary: StudySummary { StudySummary(plan, results) }
 
   func page() -> ReportPage {
     let summary = summary
@@ -60,7 +60,7 @@ struct StudyReport {
     page.add(heading: "Results by variant and learning rate")
     page.add(
       table: ["variant", "learning rate"] + StudySummary.columns,
-      rows: StudySummary.rows(summary)
+      rows: summary.rows
     )
     page.add(heading: "Divergence")
     page.add(

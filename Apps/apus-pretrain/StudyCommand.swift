@@ -87,10 +87,10 @@ struct StudyCommand: ParsableCommand {
     reporter.clear()
     try Cancellation.check("run the same command to go on")
     let results = try study.results()
+    let summary = StudySummary(plan, results)
     try StandardStream.output.writeLine(
       display.json
-        ? jsonText(StudySummary(results))
-        : StudySummary.table(results).text(width: StandardStream.output.columnCount)
+        ? jsonText(summary) : summary.table.text(width: StandardStream.output.columnCount)
     )
     if !isDone {
       try StandardStream.error.writeLine(

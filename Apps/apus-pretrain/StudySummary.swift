@@ -2,8 +2,14 @@ import Foundation
 import Support
 import Transformer
 
-/// The numbers of a study without its curves: what is committed beside a report.
+/// A study without its curves: what is committed beside a report.
 struct StudySummary: Codable {
+  /// The model, and how it is trained, where cells do not say otherwise.
+  struct Settings: Codable {
+    var model: TransformerConfiguration
+    var training: PretrainingOptions
+  }
+
   struct Cell: Codable {
     var variant: String
     var learningRate: Float
@@ -18,9 +24,11 @@ struct StudySummary: Codable {
     var end: StabilityReport?
   }
 
+  var settings: Settings
   var cells: [Cell]
 
-  init(_ results: [PlacementStudy.CellResult]) {
+  init(_ plan: PlacementStudy.Plan, _ results: [PlacementStudy.CellResult]) {
+    settings = Settings(model: plan.configuration, training: plan.options)
     cells = results.map { result in
       let report = result.report
       return Cell(
@@ -45,9 +53,9 @@ struct StudySummary: Codable {
   }
 
   /// One row for each variant and learning rate: means over the seeds.
-  static func table(_ results: [PlacementStudy.CellResult]) -> Table {
-    var table = Table(["variant", .number("learning rate")] + columns.map { .number($0) })
-    for row in rows(StudySummary(results)) { table.add(row) }
+  var table: Table {
+    var table = Table(["variant", .number("learning rate")] + Self.columns.map { .number($0) })
+    for row in rows { table.add(row) }
     return table
   }
 
@@ -55,11 +63,11 @@ struct StudySummary: Codable {
     "seeds", "validation loss", "±", "last variance", "largest", "spikes", "gradient norm",
   ]
 
-  static func rows(_ summary: StudySummary) -> [[String]] {
+  var rows: [[String]] {
     var rows: [[String]] = []
-    for variant in summary.variants {
-      for rate in summary.learningRates {
-        let cells = summary.group(variant, rate)
+    for variant in variants {
+      for rate in learningRates {
+        let cells = group(variant, rate)
         guard !cells.isEmpty else { continue }
         let losses = Statistics(cells.compactMap(\.validationLoss))
         let variances = Statistics(cells.compactMap { $0.end?.streams.last?.variance })

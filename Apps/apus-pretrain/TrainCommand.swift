@@ -37,7 +37,8 @@ struct TrainCommand: ParsableCommand {
   var seed: UInt64 = 0
   @Option(
     help: ArgumentHelp(
-      "The tokenizer.json, or its folder, that made the tokens; it is put beside the model.",
+      "The tokenizer.json, or its folder, that made the tokens; it is put beside the model, which "
+        + "writes no text without it.",
       valueName: "path"
     )
   )
@@ -90,6 +91,12 @@ struct TrainCommand: ParsableCommand {
     try StandardStream.output.writeLine(
       display.json ? jsonText(report) : summary(report)
     )
+    if report.ending == .finished, documents == nil, !display.quiet {
+      try StandardStream.error.writeLine(
+        "\(output)/model has no tokenizer, so it cannot write text yet: the same command with "
+          + "--tokenizer adds it"
+      )
+    }
     if report.ending == .diverged {
       throw CommandFailure(
         "the training diverged after step \(report.step), no model was written; choose a lower "

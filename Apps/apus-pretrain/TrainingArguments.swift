@@ -19,8 +19,8 @@ struct TrainingArguments: ParsableArguments {
   @Option(help: "The batches whose gradients are added in a step.")
   var accumulation = 1
 
-  @Option(help: "The steps of the linear warm-up.")
-  var warmUp = 30
+  @Option(help: "The steps of the linear warm-up; 30, or a tenth of fewer steps, by default.")
+  var warmUp: Int?
 
   @Option(help: "Decoupled weight decay of the matrices.")
   var decay: Float = 0.033
@@ -59,10 +59,10 @@ struct TrainingArguments: ParsableArguments {
     guard counts.allSatisfy({ $0 > 0 }) else {
       throw ValidationError("steps, sizes, intervals and threads must be above 0")
     }
-    guard (counts + [warmUp]).allSatisfy({ $0 <= 1 << 40 }) else {
+    guard (counts + [warmUp ?? 0]).allSatisfy({ $0 <= 1 << 40 }) else {
       throw ValidationError("steps, sizes and intervals end at 2⁴⁰")
     }
-    guard warmUp >= 0, warmUp < steps else {
+    if let warmUp, warmUp < 0 || warmUp >= steps {
       throw ValidationError("--warm-up \(warmUp) does not lie between 0 and --steps \(steps)")
     }
     guard decay >= 0, clip >= 0, deviation ?? 1 > 0, decay.isFinite, clip.isFinite else {
@@ -78,7 +78,7 @@ struct TrainingArguments: ParsableArguments {
     options.length = length
     options.stride = stride
     options.accumulation = accumulation
-    options.warmUpSteps = warmUp
+    options.warmUpSteps = warmUp ?? min(30, steps / 10)
     options.weightDecay = decay
     options.maximumGradientNorm = clip == 0 ? nil : clip
     var start = InitialDeviation.widthScaled(model.width)

@@ -29,7 +29,7 @@ struct Conversation {
       }
       try show("\n")
       try Cancellation.check()
-      guard isWatched else { continue }
+      guard !isQuiet else { continue }
       let rate = Double(answer.tokens.count) / (secondsOfUptime() - start)
       try StandardStream.error.writeLine(
         "(\(answer.tokens.count.counted("token")), \(rate.fixed(1)) tokens/s)"

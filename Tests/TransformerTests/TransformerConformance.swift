@@ -29,8 +29,13 @@ import Transformer
     #expect(!Self.ggufModels.isEmpty)
   }
 
-  /// Opens a model folder with the named configuration file in the place of config.json.
-  func withModel(_ path: String, _ body: (PretrainedModel, SafetensorsFile) throws -> Void) throws {
+  /// Opens a model folder with the named configuration file, some of its keys changed, in the place of
+  /// config.json.
+  func withModel(
+    _ path: String,
+    changing changes: JSONObject = [:],
+    _ body: (PretrainedModel, SafetensorsFile) throws -> Void
+  ) throws {
     let parts = path.split(separator: "/").map(String.init)
     let folder = Fixtures.folder(Self.modelFolder + "/" + parts[0])
     try withTemporaryFolder { temporary in
@@ -44,10 +49,10 @@ import Transformer
       // The expectations are no part of the model.
       let expected = try SafetensorsFile(path: folder + "/expected.safetensors", mode: .inMemory)
       try FileManager.default.removeItem(atPath: temporary + "/expected.safetensors")
-      try FileManager.default.copyItem(
-        atPath: folder + "/" + parts[1],
-        toPath: temporary + "/config.json"
-      )
+      var configuration = try #require(JSONValue.read(folder + "/" + parts[1]).objectValue)
+      configuration.merge(changes) { $1 }
+      try Data(JSONValue.object(configuration).serialized().utf8)
+        .write(to: URL(filePath: temporary + "/config.json"))
       try body(PretrainedModel(at: URL(filePath: temporary)), expected)
     }
   }

@@ -61,9 +61,10 @@ enum GPT2Family: FamilyFormat {
     guard width % heads == 0 else {
       throw reader.invalid("n_head", "is \(heads), which does not divide the width \(width)")
     }
-    guard try !reader.flag("scale_attn_by_inverse_layer_idx", default: false) else {
-      throw reader.invalid("scale_attn_by_inverse_layer_idx", "is true, which is not supported")
-    }
+    shape.dividesAttentionByDepth = try reader.flag(
+      "scale_attn_by_inverse_layer_idx",
+      default: false
+    )
     adapt(&shape, reader)
     let name = try reader.string("activation_function") ?? "gelu_new"
     guard let function = LlamaLike.function(name) else {
@@ -100,6 +101,7 @@ enum GPT2Family: FamilyFormat {
       "layer_norm_epsilon": .decimal(shape.normEpsilon),
       "tie_word_embeddings": .bool(shape.tiesEmbedding),
       "scale_attn_weights": .bool(shape.attentionScale != 1),
+      "scale_attn_by_inverse_layer_idx": .bool(shape.dividesAttentionByDepth),
     ]
     if case .plain(let function) = shape.feedForward {
       document["activation_function"] = .string(

@@ -53,7 +53,7 @@ public final class SelfAttention: LinearLayerOwner {
       keyNorm = try parts.norm(path + "keyNorm", normsHeads ? shape.headWidth : keys)
     }
     headWidth = shape.headWidth
-    scale = shape.attentionScale ?? 1 / Float(shape.headWidth).squareRoot()
+    scale = shape.attentionScale(of: block)
     softCap = shape.attentionSoftCap
     window = shape.window(of: block)
     self.block = block

@@ -76,6 +76,12 @@ extension TransformerConfiguration {
 
   /// The window of a block; nil if it sees all positions.
   func window(of block: Int) -> Int? { windows.indices.contains(block) ? windows[block] : nil }
+
+  /// The factor of a block's attention scores.
+  func attentionScale(of block: Int) -> Float {
+    let scale = attentionScale ?? 1 / Float(headWidth).squareRoot()
+    return dividesAttentionByDepth ? scale / Float(block + 1) : scale
+  }
 }
 
 private struct TensorList {

@@ -39,6 +39,8 @@ public struct TransformerConfiguration: Codable, Hashable, Sendable {
 
   /// The factor of the attention scores; nil for 1/√d.
   public var attentionScale: Float?
+  /// Whether block i divides that factor by i + 1, as some GPT-2 do.
+  public var dividesAttentionByDepth = false
   /// c of scores c·tanh(score / c), applied before the mask; nil for none.
   public var attentionSoftCap: Float?
   /// c of logits c·tanh(logit / c); nil for none.

@@ -74,6 +74,24 @@ private func error(of body: () throws -> Void) throws -> TrainingError {
     }
   }
 
+  @Test func aSecondRunInTheFolderIsRefused() throws {
+    try withTemporaryFolder { folder in
+      let first = Sample(in: folder)
+      var refused: TrainingError?
+      try first.train { loss, step in
+        if step == 5 { refused = try error { try Sample(in: folder).train() } }
+        return loss
+      }
+      guard case .inUse(folder) = refused else {
+        Issue.record("\(String(describing: refused))")
+        return
+      }
+      // The first is undisturbed, and afterwards the folder is free.
+      #expect(try RunLog.read(first.run.logPath).map(\.step) == Array(1...12))
+      #expect(try Sample(in: folder).train().resumedFrom == 12)
+    }
+  }
+
   @Test func aRunThatDivergesAtOnceHasNoCheckpoint() throws {
     try withTemporaryFolder { folder in
       let found = try error { try Sample(in: folder).train { loss, _ in loss * .nan } }

@@ -9,7 +9,7 @@ import Testing
   )
   static let size = [
     "--width", "16", "--heads", "2", "--feed-forward", "32", "--blocks", "2", "--length", "16",
-    "--batch", "2", "--stride", "1", "--warm-up", "4", "--threads", "1",
+    "--batch", "2", "--stride", "1", "--threads", "1",
   ]
 
   @discardableResult
@@ -76,7 +76,11 @@ import Testing
       #expect([0, 130].contains(interrupted.wait()))
       let outcome = try run(study)
       #expect(outcome.status == 0, "\(outcome.error)")
-      let cells = try #require(try outcome.document()["cells"] as? [[String: Any]])
+      let document = try outcome.document()
+      let settings = try #require(document["settings"] as? [String: [String: Any]])
+      #expect(settings["model"]?["hiddenWidth"] as? Int == 16)
+      #expect(settings["training"]?["steps"] as? Int == 30)
+      let cells = try #require(document["cells"] as? [[String: Any]])
       #expect(cells.count == 8)
       #expect(
         cells.allSatisfy { $0["validationLoss"] is Double && $0["ending"] as? String == "finished" }
@@ -91,6 +95,19 @@ import Testing
       #expect(report.status == 0, "\(report.error)")
       let html = try String(contentsOfFile: page, encoding: .utf8)
       #expect(html.contains("peri+E") && html.contains("<svg") && !html.contains("<script"))
+    }
+  }
+
+  /// A few steps warm up for a tenth of them; the model writes no text, which is said at once.
+  @Test func aShortRunWithoutATokenizerSaysWhatItLacks() throws {
+    try withTemporaryFolder { folder in
+      let arguments = ["train", try tokens(in: folder), "--output", folder + "/run"] + Self.size
+      let outcome = try run(arguments + ["--steps", "20"])
+      #expect(outcome.status == 0, "\(outcome.error)")
+      #expect(outcome.error.contains("has no tokenizer") && outcome.error.contains("--tokenizer"))
+      let settings = try Data(contentsOf: URL(filePath: folder + "/run/run.json"))
+      let run = try #require(try JSONSerialization.jsonObject(with: settings) as? [String: Any])
+      #expect((run["options"] as? [String: Any])?["warmUpSteps"] as? Int == 2)
     }
   }
 

@@ -142,6 +142,35 @@ import Transformer
     #expect(error?.description.contains(key) == true)
   }
 
+  /// Block i then divides its scores by i + 1, as if its queries were smaller by as much.
+  @Test(arguments: TransformerConformance.decoders.filter { $0.hasPrefix("gpt2/") })
+  func gpt2MayDivideScoresByDepth(path: String) throws {
+    let conformance = TransformerConformance()
+    let changes: JSONObject = ["scale_attn_by_inverse_layer_idx": true]
+    try conformance.withModel(path, changing: changes) { pretrained, expected in
+      let ids = try expected.tensor(named: "input_ids", as: Int32.self)
+      let divided = try pretrained.makeModel()(ids).value
+      try conformance.withModel(path) { plain, _ in
+        let model = try plain.makeModel(isTrainable: true)
+        let undivided = model(ids).value
+        for (name, parameter) in model.namedParameters().map({ ($0.name, $0.parameter) }) {
+          let parts = name.split(separator: ".")
+          if parts.starts(with: ["blocks"]), parts.contains("query"), let depth = Float(parts[1]) {
+            parameter.value = parameter.value / (depth + 1)
+          }
+        }
+        expectClose(divided, model(ids).value, relative: 1e-5, absolute: 5e-5)
+        #expect(divided != undivided)
+      }
+      try withTemporaryFolder { folder in
+        try pretrained.save(to: URL(filePath: folder + "/saved"))
+        let again = try PretrainedModel(at: URL(filePath: folder + "/saved"))
+        #expect(again.configuration.dividesAttentionByDepth)
+      }
+      #expect(throws: ModelError.self) { try pretrained.ggufPlan() }
+    }
+  }
+
   @Test func gpt2MayNameItsSizesAsOthersDo() throws {
     let document: JSONObject = [
       "model_type": "gpt2", "vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 3,

@@ -5,6 +5,8 @@ public enum TrainingError: Error {
   /// `quantity` says what diverged; `checkpoint` is the step of the newest checkpoint, nil when
   /// there is none.
   case diverged(step: Int, quantity: String, value: Float, checkpoint: Int?)
+  /// Another process, or another run of this one, trains in the folder.
+  case inUse(path: String)
   /// The checkpoint in the folder is of a run whose numbers would differ.
   case otherRun(path: String, difference: String)
   /// The state in a checkpoint does not fit the model or the optimizer.
@@ -24,6 +26,8 @@ extension TrainingError: CustomStringConvertible {
     case .diverged(let step, let quantity, let value, let checkpoint):
       "training, step \(step): the \(quantity) is \(value); "
         + (checkpoint.map { "the newest checkpoint is of step \($0)" } ?? "there is no checkpoint")
+    case .inUse(let path):
+      "\(path) is in use by another training run; wait for its end or choose another folder"
     case .otherRun(let path, let difference):
       "resume \(path): its checkpoint is of another run: \(difference); choose another folder"
     case .state(let path, let reason): "resume \(path): \(reason)"

@@ -1,3 +1,4 @@
+import Checkpoints
 import Tensor
 
 /// One session of a run: from where the last one was left to where this one ends.
@@ -8,6 +9,8 @@ final class TrainingSession<Data: Dataset> {
   private let run: TrainingRun
   private let parameters: [Parameter]
   private let folder: CheckpointFolder
+  /// Keeps a second run out of the folder.
+  private let lease: FolderLease
   private let log: RunLog
   private let identity: RunIdentity
   /// The steps at whose end the run is finished.
@@ -43,6 +46,10 @@ final class TrainingSession<Data: Dataset> {
       )
     }
     self.folder = folder
+    guard let lease = FolderLease.removing(run.checkpointPath) else {
+      throw .inUse(path: run.path)
+    }
+    self.lease = lease
     let saved = try Self.restore(run, identity, from: folder)
     step = saved?.step ?? 0
     savedStep = saved?.step
