@@ -50,7 +50,7 @@ import Transformer
       let expected = try SafetensorsFile(path: folder + "/expected.safetensors", mode: .inMemory)
       try FileManager.default.removeItem(atPath: temporary + "/expected.safetensors")
       var configuration = try #require(JSONValue.read(folder + "/" + parts[1]).objectValue)
-      configuration.merge(changes) { $1 }
+      for (key, value) in changes { configuration[key] = value }
       try Data(JSONValue.object(configuration).serialized().utf8)
         .write(to: URL(filePath: temporary + "/config.json"))
       try body(PretrainedModel(at: URL(filePath: temporary)), expected)
