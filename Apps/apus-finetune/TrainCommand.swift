@@ -78,6 +78,9 @@ struct TrainCommand: ParsableCommand {
     if method != .alphaTuning, let option = base.binaryOptions.first {
       throw ValidationError("\(option) belongs to --method alphatuning; leave it out")
     }
+    if training.relative, method == .lora || method == .full {
+      throw ValidationError("--relative belongs to --method peqa and alphatuning; leave it out")
+    }
     if base.scheme != nil, method == .alphaTuning || method == .full {
       throw ValidationError("--scheme belongs to --method peqa and lora; leave it out")
     }
@@ -211,6 +214,7 @@ extension TrainCommand {
   /// of some hundredths); small models that are trained from scratch bear twenty times as much.
   private func learningRate(_ base: TuningBase) throws -> Float {
     if let rate = training.learningRate ?? method.learningRate { return rate }
+    if training.relative { return 0.001 }
     let median = base.layers?.medianScale ?? 0
     guard median > 0 else {
       throw CommandFailure(

@@ -22,11 +22,14 @@ struct TrainingArguments: ParsableArguments {
     help: ArgumentHelp(
       """
       The largest learning rate. (default: 2e-4 for lora, 2e-5 for full; for peqa and alphatuning, which \
-      train scales themselves, 0.001 · the median of their sizes)
+      train scales themselves, 0.001 · the median of their sizes, and 0.001 under --relative)
       """
     )
   )
   var learningRate: Float?
+
+  @Flag(help: "Train scales as ratios to their start: --learning-rate is then a share of each.")
+  var relative = false
 
   @Option(help: "What the rate does after the warm-up: linear, cosine or constant.")
   var curve = LearningRateSchedule.Curve.linear
@@ -92,6 +95,7 @@ struct TrainingArguments: ParsableArguments {
     options.batchSize = batch
     options.accumulation = accumulation
     options.learningRate = learningRate
+    options.isRelative = relative
     options.curve = curve
     options.warmUpSteps = warmUp
     options.weightDecay = decay

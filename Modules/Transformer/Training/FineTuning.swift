@@ -168,9 +168,9 @@ extension FineTuning {
   private static let validationName = "validation loss"
   private static let beforeName = "validation loss before"
 
-  private func optimizer() -> AdamW {
+  private func optimizer() -> any TrainingOptimizer {
     let trained = model.namedParameters().filter(\.parameter.isTrainable)
-    return AdamW(
+    let optimizer = AdamW(
       [
         ParameterGroup(trained.filter { $0.parameter.shape.rank > 1 }),
         ParameterGroup(trained.filter { $0.parameter.shape.rank < 2 }, weightDecay: 0),
@@ -180,6 +180,8 @@ extension FineTuning {
       epsilon: options.epsilon,
       weightDecay: options.weightDecay
     )
+    return options.isRelative
+      ? RelativeSteps(optimizer, of: trained.map(\.parameter)) : optimizer
   }
 
   /// The mean loss over all targets of the validation examples in nats, without gradients; nil

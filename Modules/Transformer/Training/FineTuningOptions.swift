@@ -18,6 +18,10 @@ public struct FineTuningOptions: Codable, Hashable, Sendable {
   public var accumulation = 1
   /// The largest learning rate.
   public var learningRate: Float = 1e-4
+  /// Whether what is trained is its ratio to where it starts, so that the rate is a share of it.
+  ///
+  /// For scales; the norm of the gradients stays that of the scales themselves.
+  public var isRelative = false
   /// What the rate does after the warm-up.
   public var curve = LearningRateSchedule.Curve.linear
   /// The steps of the warm-up, which is linear and begins at 0.

@@ -122,6 +122,26 @@ import Transformer
     }
   }
 
+  /// Thirty falling steps of at most 0.003 change no scale by more than a tenth of it.
+  @Test func ratesMayBeSharesOfTheScales() throws {
+    try withModelAndTexts { model, folder in
+      func report(_ more: [String]) throws -> [String: Any] {
+        try train(model, "peqa", folder, ["--scheme", "W4"] + more)
+      }
+      let relative = try report(["--relative"])
+      let (before, after) = (try loss(relative, "lossBefore"), try loss(relative, "lossAfter"))
+      #expect(after < before)
+      let changes = try #require(relative["changes"] as? [[String: Any]])
+      let largest = changes.compactMap { $0["largest"] as? Double }
+      #expect(largest.count == 14 && largest.allSatisfy { $0 > 0.001 && $0 < 0.1 }, "\(largest)")
+      let refused = try run([
+        "train", model, "--method", "lora", "--relative", "--text", folder + "/text", "--output",
+        folder + "/none",
+      ])
+      #expect(refused.status == 64 && refused.error.contains("--relative"))
+    }
+  }
+
   /// A folder that this package has quantized.
   private func model(_ path: String) throws -> DecoderModel {
     let pretrained = try PretrainedModel(at: URL(filePath: path))
