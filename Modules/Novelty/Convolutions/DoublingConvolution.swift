@@ -75,7 +75,15 @@ struct DoublingConvolution {
         let values = values(x, tiles)  // [points × N·tiles × I]
         values.matmul(weight).withUnsafeElements { products in
           guard let products = products.baseAddress else { return }
-          tiles.perform(Interpolating(layer: self, images, tiles.origins, products, target))
+          tiles.perform(
+            Interpolating(
+              layer: self,
+              images: images,
+              origins: tiles.origins,
+              products: products,
+              target: target
+            )
+          )
         }
       }
       finish(images, target)
@@ -109,7 +117,15 @@ struct DoublingConvolution {
     return x.withUnsafeElements { source in
       Tensor(uninitialized: [tiles.pointCount, rows, inputChannels]) { target in
         guard let source = source.baseAddress, let target = target.baseAddress else { return }
-        tiles.perform(Evaluating(layer: self, x.shape[0], tiles.origins, source, target))
+        tiles.perform(
+          Evaluating(
+            layer: self,
+            images: x.shape[0],
+            origins: tiles.origins,
+            source: source,
+            target: target
+          )
+        )
       }
     }
   }
@@ -117,46 +133,18 @@ struct DoublingConvolution {
 
 /// The values of each tile, by point.
 private struct Evaluating: TileWork {
-  private let layer: DoublingConvolution
-  private let images: Int
-  private let origins: [(row: Int, column: Int)]
-  private let source: UnsafePointer<Float>
-  private let target: UnsafeMutablePointer<Float>
-
-  init(
-    layer: DoublingConvolution,
-    _ images: Int,
-    _ origins: [(row: Int, column: Int)],
-    _ source: UnsafePointer<Float>,
-    _ target: UnsafeMutablePointer<Float>
-  ) {
-    self.layer = layer
-    self.images = images
-    self.origins = origins
-    self.source = source
-    self.target = target
-  }
-
-  func callAsFunction<Rows: ToomCook, Columns: ToomCook>(
-    _ rows: Rows.Type,
-    _ columns: Columns.Type
-  ) {
-    WorkPool.forEachRange(count: images, grain: 4) { range in
-      withUnsafeTemporaryAllocation(of: Lane.self, capacity: 32) { lanes in
-        guard let lanes = lanes.baseAddress else { return }
-        for image in range {
-          for tile in origins.indices { evaluate(rows, columns, image, tile, lanes) }
-        }
-      }
-    }
-  }
+  let layer: DoublingConvolution
+  let images: Int
+  let origins: [(row: Int, column: Int)]
+  let source: UnsafePointer<Float>
+  let target: UnsafeMutablePointer<Float>
 
   @inline(__always)
-  private func evaluate<Rows: ToomCook, Columns: ToomCook>(
+  func callAsFunction<Rows: ToomCook, Columns: ToomCook>(
     _ rows: Rows.Type,
     _ columns: Columns.Type,
-    _ image: Int,
-    _ tile: Int,
+    image: Int,
+    tile: Int,
     _ lanes: UnsafeMutablePointer<Lane>
   ) {
     let (height, width) = (Rows.size + 1, Columns.size + 1)
@@ -180,40 +168,21 @@ private struct Evaluating: TileWork {
 
 /// Adds the outputs of each tile from the products by point; all tiles of an image on one thread.
 private struct Interpolating: TileWork {
-  private let layer: DoublingConvolution
-  private let images: Int
-  private let origins: [(row: Int, column: Int)]
-  private let products: UnsafePointer<Float>
-  private let target: UnsafeMutablePointer<Float>
+  let layer: DoublingConvolution
+  let images: Int
+  let origins: [(row: Int, column: Int)]
+  let products: UnsafePointer<Float>
+  let target: UnsafeMutablePointer<Float>
 
-  init(
-    layer: DoublingConvolution,
-    _ images: Int,
-    _ origins: [(row: Int, column: Int)],
-    _ products: UnsafePointer<Float>,
-    _ target: UnsafeMutablePointer<Float>
-  ) {
-    self.layer = layer
-    self.images = images
-    self.origins = origins
-    self.products = products
-    self.target = target
-  }
-
+  @inline(__always)
   func callAsFunction<Rows: ToomCook, Columns: ToomCook>(
     _ rows: Rows.Type,
-    _ columns: Columns.Type
+    _ columns: Columns.Type,
+    image: Int,
+    tile: Int,
+    _ lanes: UnsafeMutablePointer<Lane>
   ) {
-    WorkPool.forEachRange(count: images, grain: 4) { range in
-      withUnsafeTemporaryAllocation(of: Lane.self, capacity: 32) { lanes in
-        guard let lanes = lanes.baseAddress else { return }
-        for image in range {
-          for tile in origins.indices {
-            for part in 0..<4 { interpolate(rows, columns, image, tile, part, lanes) }
-          }
-        }
-      }
-    }
+    for part in 0..<4 { interpolate(rows, columns, image, tile, part, lanes) }
   }
 
   /// The outputs at every other row and column.

@@ -65,7 +65,15 @@ struct HalvingConvolution {
           bias.withUnsafeElements { bias in
             guard let products = products.baseAddress, let bias = bias.baseAddress else { return }
             tiles.perform(
-              Gathering(layer: self, images, tiles.origins, products, bias, target, slope: slope)
+              Gathering(
+                layer: self,
+                images: images,
+                origins: tiles.origins,
+                products: products,
+                bias: bias,
+                target: target,
+                slope: slope
+              )
             )
           }
         }
@@ -78,7 +86,15 @@ struct HalvingConvolution {
     return x.withUnsafeElements { source in
       Tensor(uninitialized: [tiles.pointCount, rows, 4 * inputChannels]) { target in
         guard let source = source.baseAddress, let target = target.baseAddress else { return }
-        tiles.perform(Spreading(layer: self, x.shape[0], tiles.origins, source, target))
+        tiles.perform(
+          Spreading(
+            layer: self,
+            images: x.shape[0],
+            origins: tiles.origins,
+            source: source,
+            target: target
+          )
+        )
       }
     }
   }
@@ -86,40 +102,21 @@ struct HalvingConvolution {
 
 /// The inputs of each tile, by point.
 private struct Spreading: TileWork {
-  private let layer: HalvingConvolution
-  private let images: Int
-  private let origins: [(row: Int, column: Int)]
-  private let source: UnsafePointer<Float>
-  private let target: UnsafeMutablePointer<Float>
+  let layer: HalvingConvolution
+  let images: Int
+  let origins: [(row: Int, column: Int)]
+  let source: UnsafePointer<Float>
+  let target: UnsafeMutablePointer<Float>
 
-  init(
-    layer: HalvingConvolution,
-    _ images: Int,
-    _ origins: [(row: Int, column: Int)],
-    _ source: UnsafePointer<Float>,
-    _ target: UnsafeMutablePointer<Float>
-  ) {
-    self.layer = layer
-    self.images = images
-    self.origins = origins
-    self.source = source
-    self.target = target
-  }
-
+  @inline(__always)
   func callAsFunction<Rows: ToomCook, Columns: ToomCook>(
     _ rows: Rows.Type,
-    _ columns: Columns.Type
+    _ columns: Columns.Type,
+    image: Int,
+    tile: Int,
+    _ lanes: UnsafeMutablePointer<Lane>
   ) {
-    WorkPool.forEachRange(count: images, grain: 4) { range in
-      withUnsafeTemporaryAllocation(of: Lane.self, capacity: 32) { lanes in
-        guard let lanes = lanes.baseAddress else { return }
-        for image in range {
-          for tile in origins.indices {
-            for part in 0..<4 { spread(rows, columns, image, tile, part, lanes) }
-          }
-        }
-      }
-    }
+    for part in 0..<4 { spread(rows, columns, image, tile, part, lanes) }
   }
 
   /// One part of the kernel on one tile: every other row and column.
@@ -159,52 +156,20 @@ private struct Spreading: TileWork {
 
 /// The outputs of each tile from the products by point.
 private struct Gathering: TileWork {
-  private let layer: HalvingConvolution
-  private let images: Int
-  private let origins: [(row: Int, column: Int)]
-  private let products: UnsafePointer<Float>
-  private let bias: UnsafePointer<Float>
-  private let target: UnsafeMutablePointer<Float>
-  private let slope: Float
-
-  init(
-    layer: HalvingConvolution,
-    _ images: Int,
-    _ origins: [(row: Int, column: Int)],
-    _ products: UnsafePointer<Float>,
-    _ bias: UnsafePointer<Float>,
-    _ target: UnsafeMutablePointer<Float>,
-    slope: Float
-  ) {
-    self.layer = layer
-    self.images = images
-    self.origins = origins
-    self.products = products
-    self.bias = bias
-    self.target = target
-    self.slope = slope
-  }
-
-  func callAsFunction<Rows: ToomCook, Columns: ToomCook>(
-    _ rows: Rows.Type,
-    _ columns: Columns.Type
-  ) {
-    WorkPool.forEachRange(count: images, grain: 4) { range in
-      withUnsafeTemporaryAllocation(of: Lane.self, capacity: 32) { lanes in
-        guard let lanes = lanes.baseAddress else { return }
-        for image in range {
-          for tile in origins.indices { gather(rows, columns, image, tile, lanes) }
-        }
-      }
-    }
-  }
+  let layer: HalvingConvolution
+  let images: Int
+  let origins: [(row: Int, column: Int)]
+  let products: UnsafePointer<Float>
+  let bias: UnsafePointer<Float>
+  let target: UnsafeMutablePointer<Float>
+  let slope: Float
 
   @inline(__always)
-  private func gather<Rows: ToomCook, Columns: ToomCook>(
+  func callAsFunction<Rows: ToomCook, Columns: ToomCook>(
     _ rows: Rows.Type,
     _ columns: Columns.Type,
-    _ image: Int,
-    _ tile: Int,
+    image: Int,
+    tile: Int,
     _ lanes: UnsafeMutablePointer<Lane>
   ) {
     let (height, width) = (Rows.size + 1, Columns.size + 1)

@@ -45,11 +45,20 @@ struct PlaneTiles {
   }
 }
 
-/// Something that is done with the transforms of a tile's rows and columns.
+/// Something that is done with each tile of each image.
 protocol TileWork {
+  /// N.
+  var images: Int { get }
+  /// Where the tiles begin.
+  var origins: [(row: Int, column: Int)] { get }
+
+  /// The work on one tile with the transforms of its rows and columns; `lanes` is room for its points.
   func callAsFunction<Rows: ToomCook, Columns: ToomCook>(
     _ rows: Rows.Type,
-    _ columns: Columns.Type
+    _ columns: Columns.Type,
+    image: Int,
+    tile: Int,
+    _ lanes: UnsafeMutablePointer<Lane>
   )
 }
 
@@ -57,10 +66,25 @@ extension PlaneTiles.Kind {
   /// Does the work with the transforms of this size.
   func perform(_ work: some TileWork) {
     switch (rows, columns) {
-    case (4, 4): work(FourCoefficients.self, FourCoefficients.self)
-    case (4, _): work(FourCoefficients.self, ThreeCoefficients.self)
-    case (_, 4): work(ThreeCoefficients.self, FourCoefficients.self)
-    default: work(ThreeCoefficients.self, ThreeCoefficients.self)
+    case (4, 4): walk(work, FourCoefficients.self, FourCoefficients.self)
+    case (4, _): walk(work, FourCoefficients.self, ThreeCoefficients.self)
+    case (_, 4): walk(work, ThreeCoefficients.self, FourCoefficients.self)
+    default: walk(work, ThreeCoefficients.self, ThreeCoefficients.self)
+    }
+  }
+
+  private func walk<Rows: ToomCook, Columns: ToomCook>(
+    _ work: some TileWork,
+    _ rows: Rows.Type,
+    _ columns: Columns.Type
+  ) {
+    WorkPool.forEachRange(count: work.images, grain: 4) { range in
+      withUnsafeTemporaryAllocation(of: Lane.self, capacity: 32) { lanes in
+        guard let lanes = lanes.baseAddress else { return }
+        for image in range {
+          for tile in work.origins.indices { work(rows, columns, image: image, tile: tile, lanes) }
+        }
+      }
     }
   }
 
