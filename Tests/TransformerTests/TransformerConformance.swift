@@ -267,3 +267,10 @@ import Transformer
     }
   }
 }
+
+extension DecoderModel {
+  /// The logits of a batch of sequences, without gradients; ids [B × T], result [B × T × V].
+  func logits(of ids: Tensor<Int32>) -> Tensor<Float> {
+    .stacking((0..<ids.shape[0]).map { self(ids[$0].elements, cache: makeCache()) })
+  }
+}

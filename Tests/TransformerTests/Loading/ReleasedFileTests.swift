@@ -149,17 +149,17 @@ import Transformer
     let changes: JSONObject = ["scale_attn_by_inverse_layer_idx": true]
     try conformance.withModel(path, changing: changes) { pretrained, expected in
       let ids = try expected.tensor(named: "input_ids", as: Int32.self)
-      let divided = try pretrained.makeModel()(ids).value
+      let divided = try pretrained.makeModel().logits(of: ids)
       try conformance.withModel(path) { plain, _ in
         let model = try plain.makeModel(isTrainable: true)
-        let undivided = model(ids).value
+        let undivided = model.logits(of: ids)
         for (name, parameter) in model.namedParameters().map({ ($0.name, $0.parameter) }) {
           let parts = name.split(separator: ".")
           if parts.starts(with: ["blocks"]), parts.contains("query"), let depth = Float(parts[1]) {
             parameter.value = parameter.value / (depth + 1)
           }
         }
-        expectClose(divided, model(ids).value, relative: 1e-5, absolute: 5e-5)
+        expectClose(divided, model.logits(of: ids), relative: 1e-5, absolute: 5e-5)
         #expect(divided != undivided)
       }
       try withTemporaryFolder { folder in
