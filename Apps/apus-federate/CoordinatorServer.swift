@@ -43,7 +43,9 @@ struct CoordinatorServer {
   }
 
   private func server() throws -> HTTPServerBuilder {
-    guard let identity else { return .http1() }
+    // A device that vanished while it sent its result must not keep the place for another.
+    let plain = HTTPServerBuilder.http1(configuration: .init(idleTimeout: .seconds(90)))
+    guard let identity else { return plain }
     let chain: [NIOSSLCertificate]
     let key: NIOSSLPrivateKey
     do { chain = try NIOSSLCertificate.fromPEMFile(identity.certificate) } catch {
@@ -57,7 +59,7 @@ struct CoordinatorServer {
       privateKey: .privateKey(key)
     )
     configuration.minimumTLSVersion = .tlsv12
-    return try .tls(.http1(), tlsConfiguration: configuration)
+    return try .tls(plain, tlsConfiguration: configuration)
   }
 }
 
@@ -68,31 +70,22 @@ struct CoordinatorResponder: HTTPResponder {
   let coordinator: FederatedCoordinator
 
   func respond(to request: Request, context: Context) async throws -> Response {
-    let path = request.uri.path
-    let limit = coordinator.bodyLimit(method: request.method.rawValue, path: path)
-    let announced = request.headers[.contentLength].flatMap { Int($0) } ?? 0
-    guard announced <= limit else {
-      return response(coordinator.refusal(.tooLarge(bytes: announced, limit: limit), path: path))
-    }
-    var body: [UInt8] = []
-    for try await buffer in request.body {
-      body.append(contentsOf: buffer.readableBytesView)
-      guard body.count <= limit else {
-        return response(coordinator.refusal(.tooLarge(bytes: body.count, limit: limit), path: path))
-      }
-    }
     var headers: [String: String] = [:]
     for field in request.headers { headers[field.name.canonicalName] = field.value }
-    return response(
-      await coordinator.handle(
-        ServiceRequest(
-          method: request.method.rawValue,
-          path: path,
-          headers: headers,
-          body: body
-        )
-      )
+    let head = ServiceRequest(
+      method: request.method.rawValue,
+      path: request.uri.path,
+      headers: headers
     )
+    let answer = try await coordinator.handle(head) { limit in
+      var body: [UInt8] = []
+      for try await buffer in request.body {
+        body.append(contentsOf: buffer.readableBytesView.prefix(limit + 1 - body.count))
+        if body.count > limit { break }
+      }
+      return body
+    }
+    return response(answer)
   }
 
   private func response(_ answer: ServiceResponse) -> Response {

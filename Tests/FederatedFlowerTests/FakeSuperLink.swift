@@ -54,6 +54,9 @@ actor FakeSuperLink: FlowerTransport {
   /// The next sign of life is answered as by a server that counts the node as gone.
   func forget() { forgotten = true }
 
+  /// Counts all nodes as gone: their leases have ended.
+  func endLeases() { active = [] }
+
   func count(_ call: String) -> Int { calls.count { $0 == call } }
 
   /// Puts a message in the queue; `late` objects are not available at first.
@@ -156,8 +159,10 @@ actor FakeSuperLink: FlowerTransport {
     case "activate-node":
       let call = try WireActivateNodeRequest(serializedBytes: request.body)
       guard call.publicKey == key, let id = nodes[key] else { return answer(412, code: 2004) }
-      guard call.heartbeatInterval <= 1800 else { return answer(400, code: 2003) }
-      active.insert(id)
+      guard 0 < call.heartbeatInterval, call.heartbeatInterval <= 1800 else {
+        return answer(400, code: 2003)
+      }
+      guard active.insert(id).inserted else { return answer(412, code: 2004) }
       return try answer(WireActivateNodeResponse.with { $0.nodeID = id })
     default:
       guard let id = nodes[key] else { return answer(401, "{}") }
@@ -191,10 +196,10 @@ actor FakeSuperLink: FlowerTransport {
     switch request.call {
     case "send-node-heartbeat":
       let call = try WireSendNodeHeartbeatRequest(serializedBytes: request.body)
+      guard call.node.nodeID == id else { return answer(401, "{}") }
       defer { forgotten = false }
-      return try answer(
-        WireSendNodeHeartbeatResponse.with { $0.success = call.node.nodeID == id && !forgotten }
-      )
+      if forgotten { active.remove(id) } else { active.insert(id) }
+      return try answer(WireSendNodeHeartbeatResponse.with { $0.success = active.contains(id) })
     case "pull-messages":
       let call = try WirePullMessagesRequest(serializedBytes: request.body)
       guard call.node.nodeID == id else { return answer(401, "{}") }

@@ -15,6 +15,7 @@ import Testing
     _ server: FakeSuperLink,
     _ identity: FlowerIdentity,
     _ journal: String,
+    _ admission: FlowerNodeConfiguration.Admission = .open,
     count: Counter
   ) async {
     let transport = DyingTransport(server, at: fatal)
@@ -23,7 +24,13 @@ import Testing
       if fatal == "handler" { transport.die() }
       return try await Bench.train(request)
     })
-    let bench = Bench(server, transport: transport, identity: identity, handlers: handlers) {
+    let bench = Bench(
+      server,
+      transport: transport,
+      identity: identity,
+      admission: admission,
+      handlers: handlers
+    ) {
       $0.journal = journal
     }
     let (gate, open) = AsyncStream<Void>.makeStream()
@@ -53,6 +60,52 @@ import Testing
       #expect(bench.events.contains(.resuming(type: "train", run: 77)))
       #expect(!FileManager.default.fileExists(atPath: journal))
       #expect(await server.count("pull-object") == 5)
+    }
+  }
+
+  /// The server activates no node that it takes for active; the journal knows its number.
+  @Test(arguments: [true, false])
+  func aSuccessorWithinTheLeaseIsTheNodeThatItWas(isOpen: Bool) async throws {
+    try await withTemporaryFolder { folder in
+      let (server, identity) = (FakeSuperLink(isOpen: isOpen), FlowerIdentity())
+      let admission = isOpen ? FlowerNodeConfiguration.Admission.open : .registered
+      if !isOpen { await server.register(identity) }
+      let journal = folder + "/journal"
+      try await server.post("train", content)
+      await runUntilDeath(at: "handler", server, identity, journal, admission, count: Counter())
+      let bench = Bench(server, identity: identity, admission: admission) { $0.journal = journal }
+      try await bench.run(untilReplies: 1)
+      #expect(await server.count("activate-node") == 1)
+      #expect(bench.events.contains(.activated(nodeID: 1000)))
+      #expect(bench.events.contains(.resuming(type: "train", run: 77)))
+      #expect(!bench.events.contains(.reactivating))
+      #expect(await server.replyMetadata.map(\.srcNodeID) == [1000])
+    }
+  }
+
+  /// One without a journal is active when the lease of its predecessor has ended, and not before.
+  @Test(arguments: [true, false])
+  func aSuccessorWithoutAJournalWaitsForTheLease(isOpen: Bool) async throws {
+    try await withTemporaryFolder { folder in
+      let (server, identity) = (FakeSuperLink(isOpen: isOpen), FlowerIdentity())
+      let admission = isOpen ? FlowerNodeConfiguration.Admission.open : .registered
+      if !isOpen { await server.register(identity) }
+      let journal = folder + "/journal"
+      try await server.post("train", content)
+      await runUntilDeath(at: "handler", server, identity, journal, admission, count: Counter())
+      try await server.post("evaluate", content)
+      let bench = Bench(server, identity: identity, admission: admission) {
+        $0.heartbeatInterval = .milliseconds(30)
+      }
+      let task = Task { try await bench.node.run() }
+      try await bench.wait { $0 == .reactivating }
+      #expect(!bench.events.contains { if case .activated = $0 { true } else { false } })
+      await server.endLeases()
+      try await server.waitForReplies(1)
+      await bench.node.stop()
+      try await task.value
+      #expect(bench.events.contains(.activated(nodeID: 1000)))
+      #expect(await server.replyMetadata.map(\.messageType) == ["evaluate"])
     }
   }
 

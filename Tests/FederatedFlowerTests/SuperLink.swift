@@ -191,7 +191,7 @@ private final class Program: Sendable {
     process.standardInput = FileHandle.nullDevice
     let (ended, end) = AsyncStream<Int32>.makeStream()
     process.terminationHandler = { end.yield($0.terminationStatus) }
-    try process.run()
+    try process.runWithOpenSignals()
     self.process = process
     self.ended = ended
     self.log = log
@@ -212,6 +212,20 @@ private final class Program: Sendable {
   func end() async {
     process.terminate()
     for await _ in ended { return }
+  }
+}
+
+extension Process {
+  /// Starts the program with no signal blocked.
+  ///
+  /// It inherits the mask of the thread that starts it. The threads that tasks run on block nearly all
+  /// signals: started from one, a program and its own children would never hear that they should end.
+  fileprivate func runWithOpenSignals() throws {
+    var (none, before) = (sigset_t(), sigset_t())
+    sigemptyset(&none)
+    pthread_sigmask(SIG_SETMASK, &none, &before)
+    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+    try run()
   }
 }
 

@@ -27,6 +27,7 @@ import Testing
       try RequestSignature([
         "x-apus-device": "d", "x-apus-time": "\(Int(time * 1000))",
         "x-apus-nonce": String(repeating: "0", count: 32 - nonce.count) + nonce,
+        "x-apus-digest": String(repeating: "0", count: 64),
         "x-apus-signature": Data(count: 64).base64EncodedString(),
       ])
     }

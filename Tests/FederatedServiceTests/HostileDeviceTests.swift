@@ -9,16 +9,16 @@ import Testing
 /// Whatever a device sends, it is told why it is refused, the log has a line, and rounds go on.
 @Suite(.timeLimit(.minutes(10))) struct HostileDeviceTests {
   /// A coordinator whose first round is open, two devices in it, and its log.
-  private struct Scene {
+  struct Scene {
     let coordinator: FederatedCoordinator
     let honest: HandDevice
     let other: HandDevice
     let events = Recorder<CoordinatorEvent>()
     let stop = Flag()
 
-    init(plan: DevicePlan = .full, tolerance: Double = 300) throws {
+    init(plans: [DevicePlan] = [.full], tolerance: Double = 300) throws {
       var configuration = SampleFederation.configuration(rounds: 2, devices: 2)
-      configuration.planning = .fixed([plan])
+      configuration.planning = .fixed(plans)
       configuration.clockTolerance = tolerance
       configuration.rounds.reassignsLostTasks = false
       let events = events
@@ -39,7 +39,7 @@ import Testing
     }
   }
 
-  private func withScene(
+  func withScene(
     _ scene: Scene,
     _ body: (Scene) async throws -> Void
   ) async throws {
@@ -55,7 +55,7 @@ import Testing
     try result.get()
   }
 
-  private func expectCode(
+  func expectCode(
     _ code: String,
     _ answer: ServiceResponse,
     _ scene: Scene,
@@ -210,22 +210,6 @@ import Testing
     #expect(coordinator.status.modelVersion == 1)
     stop.set()
     try await rounds.value
-  }
-
-  @Test func bodiesAreLimitedByThePlan() async throws {
-    let plan = DevicePlan.slice(Rate(1, of: 4))
-    try await withScene(try Scene(plan: plan)) { scene in
-      let task = try await scene.honest.task()
-      let path = "/v1/tasks/\(task.id)/result"
-      let limit = scene.coordinator.bodyLimit(method: "POST", path: path)
-      let local = try await scene.honest.model(of: task)
-      #expect(limit < 9 * local.parameters.scalarCount + 20_000)
-      #expect(try scene.honest.result(of: task, local).count <= limit)
-      let large = [UInt8](repeating: 0, count: limit + 1)
-      expectCode("too_large", try await scene.honest.send(large, of: task), scene)
-      let call = [UInt8](repeating: 0x20, count: 20_000)
-      expectCode("too_large", try await scene.honest.send("POST", "/v1/task", call), scene)
-    }
   }
 
   @Test func registrationsAreChecked() async throws {

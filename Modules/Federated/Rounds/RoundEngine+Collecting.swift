@@ -63,6 +63,14 @@ extension RoundEngine {
     return .dropped
   }
 
+  /// Whether a result of a task can be told from others.
+  ///
+  /// - Parameter id: the number of a task.
+  /// - Returns: whether it is open, or was closed in the last two rounds.
+  public func remembers(task id: Int) -> Bool {
+    state.open[id] != nil || state.received[id] != nil || state.expired.contains(id)
+  }
+
   private func contribution(
     of result: RoundResult,
     for task: RoundTask,

@@ -205,7 +205,7 @@ public actor FlowerNode {
     do throws(FlowerError) {
       let isKnown = configuration.admission == .open ? try await register() : false
       if let id = await stillActive() { return .success(id) }
-      return .success(try await activated(patiently: isKnown))
+      return .success(try await activated(isKnown: isKnown))
     } catch {
       return .failure(error)
     }
@@ -231,10 +231,12 @@ public actor FlowerNode {
 
   /// Activates; where an earlier process of the node counts as active, as soon as it does not.
   ///
-  /// After two intervals without a sign of life a node counts as gone.
-  private func activated(patiently isPatient: Bool) async throws(FlowerError) -> UInt64 {
+  /// After two intervals without a sign of life a node counts as gone. A server that does not know the
+  /// key refuses with the same code, so that one is asked for.
+  private func activated(isKnown: Bool) async throws(FlowerError) -> UInt64 {
     let (key, interval) = (identity.publicKey, configuration.heartbeatInterval)
     let end = ContinuousClock.now + (interval * 2 + .seconds(10))
+    var isKnown = isKnown
     while true {
       do throws(FlowerError) {
         return try await fleet.call(
@@ -242,12 +244,30 @@ public actor FlowerNode {
           .with { ($0.publicKey, $0.heartbeatInterval) = (key, interval / .seconds(1)) }
         ).nodeID
       } catch {
-        guard isPatient, case .refused(_, 412, 2004, _) = error, ContinuousClock.now < end,
-          !isStopping
+        guard case .refused(_, 412, 2004, _) = error, ContinuousClock.now < end, !isStopping
         else { throw error }
+        if !isKnown { isKnown = await isRegistered() }
+        guard isKnown else { throw error }
       }
       log(.reactivating)
       try await sleep(interval / 6)
+    }
+  }
+
+  /// Whether the server knows the key of a node that it does not activate.
+  ///
+  /// It looks for the key before it looks at the interval, which is out of range here.
+  private func isRegistered() async -> Bool {
+    let key = identity.publicKey
+    do throws(FlowerError) {
+      _ = try await fleet.callOnce(
+        .activate,
+        .with { ($0.publicKey, $0.heartbeatInterval) = (key, 0) }
+      )
+      return true
+    } catch {
+      guard case .refused(_, 400, 2003, _) = error else { return false }
+      return true
     }
   }
 

@@ -12,6 +12,10 @@ struct CoordinatorState: Sendable {
   var lastSeen: [Int: Double] = [:]
   /// The open task of each device.
   var tasks: [Int: Int] = [:]
+  /// What may come for tasks that are open or were closed lately.
+  var updateLimits: [Int: UpdateLimit] = [:]
+  /// The devices whose results are being read or checked: one of each at a time.
+  var readers: Set<Int> = []
   /// Who has heard that the federation has ended.
   var told: Set<Int> = []
   /// Whether a round has begun since the process started.
@@ -36,8 +40,15 @@ struct CoordinatorState: Sendable {
     tasks[client].flatMap { engine.state.open[$0]?.task }
   }
 
-  /// Notes tasks that were given out.
-  mutating func assign(_ issued: [RoundTask]) {
-    for task in issued { tasks[task.client] = task.id }
+  /// Forgets the limits of tasks whose results cannot be told from others any more.
+  mutating func forgetLimits() {
+    let engine = engine
+    updateLimits = updateLimits.filter { engine.remembers(task: $0.key) }
   }
+}
+
+/// Whose task it is, and how large the update may be that comes for it.
+struct UpdateLimit: Codable, Hashable, Sendable {
+  var client: Int
+  var byteCount: Int
 }

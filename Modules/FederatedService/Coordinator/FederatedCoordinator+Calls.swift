@@ -18,92 +18,34 @@ extension FederatedCoordinator {
   ///
   /// - Returns: an answer of 200, or a `ServiceRefusal`'s status with `ErrorMessage`.
   public func handle(_ request: ServiceRequest) async -> ServiceResponse {
-    var response: ServiceResponse
-    do throws(ServiceRefusal) {
-      let limit = bodyLimit(method: request.method, path: request.path)
-      guard request.body.count <= limit else {
-        throw .tooLarge(bytes: request.body.count, limit: limit)
-      }
-      response = try await answer(request)
-    } catch {
-      response = refusal(error, path: request.path)
-    }
-    return response
+    await handle(request) { _ in request.body }
   }
 
-  /// The answer to a request that is refused, which is logged too; for whoever reads requests from a
-  /// network, where a body is longer than `bodyLimit` allows.
-  public func refusal(_ refusal: ServiceRefusal, path: String) -> ServiceResponse {
-    log(.refused(path: String(path.prefix(128)), refusal))
-    var response = ServiceResponse(refusal)
-    response.headers[RequestSignature.Field.time] = "\(Int(date() * 1000))"
-    return response
-  }
-
-  /// The longest body that a request may have.
-  ///
-  /// A result may take nine bytes for each number of its task's plan: five of place, four of value.
-  /// So nobody makes the server hold more than it gave out.
-  public func bodyLimit(method: String, path: String) -> Int {
-    guard method == "POST", case .task(let id, "result")? = ServicePath(path) else {
-      return Self.smallBody
-    }
-    guard let plan = locked({ $0.engine.state.open[id]?.task.plan }) else {
-      // The result of a task that is closed: it may be a duplicate, of whatever plan.
-      return 9 * locked { $0.engine.model.scalarCount } + Self.smallBody
-    }
-    return 9 * DeviceCost(task.model, plan: plan).trainedCount + Self.smallBody
-  }
-
-  /// Enough for every message of JSON.
-  private static var smallBody: Int { 16_384 }
-
-  private func answer(_ request: ServiceRequest) async throws(ServiceRefusal) -> ServiceResponse {
-    guard let path = ServicePath(request.path) else { throw .notFound(request.path.shortened) }
-    switch (request.method, path) {
-    case ("GET", .health): return ServiceResponse(status)
-    case ("GET", .status): return ServiceResponse(status)
-    case ("POST", .register): return try register(request)
-    case ("POST", .work): return try await work(request)
-    case ("GET", .task(let id, "model")): return try model(request, id)
-    case ("POST", .task(let id, "heartbeat")): return try heartbeat(request, id)
-    case ("POST", .task(let id, "result")): return try result(request, id)
-    case ("POST", .task(let id, "failure")): return try failure(request, id)
-    default: throw .notFound("\(request.method) \(request.path)".shortened)
+  /// The answer to a request that was admitted, with its body.
+  func answer(
+    _ request: ServiceRequest,
+    _ admitted: AdmittedRequest
+  ) async throws(ServiceRefusal) -> ServiceResponse {
+    switch (admitted.call, admitted.device, admitted.signature) {
+    case (.status, _, _): return ServiceResponse(status)
+    case (.register, _, let signature?): return try register(request, signature)
+    case (.work, let device?, _): return try await work(request, device)
+    case (.model(let id), let device?, _): return try model(id, device)
+    case (.heartbeat(let id), let device?, _): return try heartbeat(id, device)
+    case (.result(let id), let device?, _): return try result(request, id, device)
+    case (.failure(let id), let device?, _): return try failure(request, id, device)
+    case (.register, _, nil), (.work, nil, _), (.model, nil, _), (.heartbeat, nil, _),
+      (.result, nil, _), (.failure, nil, _):
+      throw .malformed("a request that nobody signed")
     }
   }
 
-  // MARK: Who asks
+  // MARK: Who takes part
 
-  /// The device that signed a request.
-  private func authenticate(
-    _ request: ServiceRequest
-  ) throws(ServiceRefusal) -> RegisteredDevice {
-    let signature = try RequestSignature(request.headers)
-    let known = locked {
-      ($0.registry[signature.device], $0.registry.key(of: signature.device))
-    }
-    guard let device = known.0, let key = known.1 else { throw .unknownDevice(signature.device) }
-    try verify(signature, of: request, key)
-    let now = now
-    locked { $0.lastSeen[device.client] = now }
-    return device
-  }
-
-  private func verify(
-    _ signature: RequestSignature,
-    of request: ServiceRequest,
-    _ key: Curve25519.Signing.PublicKey
-  ) throws(ServiceRefusal) {
-    guard signature.isValid(for: request, key: key) else {
-      throw .badSignature(device: signature.device)
-    }
-    let seconds = date()
-    try locked { (state) throws(ServiceRefusal) in try state.nonces.note(signature, now: seconds) }
-  }
-
-  private func register(_ request: ServiceRequest) throws(ServiceRefusal) -> ServiceResponse {
-    let signature = try RequestSignature(request.headers)
+  private func register(
+    _ request: ServiceRequest,
+    _ signature: RequestSignature
+  ) throws(ServiceRefusal) -> ServiceResponse {
     let name = signature.device
     let registration = try ServiceJSON.decoded(request.body, as: Registration.self)
     if let fault = registration.fault { throw .malformed(fault) }
@@ -150,9 +92,11 @@ extension FederatedCoordinator {
 
   // MARK: Tasks
 
-  private func work(_ request: ServiceRequest) async throws(ServiceRefusal) -> ServiceResponse {
+  private func work(
+    _ request: ServiceRequest,
+    _ device: RegisteredDevice
+  ) async throws(ServiceRefusal) -> ServiceResponse {
     let call = try ServiceJSON.decoded(request.body, as: TaskCall.self)
-    let device = try authenticate(request)
     let limit = now + min(max(call.waitSeconds.isFinite ? call.waitSeconds : 0, 0), 30)
     while true {
       let now = now
@@ -195,9 +139,10 @@ extension FederatedCoordinator {
     return found
   }
 
-  private func model(_ request: ServiceRequest, _ id: Int) throws(ServiceRefusal) -> ServiceResponse
-  {
-    let device = try authenticate(request)
+  private func model(
+    _ id: Int,
+    _ device: RegisteredDevice
+  ) throws(ServiceRefusal) -> ServiceResponse {
     guard let (task, engine) = try open(id, device) else { throw .unknownTask(id) }
     let bytes: [UInt8]
     do throws(RoundError) { bytes = try engine.localModel(for: task).encoded() } catch {
@@ -208,10 +153,9 @@ extension FederatedCoordinator {
   }
 
   private func heartbeat(
-    _ request: ServiceRequest,
-    _ id: Int
+    _ id: Int,
+    _ device: RegisteredDevice
   ) throws(ServiceRefusal) -> ServiceResponse {
-    let device = try authenticate(request)
     guard try open(id, device) != nil else { throw .unknownTask(id) }
     let now = now
     try locked { (state) throws(ServiceRefusal) in
@@ -224,10 +168,10 @@ extension FederatedCoordinator {
 
   private func failure(
     _ request: ServiceRequest,
-    _ id: Int
+    _ id: Int,
+    _ device: RegisteredDevice
   ) throws(ServiceRefusal) -> ServiceResponse {
     let message = try ServiceJSON.decoded(request.body, as: FailureMessage.self)
-    let device = try authenticate(request)
     guard let (task, _) = try open(id, device) else { throw .unknownTask(id) }
     let reason = String(message.reason.prefix(500))
     let error: RoundError =
@@ -245,7 +189,7 @@ extension FederatedCoordinator {
     locked { state in
       let issued = state.engine.fail(task: task.id, with: error, now: now)
       note(.failed, of: task, &state)
-      state.assign([issued].compactMap { $0 })
+      assign([issued].compactMap { $0 }, &state)
     }
     wake.signal()
   }
@@ -254,9 +198,9 @@ extension FederatedCoordinator {
 
   private func result(
     _ request: ServiceRequest,
-    _ id: Int
+    _ id: Int,
+    _ device: RegisteredDevice
   ) throws(ServiceRefusal) -> ServiceResponse {
-    let device = try authenticate(request)
     let (message, bytes) = try ResultMessage.parsed(request.body)
     guard let (task, engine) = try open(id, device) else {
       let reception = locked {
@@ -345,9 +289,4 @@ extension RoundResult {
     planID = message.planID
     modelVersion = message.modelVersion
   }
-}
-
-extension String {
-  /// Its beginning, for messages.
-  fileprivate var shortened: String { String(prefix(128)) }
 }

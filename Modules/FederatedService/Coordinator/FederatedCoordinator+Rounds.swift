@@ -71,7 +71,8 @@ extension FederatedCoordinator {
       guard candidates.count >= configuration.rounds.minimumReports else { return nil }
       let tasks = try state.engine.begin(candidates, now: now)
       state.hasBegun = true
-      state.assign(tasks)
+      state.forgetLimits()
+      assign(tasks, &state)
       return .began(
         round: state.engine.state.round,
         attempt: state.engine.state.attempt,
@@ -134,7 +135,7 @@ extension FederatedCoordinator {
       var events: [CoordinatorEvent] = []
       let change = state.engine.advance(to: now)
       for task in change.lost { self.note(.failed, of: task, &state) }
-      state.assign(change.issued)
+      assign(change.issued, &state)
       if !change.lost.isEmpty {
         let names = change.lost.map { state.name(of: $0.client) }
         events.append(.lost(devices: names, reassigned: change.issued.count))
@@ -207,7 +208,10 @@ extension FederatedCoordinator {
       do {
         let report = try state.engine.finish(measures)
         if let checkpoints {
-          try state.engine.save(in: checkpoints, values: ["schedules": state.schedules])
+          try state.engine.save(
+            in: checkpoints,
+            values: ["schedules": state.schedules, "limits": state.updateLimits]
+          )
         } else {
           try state.engine.continueWithoutCheckpoint()
         }

@@ -15,9 +15,9 @@ import Tensor
 ///     // any HTTP server: let answer = await coordinator.handle(request)
 ///     try coordinator.run()                  // the rounds, on this thread, until the last one
 ///
-/// It has no sockets of its own: whoever owns it hands requests to `handle(_:)`, and never reads a
-/// body longer than `bodyLimit(of:)` allows. Every request but status and health is signed by its
-/// device. All calls may come twice: a device that lost an answer asks again.
+/// It has no sockets of its own: whoever owns it hands the heads of requests to
+/// `handle(_:reading:)`, which says how much of the body may be read. Every request but status and
+/// health is signed by its device. All calls may come twice: a device that lost an answer asks again.
 ///
 /// After each round the state is written to its folder. A coordinator that was killed begins the round
 /// again that it was in: results that had come are asked for anew, so none is lost or counted twice.
@@ -81,18 +81,24 @@ public final class FederatedCoordinator: Sendable {
       path: folder.map { $0 + "/devices.json" },
       limit: configuration.mostDevices
     )
-    let (engine, schedules, isResumed) = try Self.engine(task, configuration, folders)
+    let (engine, saved) = try Self.engine(task, configuration, folders)
     var state = CoordinatorState(
       engine: engine,
       registry: registry,
       nonces: NonceMemory(tolerance: configuration.clockTolerance)
     )
-    state.schedules = schedules
+    if let saved { (state.schedules, state.updateLimits) = (saved.schedules, saved.limits) }
     state.isFinished = engine.state.round >= configuration.roundCount
     self.state = Mutex(state)
     clockStart = DispatchTime.now().uptimeNanoseconds
     startTime = engine.state.now
-    if isResumed { log(.resumed(round: engine.state.round)) }
+    if saved != nil { log(.resumed(round: engine.state.round)) }
+  }
+
+  /// What a checkpoint has beside the engine.
+  private struct SavedPlans {
+    var schedules: [Int: PlanSchedule]
+    var limits: [Int: UpdateLimit]
   }
 
   /// The engine at its start, or as a checkpoint has it.
@@ -100,7 +106,7 @@ public final class FederatedCoordinator: Sendable {
     _ task: any FederatedTask,
     _ configuration: CoordinatorConfiguration,
     _ folder: CheckpointFolder?
-  ) throws(ServiceError) -> (RoundEngine, [Int: PlanSchedule], isResumed: Bool) {
+  ) throws(ServiceError) -> (RoundEngine, SavedPlans?) {
     do {
       var engine = try RoundEngine(
         model: task.initialParameters(seed: configuration.seed),
@@ -109,9 +115,15 @@ public final class FederatedCoordinator: Sendable {
         aggregation: configuration.aggregation,
         seed: configuration.seed
       )
-      guard let saved = try folder?.latest() else { return (engine, [:], false) }
+      guard let saved = try folder?.latest() else { return (engine, nil) }
       try engine.restore(saved)
-      return (engine, try saved.value("schedules", as: [Int: PlanSchedule].self), true)
+      return (
+        engine,
+        SavedPlans(
+          schedules: try saved.value("schedules", as: [Int: PlanSchedule].self),
+          limits: try saved.value("limits", as: [Int: UpdateLimit].self)
+        )
+      )
     } catch let error as RoundError {
       throw .round(error)
     } catch {

@@ -189,10 +189,16 @@ public final class ServiceDevice: Sendable {
   private func send(_ body: [UInt8], of message: TaskMessage) async throws(ServiceError) {
     var request = ServiceRequest(method: "POST", path: "/v1/tasks/\(message.task.id)/result")
     request.body = body
-    switch try await call(request, limit: Self.smallAnswer) {
-    case .success: log(.sent(round: message.task.round, byteCount: body.count))
-    case .failure(let problem):
-      log(.dropped(round: message.task.round, reason: problem.message))
+    while true {
+      switch try await call(request, limit: Self.smallAnswer) {
+      case .success: return log(.sent(round: message.task.round, byteCount: body.count))
+      case .failure(let problem):
+        // The server holds one result of a device at a time, this one on a lost connection perhaps.
+        guard problem.code == "too_many_requests", !Task.isCancelled else {
+          return log(.dropped(round: message.task.round, reason: problem.message))
+        }
+        await pause(patience.longestPause)
+      }
     }
   }
 

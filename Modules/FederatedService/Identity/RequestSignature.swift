@@ -10,6 +10,8 @@ import Foundation
 //     TIME           milliseconds since 1970
 //     NONCE          16 random bytes in hexadecimal
 //     DIGEST         SHA-256 of the body in hexadecimal
+//
+// All but method and path travel as headers, so a signature can be checked before the body is read.
 
 /// The signature of a request: who sends it, when, and that nothing was changed on its way.
 struct RequestSignature: Sendable {
@@ -17,6 +19,8 @@ struct RequestSignature: Sendable {
   /// Milliseconds since 1970.
   var time: Int
   var nonce: String
+  /// The SHA-256 of the body in hexadecimal.
+  var digest: String
   var signature: Data
 
   /// The name of the header that holds a part.
@@ -24,6 +28,7 @@ struct RequestSignature: Sendable {
     static let device = "x-apus-device"
     static let time = "x-apus-time"
     static let nonce = "x-apus-nonce"
+    static let digest = "x-apus-digest"
     static let signature = "x-apus-signature"
   }
 
@@ -40,33 +45,52 @@ struct RequestSignature: Sendable {
     guard let nonce = headers[Field.nonce], nonce.utf8.count == 32,
       nonce.allSatisfy({ $0.isASCII && $0.isHexDigit })
     else { throw .malformed("the header \(Field.nonce) must hold 32 hexadecimal digits") }
+    guard let digest = headers[Field.digest], digest.utf8.count == 64 else {
+      throw .malformed("the header \(Field.digest) must hold the SHA-256 of the body")
+    }
     guard let text = headers[Field.signature], text.utf8.count <= 128,
       let signature = Data(base64Encoded: text), signature.count == 64
     else { throw .malformed("the header \(Field.signature) must hold 64 bytes in base64") }
     self.device = device
     self.time = time
     self.nonce = nonce
+    self.digest = digest
     self.signature = signature
   }
 
-  /// The bytes that are signed.
-  static func text(_ request: ServiceRequest, device: String, time: Int, nonce: String) -> Data {
-    let digest = SHA256.hash(data: request.body).map(hexadecimal).joined()
+  /// A signature that is still to be made.
+  fileprivate init(of body: [UInt8], device: String, time: Int) {
+    var random = SystemRandomNumberGenerator()
+    let bytes = (0..<16).map { _ in UInt8.random(in: 0...255, using: &random) }
+    self.device = device
+    self.time = time
+    nonce = Self.hexadecimal(bytes)
+    digest = Self.digest(of: body)
+    signature = Data()
+  }
+
+  /// The bytes that are signed for a request, whose body the digest stands for.
+  fileprivate func text(_ head: ServiceRequest) -> Data {
     let lines = [
-      "apus-federation-1", request.method, request.path, device, "\(time)", nonce, digest,
+      "apus-federation-1", head.method, head.path, device, "\(time)", nonce, digest,
     ]
     return Data(lines.joined(separator: "\n").utf8)
   }
 
-  /// Whether a key made this signature of a request.
-  func isValid(for request: ServiceRequest, key: Curve25519.Signing.PublicKey) -> Bool {
-    let text = Self.text(request, device: device, time: time, nonce: nonce)
-    return key.isValidSignature(signature, for: text)
+  /// Whether a key made this signature of a request; the body is not looked at.
+  func isValid(for head: ServiceRequest, key: Curve25519.Signing.PublicKey) -> Bool {
+    key.isValidSignature(signature, for: text(head))
   }
 
-  fileprivate static func hexadecimal(_ byte: UInt8) -> String {
-    let digits = String(byte, radix: 16)
-    return byte < 16 ? "0" + digits : digits
+  /// Whether a body is the one that was signed.
+  func covers(_ body: [UInt8]) -> Bool { digest == Self.digest(of: body) }
+
+  private static func digest(of body: [UInt8]) -> String {
+    hexadecimal(Array(SHA256.hash(data: body)))
+  }
+
+  private static func hexadecimal(_ bytes: [UInt8]) -> String {
+    bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
   }
 }
 
@@ -79,17 +103,16 @@ extension ServiceRequest {
     device: String,
     time: Int
   ) throws(ServiceError) -> ServiceRequest {
-    var random = SystemRandomNumberGenerator()
-    let bytes = (0..<16).map { _ in UInt8.random(in: 0...255, using: &random) }
-    let nonce = bytes.map(RequestSignature.hexadecimal).joined()
-    let text = RequestSignature.text(self, device: device, time: time, nonce: nonce)
-    guard let signature = try? identity.key.signature(for: text) else {
+    var parts = RequestSignature(of: body, device: device, time: time)
+    guard let signature = try? identity.key.signature(for: parts.text(self)) else {
       throw .keyFile(path: "in memory", reason: "signing failed")
     }
+    parts.signature = signature
     var result = self
     result.headers[RequestSignature.Field.device] = device
     result.headers[RequestSignature.Field.time] = "\(time)"
-    result.headers[RequestSignature.Field.nonce] = nonce
+    result.headers[RequestSignature.Field.nonce] = parts.nonce
+    result.headers[RequestSignature.Field.digest] = parts.digest
     result.headers[RequestSignature.Field.signature] = signature.base64EncodedString()
     return result
   }

@@ -1,0 +1,152 @@
+import Crypto
+import Federated
+import Foundation
+import Tensor
+
+/// A request that may bring its body.
+struct AdmittedRequest {
+  var call: ServiceCall
+  /// Who signed it; nil for calls that anybody may make.
+  var signature: RequestSignature?
+  /// The device of the signature; nil where it has not registered yet.
+  var device: RegisteredDevice?
+  /// The longest body.
+  var limit: Int
+  /// Whether the device may bring no other body meanwhile.
+  var isReserved = false
+}
+
+extension FederatedCoordinator {
+  /// Answers a request whose body has not been read yet.
+  ///
+  /// What a request may bring is decided by its head: who signed it, and what that device was given
+  /// to do. Nothing is read of a request that is refused by then.
+  ///
+  /// - Parameters:
+  ///   - head: the request without its body.
+  ///   - body: reads the body; given the most bytes that it may have, it stops behind them, and
+  ///     returns more than so many where the body is longer.
+  /// - Returns: an answer of 200, or a `ServiceRefusal`'s status with `ErrorMessage`.
+  /// - Throws: what `body` throws.
+  public func handle<Failure: Error>(
+    _ head: ServiceRequest,
+    reading body: (_ limit: Int) async throws(Failure) -> [UInt8]
+  ) async throws(Failure) -> ServiceResponse {
+    let admitted: AdmittedRequest
+    do throws(ServiceRefusal) { admitted = try admit(head) } catch {
+      return refusal(error, path: head.path)
+    }
+    defer { release(admitted) }
+    var request = head
+    request.body = try await body(admitted.limit)
+    do throws(ServiceRefusal) {
+      guard request.body.count <= admitted.limit else {
+        throw .tooLarge(bytes: request.body.count, limit: admitted.limit)
+      }
+      if let signature = admitted.signature, !signature.covers(request.body) {
+        throw .badSignature(device: signature.device)
+      }
+      return try await answer(request, admitted)
+    } catch {
+      return refusal(error, path: request.path)
+    }
+  }
+
+  /// The answer to a request that is refused, which is logged too.
+  private func refusal(_ refusal: ServiceRefusal, path: String) -> ServiceResponse {
+    log(.refused(path: String(path.prefix(128)), refusal))
+    var response = ServiceResponse(refusal)
+    response.headers[RequestSignature.Field.time] = "\(Int(date() * 1000))"
+    return response
+  }
+
+  /// Enough for every message of JSON.
+  private static var smallBody: Int { 16_384 }
+
+  private func admit(_ head: ServiceRequest) throws(ServiceRefusal) -> AdmittedRequest {
+    guard let call = ServiceCall(head.method, head.path) else {
+      throw .notFound(String("\(head.method) \(head.path)".prefix(128)))
+    }
+    var admitted = AdmittedRequest(call: call, limit: Self.smallBody)
+    switch call {
+    case .status: break
+    case .register: admitted.signature = try RequestSignature(head.headers)
+    case .work, .model, .heartbeat, .failure, .result:
+      let signature = try RequestSignature(head.headers)
+      (admitted.signature, admitted.device) = (signature, try authenticate(head, signature))
+    }
+    if case .result(let id) = call, let device = admitted.device {
+      admitted.limit += try reserve(id, device)
+      admitted.isReserved = true
+    }
+    if let announced = head.headers["content-length"].flatMap({ Int($0) }),
+      announced > admitted.limit
+    {
+      release(admitted)
+      throw .tooLarge(bytes: announced, limit: admitted.limit)
+    }
+    return admitted
+  }
+
+  /// The device that signed a request; it is seen by that.
+  private func authenticate(
+    _ head: ServiceRequest,
+    _ signature: RequestSignature
+  ) throws(ServiceRefusal) -> RegisteredDevice {
+    let known = locked {
+      ($0.registry[signature.device], $0.registry.key(of: signature.device))
+    }
+    guard let device = known.0, let key = known.1 else { throw .unknownDevice(signature.device) }
+    try verify(signature, of: head, key)
+    let now = now
+    locked { $0.lastSeen[device.client] = now }
+    return device
+  }
+
+  /// Stops unless a key made the signature, now and for the first time.
+  func verify(
+    _ signature: RequestSignature,
+    of head: ServiceRequest,
+    _ key: Curve25519.Signing.PublicKey
+  ) throws(ServiceRefusal) {
+    guard signature.isValid(for: head, key: key) else {
+      throw .badSignature(device: signature.device)
+    }
+    let seconds = date()
+    try locked { (state) throws(ServiceRefusal) in try state.nonces.note(signature, now: seconds) }
+  }
+
+  /// The most bytes of an update for a task of a device, which brings no other one meanwhile.
+  ///
+  /// A closed task has its limit too: what comes may be a duplicate.
+  private func reserve(_ id: Int, _ device: RegisteredDevice) throws(ServiceRefusal) -> Int {
+    try locked { (state) throws(ServiceRefusal) in
+      guard let known = state.updateLimits[id], state.engine.remembers(task: id) else {
+        throw .unknownTask(id)
+      }
+      guard known.client == device.client else { throw .foreignTask(id, device: device.name) }
+      guard state.readers.insert(device.client).inserted else {
+        throw .tooManyRequests(device: device.name)
+      }
+      return known.byteCount
+    }
+  }
+
+  private func release(_ admitted: AdmittedRequest) {
+    guard admitted.isReserved, let client = admitted.device?.client else { return }
+    _ = locked { $0.readers.remove(client) }
+  }
+
+  /// Notes tasks that were given out, and how large their results may be.
+  ///
+  /// An update may take nine bytes for each number that its plan trains: five of place, four of value.
+  func assign(_ issued: [RoundTask], _ state: inout CoordinatorState) {
+    for task in issued {
+      state.tasks[task.client] = task.id
+      state.updateLimits[task.id] = UpdateLimit(
+        client: task.client,
+        byteCount: 9 * DeviceCost(self.task.model, plan: task.plan).trainedCount
+      )
+    }
+  }
+}
