@@ -58,6 +58,7 @@ let package = Package(
     .library(name: "FederatedService", targets: ["FederatedService"]),
     .library(name: "ImageFiles", targets: ["ImageFiles"]),
     .executable(name: "apus-quantize", targets: ["apus-quantize"]),
+    .executable(name: "apus-generate", targets: ["apus-generate"]),
     .executable(name: "apus-pretrain", targets: ["apus-pretrain"]),
     .executable(name: "apus-finetune", targets: ["apus-finetune"]),
     .executable(name: "apus-vision", targets: ["apus-vision"]),
@@ -261,6 +262,15 @@ let package = Package(
       swiftSettings: strict
     ),
     .executableTarget(
+      name: "apus-generate",
+      dependencies: [
+        "ModelSupport", "Support", "Quantization", "Transformer", "Checkpoints", "Tensor",
+        argumentParser,
+      ],
+      path: "Apps/apus-generate",
+      swiftSettings: strict
+    ),
+    .executableTarget(
       name: "apus-pretrain",
       dependencies: [
         "Support", "Transformer", "Checkpoints", "Autograd", "Tensor", argumentParser,
@@ -453,8 +463,8 @@ let package = Package(
     .testTarget(
       name: "IntegrationTests",
       dependencies: [
-        "Quantization", "Transformer", "ImageFiles", "Autograd", "Checkpoints", "Tensor", "Support",
-        "TestSupport",
+        "ModelSupport", "Quantization", "Transformer", "ImageFiles", "Autograd", "Checkpoints",
+        "Tensor", "Support", "TestSupport",
       ],
       path: "Tests/IntegrationTests",
       swiftSettings: strict

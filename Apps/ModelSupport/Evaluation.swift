@@ -28,13 +28,14 @@ package struct Evaluation: Encodable {
     _ file: ModelFile,
     text: TextFile,
     arguments: EvaluationArguments,
+    computation: Computation = .exact,
     output: OutputArguments
   ) throws {
     let options = try file.perplexityOptions(arguments)
     let start = secondsOfUptime()
     let tokens = try file.tokens(of: text.text)
     try Cancellation.check()
-    let model = try file.makeModel()
+    let model = try file.makeModel(computation)
     try Cancellation.check()
     let progress = output.progress(file.name, unit: "windows")
     defer { progress.clear() }
@@ -56,11 +57,18 @@ package struct Evaluation: Encodable {
     _ files: [ModelFile],
     text: TextFile,
     arguments: EvaluationArguments,
+    computation: Computation = .exact,
     output: OutputArguments
   ) throws -> [Evaluation] {
     guard let first = files.first, files.count > 1 else {
       return try files.map { file in
-        try Evaluation(file, text: text, arguments: arguments, output: output)
+        try Evaluation(
+          file,
+          text: text,
+          arguments: arguments,
+          computation: computation,
+          output: output
+        )
       }
     }
     let options = try first.perplexityOptions(arguments)
@@ -72,11 +80,19 @@ package struct Evaluation: Encodable {
     }
     guard together.allSatisfy({ $0 }) else {
       return compared(
-        try files.map { try Evaluation($0, text: text, arguments: arguments, output: output) }
+        try files.map { file in
+          try Evaluation(
+            file,
+            text: text,
+            arguments: arguments,
+            computation: computation,
+            output: output
+          )
+        }
       )
     }
     let start = secondsOfUptime()
-    let models = try files.map { try $0.makeModel() }
+    let models = try files.map { try $0.makeModel(computation) }
     try Cancellation.check()
     let progress = output.progress("reading", unit: "windows")
     defer { progress.clear() }

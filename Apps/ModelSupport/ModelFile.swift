@@ -31,16 +31,6 @@ package struct ModelFile {
     )
   }
 
-  /// The model with its weights.
-  package func makeModel() throws -> DecoderModel {
-    guard let packedWeights else { return try pretrained.makeModel() }
-    let model = try DecoderModel(pretrained.configuration, weights: packedWeights)
-    if case .own(let configuration) = quantization, configuration.keyValueBits == 8 {
-      model.cachePrecision = .eightBits
-    }
-    return model
-  }
-
   /// Refuses a model that cannot be quantized.
   package func checkFullPrecision() throws {
     if let quantization {
@@ -85,6 +75,22 @@ package struct ModelFile {
       embeddingLayers: pretrained.configuration.embeddingLayers,
       configurationDocument: pretrained.configurationDocument,
       documents: pretrained.documents
+    )
+  }
+}
+
+// MARK: - Layers
+
+extension ModelFile {
+  /// The names of the layers in checkpoints, by their paths in the model.
+  package var layerNames: [String: String] {
+    let suffix = ".weight"
+    let weights = pretrained.configuration.tensors.filter { $0.path.hasSuffix(suffix) }
+    return Dictionary(
+      weights.map {
+        (String($0.path.dropLast(suffix.count)), String($0.name.dropLast(suffix.count)))
+      },
+      uniquingKeysWith: { first, _ in first }
     )
   }
 }

@@ -8,9 +8,10 @@ extension Suite {
   /// A LLaMA-family model with float32 weights.
   static let inference = Suite(
     name: "inference",
-    summary: "a language model in float32: load, prefill, decode, tokenizer"
+    summary: "low bits: products, models; a model in float32: load, prefill, decode, tokenizer"
   ) { run in
     try LowBitProducts(run: run).measure()
+    try LowBitModels(run: run).measure()
     let folder = try ModelFolder.float32(of: run.modelPath, say: run.report.say)
     try InferenceSuite(run: run, folder: folder).measure()
   }

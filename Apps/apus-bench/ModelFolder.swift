@@ -26,16 +26,20 @@ enum ModelFolder {
 
   /// Where the copy goes: a folder for each model and each of its versions.
   private static func copyFolder(of url: URL) throws -> URL {
-    let caches = try FileManager.default.url(
+    let attributes = try FileManager.default.attributesOfItem(atPath: url.path)
+    let changed = (attributes[.modificationDate] as? Date ?? .distantPast).timeIntervalSince1970
+    let name = url.deletingPathExtension().lastPathComponent
+    return try cache().appending(path: "\(name)-float32-\(Int(changed))")
+  }
+
+  /// Where files that benchmarks make are kept.
+  static func cache() throws -> URL {
+    try FileManager.default.url(
       for: .cachesDirectory,
       in: .userDomainMask,
       appropriateFor: nil,
       create: true
-    )
-    let attributes = try FileManager.default.attributesOfItem(atPath: url.path)
-    let changed = (attributes[.modificationDate] as? Date ?? .distantPast).timeIntervalSince1970
-    let name = url.deletingPathExtension().lastPathComponent
-    return caches.appending(path: "apus/bench/\(name)-float32-\(Int(changed))")
+    ).appending(path: "apus/bench")
   }
 
   private static func write(_ pretrained: PretrainedModel, to folder: URL) throws {

@@ -74,7 +74,7 @@ struct TuningBase {
     } else {
       text = scheme.map { "rtn \($0.text)" } ?? file.method
     }
-    let names = Self.layerNames(file)
+    let names = file.layerNames
     layers =
       kind == .stepSizes || kind == .binaryCodes
       ? try ScaleTunedLayers(of: model) { names[$0] ?? $0 } : nil
@@ -142,18 +142,6 @@ struct TuningBase {
     try model.useAlphaTuning(
       trainedPlanes: arguments.trainedPlaneCount(of: settings.scheme.bits),
       where: { $0.hasPrefix("blocks.") }
-    )
-  }
-
-  /// The names of the layers in checkpoints, by their paths in the model.
-  private static func layerNames(_ file: ModelFile) -> [String: String] {
-    let suffix = ".weight"
-    let weights = file.pretrained.configuration.tensors.filter { $0.path.hasSuffix(suffix) }
-    return Dictionary(
-      weights.map {
-        (String($0.path.dropLast(suffix.count)), String($0.name.dropLast(suffix.count)))
-      },
-      uniquingKeysWith: { first, _ in first }
     )
   }
 

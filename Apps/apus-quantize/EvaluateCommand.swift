@@ -18,6 +18,7 @@ struct EvaluateCommand: ParsableCommand {
         apus-quantize eval SmolLM2-135M --text wiki.txt
         apus-quantize eval SmolLM2-135M small4 small3 --text wiki.txt --max-windows 8
         apus-quantize eval model.gguf --text wiki.txt --stride 256 --json
+        apus-quantize eval small --text wiki.txt --packed
       """
   )
 
@@ -30,6 +31,14 @@ struct EvaluateCommand: ParsableCommand {
   @OptionGroup(title: "Perplexity")
   var arguments: EvaluationArguments
 
+  @Flag(
+    help: """
+      Compute from low-bit codes with inputs of 8 bits, as models are used. Without it everything is \
+      computed in floats.
+      """
+  )
+  var packed = false
+
   @OptionGroup(title: "Machine")
   var machine: ThreadArguments
 
@@ -38,6 +47,8 @@ struct EvaluateCommand: ParsableCommand {
 
   private struct Document: Encodable {
     var text: String
+    /// Whether the models computed from their codes.
+    var packed: Bool
     var models: [Evaluation]
   }
 
@@ -45,11 +56,17 @@ struct EvaluateCommand: ParsableCommand {
     machine.apply()
     let text = try TextFile(path: self.text, characters: arguments.characters)
     let files = try models.map { try ModelFile(path: $0) }
-    let compared = try Evaluation.all(files, text: text, arguments: arguments, output: output)
+    let compared = try Evaluation.all(
+      files,
+      text: text,
+      arguments: arguments,
+      computation: packed ? .packed : .exact,
+      output: output
+    )
     let stream = StandardStream.output
     try stream.writeLine(
       output.json
-        ? jsonText(Document(text: self.text, models: compared))
+        ? jsonText(Document(text: self.text, packed: packed, models: compared))
         : Evaluation.table(compared).text(width: stream.columnCount)
     )
   }

@@ -20,12 +20,12 @@ struct ApusQuantize: ParsableCommand {
         apus-quantize inspect SmolLM2-135M
         apus-quantize run SmolLM2-135M --output small --bits 4
         apus-quantize eval SmolLM2-135M small --text wiki.txt --max-windows 8
-        apus-quantize generate small "The capital of France is"
+        apus-quantize export small --format gguf --output small.gguf
       """,
     version: "0.1.0",
     subcommands: [
       InspectCommand.self, RunCommand.self, CompareCommand.self, EvaluateCommand.self,
-      GenerateCommand.self, ExportCommand.self, LogitsCommand.self,
+      ExportCommand.self, LogitsCommand.self,
     ]
   )
 

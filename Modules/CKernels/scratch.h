@@ -10,6 +10,8 @@ typedef enum {
   SCRATCH_RIGHT,  // packed panels of B
   SCRATCH_PART,   // whatever one part of a job needs
   SCRATCH_JOB,    // partial results that the caller of a job combines
+  SCRATCH_BLOCK,  // what the steps of a block hand on
+  SCRATCH_CACHE,  // keys and values that were codes
   SCRATCH_USES
 } ck_scratch_use;
 

@@ -46,8 +46,7 @@ extension InterleavedMatrix {
     let size = ck_interleaved_band_bytes(&kernel)
     let bands = (rows + height - 1) / height
     let matrix = kernel
-    let data = Tensor<UInt8>(uninitialized: [bands * size]) { target in
-      guard let to = target.baseAddress else { return }
+    let data = WeightBlock.tensor(byteCount: bands * size) { to in
       WorkPool.forEach(parts: bands) { band in
         let range = band * height..<min((band + 1) * height, rows)
         Self.withBand(matrix, rows: range.count) { buffers, kernelBand in

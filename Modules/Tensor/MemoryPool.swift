@@ -134,6 +134,12 @@ public enum MemoryPool {
     fatalError("tensor: out of memory, \(size) bytes were asked for")
   }
 
+  /// Memory of whole huge pages that is no buffer of the pool; the caller unmaps it.
+  static func mapped(_ size: Int) -> UnsafeMutableRawPointer {
+    if let pointer = map(size) { return pointer }
+    fatalError("tensor: out of memory, \(size) bytes were asked for")
+  }
+
   /// Large buffers are mappings of their own: malloc would keep what is freed below others.
   private static func map(_ size: Int) -> UnsafeMutableRawPointer? {
     let (access, kind) = (PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON)

@@ -163,9 +163,17 @@ def ggml_product(**case):
     return ggml_products.products(**case, threads=THREADS)
 
 
+def gguf_model(name, **arguments):
+    import ggml_products
+    if not ggml_products.folder():
+        return {}
+    import llama_models
+    return {"llama": llama_models.case(name, **arguments, threads=THREADS)}
+
+
 KINDS = {"gemm": gemm, "linear": linear, "vector": vector, "rows": rows, "small": small,
          "optimizer": optimizer, "llama": llama, "training": training, "rounding": rounding,
-         "sparse": sparse, "novelty": novelty, "ggml_product": ggml_product,
+         "sparse": sparse, "novelty": novelty, "ggml_product": ggml_product, "gguf_model": gguf_model,
          "tokenizer": tokenizer, "vocabulary": vocabulary}
 calls = {}
 
@@ -191,6 +199,7 @@ def hello():
     if ggml_products.folder():
         version = importlib.metadata.version("llama_cpp_python")
         variants["ggml"] = f"ggml of llama-cpp-python {version}"
+        variants["llama"] = f"llama.cpp of llama-cpp-python {version}"
     if tokenizers:
         variants["tokenizers"] = f"tokenizers {tokenizers.__version__}"
     return {"variants": variants, "capability": torch.backends.cpu.get_cpu_capability()}
@@ -221,6 +230,12 @@ def tell(name, **arguments):
             return {"tokens": None}
         ids = learning(**arguments)().get_vocab()
         return {"tokens": sorted(ids, key=ids.get)}
+    if name == "requantized":
+        import ggml_products
+        if not ggml_products.folder():
+            return {"file": None}
+        import llama_models
+        return llama_models.requantized(**arguments)
     if name == "training_memory":
         import torch_training
         return torch_training.tell_training_memory(**arguments)

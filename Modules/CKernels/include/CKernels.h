@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "decoder_block.h"
 #include "interleaved_matrix.h"
 #include "sparse_convolution.h"
 

@@ -3,7 +3,8 @@
 // Everything is read once, in order; the memory sets the pace, so what counts is to ask for it in
 // time and to keep the arithmetic below it.
 
-#define AHEAD 1024
+/// Bytes: 2048 were a sixth faster than 1024 on Zen 3, 4096 no more.
+#define AHEAD 2048
 
 INLINE void fetch(const uint8_t *p, int count) {
   for (int i = 0; i < count; i += 64) __builtin_prefetch(p + AHEAD + i, 0, 3);

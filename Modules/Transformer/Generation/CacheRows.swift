@@ -100,6 +100,19 @@ struct CacheRows {
     }
   }
 
+  /// Where the rows lie: theirs alone, and there as long as these rows are.
+  var place: DecoderBlockKernel.CachedRows? {
+    mutating get {
+      guard isCoded else {
+        return floats.withUnsafeMutableElements { $0.baseAddress.map { .floats($0) } }
+      }
+      let grids = grids.withUnsafeMutableElements { $0.baseAddress }
+      let codes = codes.withUnsafeMutableElements { $0.baseAddress }
+      guard let grids, let codes else { return nil }
+      return .codes(codes, grids: grids)
+    }
+  }
+
   /// The first `count` rows of each head as floats, with room behind them or without.
   func values(count: Int) -> Tensor<Float> {
     guard isCoded else { return floats }

@@ -80,6 +80,24 @@ public final class KeyValueCache {
     blocks[index].values.write(values, from: count)
   }
 
+  /// Adds the places of the next `count` tokens in block `index`.
+  ///
+  /// The pointers are valid until the cache makes room or is gone.
+  func addRows(_ count: Int, block index: Int, to rows: inout [DecoderBlockKernel.Row]) {
+    let (keys, values) = (blocks[index].keys.place, blocks[index].values.place)
+    guard let keys, let values else { return }
+    for row in 0..<count {
+      rows.append(
+        DecoderBlockKernel.Row(
+          keys: keys,
+          values: values,
+          capacity: capacity,
+          position: self.count + row
+        )
+      )
+    }
+  }
+
   /// The keys and values of block `index` up to the `additional` ones that were just written.
   ///
   /// - Shapes: both [KV × (at least count + additional) × d].

@@ -59,6 +59,30 @@ public final class SelfAttention: LinearLayerOwner {
     self.block = block
   }
 
+  /// How the heads attend, for the kernel of a few rows.
+  var shapeOfHeads: DecoderBlockKernel.Attention {
+    DecoderBlockKernel.Attention(
+      headCount: query.outputWidth / headWidth,
+      keyHeadCount: key.outputWidth / headWidth,
+      headWidth: headWidth,
+      window: window,
+      scale: scale,
+      softCap: softCap
+    )
+  }
+
+  /// Whether it looks back no further than a window.
+  var hasWindow: Bool { window != nil }
+
+  /// Whether the kernel of a few rows has heads of that width.
+  var fitsKernel: Bool { headWidth % 4 == 0 }
+
+  /// Notes the norms of heads; false for norms that the kernel of a few rows does not have.
+  func addNorms(to norms: inout DecoderBlockKernel.Norms) -> Bool {
+    guard normsHeads || queryNorm == nil && keyNorm == nil else { return false }
+    return queryNorm.adds(to: &norms.query) && keyNorm.adds(to: &norms.key)
+  }
+
   func callAsFunction(_ x: Variable, _ pass: ForwardPass) -> Variable {
     let made = InterleavedLinear.outputs(of: x, by: [query, key, value])
     let queries = placed(made[0], queryNorm, pass)

@@ -83,15 +83,7 @@ public struct PretrainedModel {
   }
 
   private func weights(isCausal: Bool, _ isTrainable: Bool) throws -> any WeightSource {
-    guard configuration.isCausal == isCausal else {
-      throw ModelError.invalidConfiguration(
-        path: path,
-        key: "model_type",
-        reason: "is \(family.rawValue), "
-          + (isCausal
-            ? "an encoder, which writes no text" : "a decoder, which is no encoder")
-      )
-    }
+    try require(isCausal: isCausal)
     guard quantization == nil else {
       throw ModelError.invalidConfiguration(
         path: path,
@@ -100,6 +92,21 @@ public struct PretrainedModel {
       )
     }
     return isTrainable ? TrainableWeights(catalog) : DenseWeights(catalog)
+  }
+
+  /// Refuses an encoder.
+  ///
+  /// - Throws: `ModelError.invalidConfiguration`.
+  public func requireDecoder() throws(ModelError) { try require(isCausal: true) }
+
+  private func require(isCausal: Bool) throws(ModelError) {
+    guard configuration.isCausal != isCausal else { return }
+    throw .invalidConfiguration(
+      path: path,
+      key: "model_type",
+      reason: "is \(family.rawValue), "
+        + (isCausal ? "an encoder, which writes no text" : "a decoder, which is no encoder")
+    )
   }
 
   /// The tokenizer.

@@ -90,13 +90,25 @@ public final class TransformerBody: Module {
     let pass = pass(sequences, positions: rows, observe: observe)
     var x = embedded(tokens, rows, types)
     observe?(.stream(depth: 0), x)
-    for (index, block) in blocks.enumerated() {
+    let decodedCount = decode(&x, pass)
+    for (index, block) in blocks.enumerated().dropFirst(decodedCount) {
       x =
         isRecomputed(block, x, pass)
         ? checkpointed(x) { block($0, pass, depth: index) } : block(x, pass, depth: index)
       observe?(.stream(depth: index + 1), x)
     }
     return normalized(x)
+  }
+
+  /// Sends a few rows through the blocks that take them at once, from the first one on.
+  ///
+  /// - Returns: how many blocks these were.
+  private func decode(_ x: inout Variable, _ pass: ForwardPass) -> Int {
+    guard !x.isFollowed, pass.isDecoding else { return 0 }
+    var (stream, count) = (x.value, 0)
+    while count < blocks.count, blocks[count].decode(&stream, pass, block: count) { count += 1 }
+    x = Variable(stream)
+    return count
   }
 
   /// Whether the backward pass, which must have a reason to come by, runs a block again.

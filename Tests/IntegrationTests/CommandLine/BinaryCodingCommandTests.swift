@@ -31,7 +31,7 @@ import Testing
       #expect(inspection.output.contains(text) && inspection.output.contains("binary_planes"))
       let facts = try apusQuantize("inspect", output, "--json").document()
       #expect(facts["parameters"] as? Int == 31_904)
-      let generation = try apusQuantize("generate", output, "Once", "--tokens", "3", "--json")
+      let generation = try apusGenerate(output, "Once", "--tokens", "3", "--json")
       let texts = try generation.document()["texts"] as? [[String: Any]]
       #expect(texts?.first?["prompt"] as? String == "Once", "\(generation.error)")
       #expect(try names(in: folder) == ["small", "tiny"])
@@ -96,7 +96,7 @@ import Testing
         let damaged = text.replacing(try Regex(pattern), with: change)
         #expect(damaged != text)
         try Data(damaged.utf8).write(to: path)
-        let outcome = try apusQuantize("generate", small, "Once")
+        let outcome = try apusGenerate(small, "Once")
         #expect(outcome.status == 1 && outcome.errorLines.count == 1)
         #expect(outcome.error.contains(reason), "\(outcome.error)")
       }

@@ -51,7 +51,7 @@ import Testing
       let layers = try #require(blocks[0]["layers"] as? [[String: Any]])
       #expect(layers.count == 7 && layers.allSatisfy { $0["movement"] != nil })
       #expect(try apusQuantize("inspect", output).output.contains(item[0]))
-      #expect(try apusQuantize("generate", output, "Once", "--tokens", "3").status == 0)
+      #expect(try apusGenerate(output, "Once", "--tokens", "3").status == 0)
       guard item[1].contains("A8") else { return }
       let export = try apusQuantize("export", output, "--output", folder + "/floats")
       #expect(export.status == 0 && export.error.contains("it holds weights alone"))

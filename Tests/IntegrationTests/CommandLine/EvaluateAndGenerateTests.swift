@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `eval` and `generate` on a tiny model and on a real one.
+/// `apus-quantize eval` and `apus-generate` on a tiny model and on a real one.
 @Suite struct EvaluateAndGenerateTests {
   static let stories = "models/stories260k"
   let text = String(
@@ -78,8 +78,7 @@ import Testing
   @Test func theSameSeedGivesTheSameText() throws {
     try withTinyModel { model, _ in
       func tokens(seed: String) throws -> [Int] {
-        let document = try apusQuantize(
-          "generate",
+        let document = try apusGenerate(
           model,
           "Once",
           "--temperature",
@@ -104,7 +103,10 @@ import Testing
   @Test func rawPromptsHaveNoFirstToken() throws {
     try withTinyModel { model, _ in
       func count(_ more: String...) throws -> Int? {
-        let run = try Invocation(["generate", model, "<s>", "--tokens", "1", "--json"] + more)
+        let run = try Invocation(
+          [model, "<s>", "--tokens", "1", "--json"] + more,
+          of: "apus-generate"
+        )
         #expect(run.wait() == 0, "\(run.error)")
         let object = try JSONSerialization.jsonObject(with: Data(run.output.utf8))
         let texts = (object as? [String: Any])?["texts"] as? [[String: Any]]
@@ -113,10 +115,10 @@ import Testing
       #expect(try count() == 2, "the tokenizer's own first token, and the one in the prompt")
       #expect(try count("--bos") == 2)
       #expect(try count("--raw").map { $0 > 2 } == true, "the words are plain text")
-      let empty = try apusQuantize("generate", model, "", "--raw")
+      let empty = try apusGenerate(model, "", "--raw")
       #expect(empty.status == 1 && empty.error.contains("the prompt is empty"))
       let long = String(repeating: "word ", count: 200)
-      let full = try apusQuantize("generate", model, long)
+      let full = try apusGenerate(model, long)
       #expect(full.status == 1 && full.error.contains("has room for 128"))
     }
   }
@@ -125,7 +127,7 @@ import Testing
   func aRealModelTellsItsStory() throws {
     let folder = DataFolder.path(Self.stories)
     for model in [folder, folder + "/stories260k-f32.gguf"] {
-      let outcome = try apusQuantize("generate", model, "Once upon a time", "--tokens", "40")
+      let outcome = try apusGenerate(model, "Once upon a time", "--tokens", "40")
       #expect(outcome.status == 0)
       #expect(
         outcome.output.hasPrefix(

@@ -2,14 +2,14 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `generate` with several prompts, stops and conversations.
+/// `apus-generate` with several prompts, stops and conversations.
 @Suite struct GenerateTests {
   static let template =
     "{% for m in messages %}[{{ m.role }}]{{ m.content }}{{ tail }}\n{% endfor %}"
     + "{% if add_generation_prompt %}[assistant]{% endif %}"
 
   func texts(_ arguments: [String]) throws -> [[String: Any]] {
-    let run = try Invocation(["generate"] + arguments + ["--json", "--quiet"])
+    let run = try Invocation(arguments + ["--json", "--quiet"], of: "apus-generate")
     #expect(run.wait() == 0, "\(run.error)")
     let object = try JSONSerialization.jsonObject(with: Data(run.output.utf8))
     return try #require((object as? [String: Any])?["texts"] as? [[String: Any]])
@@ -28,7 +28,7 @@ import Testing
         #expect(one["tokens"] as? [Int] == other["tokens"] as? [Int])
         #expect(one["prompt"] as? String == other["prompt"] as? String)
       }
-      let run = try Invocation(["generate"] + arguments)
+      let run = try Invocation(arguments, of: "apus-generate")
       #expect(run.wait() == 0)
       #expect(run.output.components(separatedBy: "── ").count == 4)
       #expect(run.error.contains("3 prompts of together"))
@@ -53,7 +53,7 @@ import Testing
 
   @Test func chatRendersThePrompt() throws {
     try withTinyModel { model, _ in
-      let refused = try Invocation(["generate", model, "Hi", "--chat"])
+      let refused = try Invocation([model, "Hi", "--chat"], of: "apus-generate")
       #expect(refused.wait() == 1 && refused.error.contains("not for conversations"))
       try addTemplate(to: model)
       let plain = try texts([model, "[system]Be.!\n[user]Hi!\n[assistant]", "--raw"])[0]
@@ -68,8 +68,11 @@ import Testing
   @Test func conversationsGoLineByLine() throws {
     try withTinyModel { model, _ in
       try addTemplate(to: model)
-      let arguments = ["generate", model, "--chat", "--tokens", "8"]
-      let run = try Invocation(arguments, through: #"printf 'Hi\n\nMore' | "$0" "$@""#)
+      let run = try Invocation(
+        [model, "--chat", "--tokens", "8"],
+        of: "apus-generate",
+        through: #"printf 'Hi\n\nMore' | "$0" "$@""#
+      )
       #expect(run.wait() == 0, "\(run.error)")
       let first = try #require(
         try texts([model, "Hi", "--chat", "--tokens", "8"])[0]["text"] as? String
@@ -85,7 +88,8 @@ import Testing
       // The first line is answered; then nothing more comes.
       let input = Pipe()
       let run = try Invocation(
-        ["generate", model, "--chat", "--tokens", "8"],
+        [model, "--chat", "--tokens", "8"],
+        of: "apus-generate",
         input: input
       )
       try input.fileHandleForWriting.write(contentsOf: Data("Hi\n".utf8))

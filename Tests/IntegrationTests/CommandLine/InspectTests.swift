@@ -44,7 +44,7 @@ import Testing
       #expect(outcome.status == 0)
       #expect(outcome.output.contains("only tensors") && outcome.output.contains("'other'"))
       #expect(outcome.output.contains("model.layers.*.mlp.up_proj.weight"))
-      let generation = try apusQuantize("generate", model, "a")
+      let generation = try apusGenerate(model, "a")
       #expect(generation.status == 1 && generation.error.contains("'other'"))
     }
   }
@@ -61,7 +61,7 @@ import Testing
       let outcome = try apusQuantize("inspect", path)
       #expect(outcome.status == 0, "\(outcome.error)")
       #expect(outcome.output.contains("blk.*.ffn_up.weight"))
-      #expect(try apusQuantize("generate", path, "a").status == 1)
+      #expect(try apusGenerate(path, "a").status == 1)
     }
   }
 

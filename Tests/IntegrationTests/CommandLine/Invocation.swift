@@ -98,7 +98,14 @@ struct Outcome {
   }
 }
 
-/// Runs the program to its end.
+/// Runs `apus-generate` to its end.
+func apusGenerate(_ arguments: String..., through shell: String? = nil) throws -> Outcome {
+  let invocation = try Invocation(arguments, of: "apus-generate", through: shell)
+  let status = invocation.wait()
+  return Outcome(status: status, output: invocation.output, error: invocation.error)
+}
+
+/// Runs `apus-quantize` to its end.
 func apusQuantize(_ arguments: String..., through shell: String? = nil) throws -> Outcome {
   let invocation = try Invocation(arguments, through: shell)
   let status = invocation.wait()

@@ -19,7 +19,7 @@ import Testing
       #expect(run.error.contains("quantizing: 20 tensors in"))
       #expect(run.output.contains("after   rtn \(options[1]) bits"))
       #expect(try apusQuantize("inspect", output).output.contains("rtn \(options[1]) bits"))
-      let generation = try apusQuantize("generate", output, "Once", "--tokens", "3", "--json")
+      let generation = try apusGenerate(output, "Once", "--tokens", "3", "--json")
       let texts = try generation.document()["texts"] as? [[String: Any]]
       #expect(texts?.first?["prompt"] as? String == "Once")
       #expect(try names(in: folder) == ["small", "tiny"])

@@ -57,8 +57,8 @@ import Transformer
       let model = try PretrainedModel(at: URL(filePath: folder + "/run/model"))
       #expect(model.stopTokens == [2])
       let generated = try run(
-        ["generate", folder + "/run/model", "It was in July", "--quiet"],
-        of: "apus-quantize"
+        [folder + "/run/model", "It was in July", "--quiet"],
+        of: "apus-generate"
       )
       #expect(generated.status == 0, "\(generated.error)")
       #expect(!generated.output.isEmpty)

@@ -5,7 +5,7 @@ import Testing
 /// What is typed wrongly, or names something that is not there, is refused in one sentence.
 @Suite struct UsageTests {
   @Test(arguments: [
-    [], ["inspect"], ["run"], ["eval"], ["generate"],
+    [], ["inspect"], ["run"], ["eval"],
   ])
   func helpTeachesByExample(command: [String]) throws {
     let outcome = try Invocation(command + ["--help"])
@@ -64,24 +64,6 @@ import Testing
     (["eval", "m", "--text", "t", "--stride", "0"], "--stride 0 is too small"),
     (["eval", "m", "--text", "t", "--window", "8", "--stride", "9"], "--stride 9 skips tokens"),
     (["eval", "m", "--text", "t", "--max-windows", "0"], "--max-windows 0 is too small"),
-    (["generate", "m"], "missing expected argument '<prompts>'"),
-    (["generate", "m", "p", "--tokens", "0"], "--tokens 0 writes nothing"),
-    (["generate", "m", "p", "--temperature", "-1"], "--temperature -1.0 is out of range"),
-    (["generate", "m", "p", "--temperature", "nan"], "--temperature nan is out of range"),
-    (
-      ["generate", "m", "p", "--temperature", "1", "--top-p", "1.5"], "--top-p 1.5 is out of range"
-    ),
-    (
-      ["generate", "m", "p", "--top-k", "5"],
-      "--top-k, --top-p and --min-p have no meaning at temperature 0"
-    ),
-    (["generate", "m", "p", "--min-p", "2"], "--min-p 2.0 is out of range"),
-    (["generate", "m", "p", "--repetition-penalty", "0"], "--repetition-penalty 0.0 is out of"),
-    (["generate", "m", "p", "--stop", ""], "--stop needs a text"),
-    (["generate", "m", "p", "--system", "s"], "--system and --set belong to conversations"),
-    (["generate", "m", "--chat", "--set", "a"], "--set a: write it as name=value"),
-    (["generate", "m", "--chat", "--json"], "--json needs a prompt"),
-    (["generate", "m", "p", "--chat", "--raw"], "--raw has no meaning with --chat"),
   ])
   func wrongArgumentsAreRefused(arguments: [String], message: String) throws {
     let outcome = try Invocation(arguments)
@@ -95,9 +77,55 @@ import Testing
     #expect(lines.last?.hasPrefix("see 'apus-quantize") == true)
   }
 
+  @Test func generatingTeachesByExample() throws {
+    let outcome = try apusGenerate("--help")
+    #expect(outcome.status == 0 && outcome.error.isEmpty)
+    #expect(outcome.output.contains("EXAMPLES\n  apus-generate "))
+    let none = try apusGenerate("/nowhere", "p")
+    #expect(none.status == 1 && none.output.isEmpty)
+    #expect(none.error.hasPrefix("apus-generate: ") && none.error.contains("/nowhere"))
+    #expect(none.errorLines.count == 1, "\(none.error)")
+  }
+
+  @Test(arguments: [
+    (["m"], "missing expected argument '<prompts>'"),
+    (["m", "p", "--tokens", "0"], "--tokens 0 writes nothing"),
+    (["m", "p", "--temperature", "-1"], "--temperature -1.0 is out of range"),
+    (["m", "p", "--temperature", "nan"], "--temperature nan is out of range"),
+    (
+      ["m", "p", "--temperature", "1", "--top-p", "1.5"], "--top-p 1.5 is out of range"
+    ),
+    (
+      ["m", "p", "--top-k", "5"],
+      "--top-k, --top-p and --min-p have no meaning at temperature 0"
+    ),
+    (["m", "p", "--min-p", "2"], "--min-p 2.0 is out of range"),
+    (["m", "p", "--repetition-penalty", "0"], "--repetition-penalty 0.0 is out of"),
+    (["m", "p", "--stop", ""], "--stop needs a text"),
+    (["m", "p", "--system", "s"], "--system and --set belong to conversations"),
+    (["m", "--chat", "--set", "a"], "--set a: write it as name=value"),
+    (["m", "--chat", "--json"], "--json needs a prompt"),
+    (["m", "p", "--chat", "--raw"], "--raw has no meaning with --chat"),
+    (["m", "p", "--bench"], "--bench reads and writes tokens of its own"),
+    (["m", "p", "--threads", "1", "--threads", "2"], "--threads is repeated"),
+    (["m", "p", "--threads", "0"], "--threads 0 is too small"),
+    (["m", "--bench", "--repetitions", "0"], "--repetitions 0 is too small"),
+    (["m", "--bench", "--bench-prompt", "0", "--bench-tokens", "0"], "--bench-prompt and"),
+    (["m", "p", "--kv-bits", "4"], "the value '4' is invalid"),
+    (["m", "--chat", "--also", "n"], "a conversation has one model"),
+  ])
+  func wrongWishesForTextsAreRefused(arguments: [String], message: String) throws {
+    let outcome = try Invocation(arguments, of: "apus-generate")
+    #expect(outcome.wait() == 64)
+    #expect(outcome.output.isEmpty)
+    let lines = outcome.error.split(separator: "\n")
+    #expect(lines.first?.hasPrefix("apus-generate: " + message) == true, "\(outcome.error)")
+    #expect(lines.last == "see 'apus-generate --help'")
+  }
+
   @Test(arguments: [
     ["inspect", "/nowhere"], ["run", "/nowhere", "-o", "/tmp/apus-none"],
-    ["generate", "/nowhere", "p"], ["inspect", "/dev/null"],
+    ["inspect", "/dev/null"],
   ])
   func whatIsNoModelIsRefused(arguments: [String]) throws {
     let outcome = try Invocation(arguments)

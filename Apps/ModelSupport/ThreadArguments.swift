@@ -1,8 +1,8 @@
-import ArgumentParser
+package import ArgumentParser
 import Tensor
 
 /// How much of the machine is used.
-struct ThreadArguments: ParsableArguments {
+package struct ThreadArguments: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
@@ -10,13 +10,15 @@ struct ThreadArguments: ParsableArguments {
       valueName: "count"
     )
   )
-  var threads: Int?
+  package var threads: Int?
 
-  func validate() throws {
+  package init() {}
+
+  package func validate() throws {
     guard let threads, threads < 1 else { return }
     throw ValidationError("--threads \(threads) is too small; choose at least 1")
   }
 
   /// Sets the threads.
-  func apply() { if let threads { WorkPool.threadCount = threads } }
+  package func apply() { if let threads { WorkPool.threadCount = threads } }
 }

@@ -4,7 +4,7 @@ import Transformer
 
 extension ModelFile {
   /// The ids of a prompt, at least one and no more than the model's context.
-  func promptTokens(_ prompt: String, encoding: GenerateCommand.Encoding?) throws -> [Int32] {
+  func promptTokens(_ prompt: String, encoding: ApusGenerate.Encoding?) throws -> [Int32] {
     let tokenizer = try pretrained.requireTokenizer()
     var ids: [Int32]
     switch encoding {

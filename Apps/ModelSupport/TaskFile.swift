@@ -1,25 +1,24 @@
 import Checkpoints
 import Foundation
-import Quantization
-import Support
-import Transformer
+package import Quantization
+package import Support
 
 /// What a task consists of: scales of a base, or low-rank adapters.
-struct TaskFile {
+package struct TaskFile {
   /// What was found.
-  enum Content {
+  package enum Content {
     case scales(ScaleAdapter)
     case lowRank(LowRankTask)
   }
 
   /// The path as it was typed.
-  let path: String
+  package let path: String
   /// The file of scales, or the folder of low-rank adapters.
-  let place: String
-  let content: Content
+  package let place: String
+  package let content: Content
 
   /// Opens a file of scales, a folder in peft's layout, or the folder of a run.
-  init(path: String) throws {
+  package init(path: String) throws {
     self.path = path
     var isFolder = ObjCBool(false)
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
@@ -50,40 +49,29 @@ struct TaskFile {
     }
   }
 
-  /// The bytes on the disk.
-  var byteCount: Int { storedByteCount(place) }
-
   /// The scales.
   ///
   /// - Throws: `CommandFailure` for low-rank adapters.
-  func scales() throws(CommandFailure) -> ScaleAdapter {
+  package func scales() throws(CommandFailure) -> ScaleAdapter {
     guard case .scales(let adapter) = content else {
       throw CommandFailure("\(path) holds low-rank adapters; a file of scales is needed")
     }
     return adapter
   }
-
-  /// What the base must be like.
-  var kind: TuningBase.Kind {
-    switch content {
-    case .scales(let adapter): adapter.method == .peqa ? .stepSizes : .binaryCodes
-    case .lowRank: .stored
-    }
-  }
 }
 
 /// What a folder of low-rank adapters says about itself.
-struct LowRankTask {
-  static let configurationName = "adapter_config.json"
+package struct LowRankTask {
+  package static let configurationName = "adapter_config.json"
 
-  let rank: String
-  let targets: String
-  let base: String
-  let layers: Int
+  package let rank: String
+  package let targets: String
+  package let base: String
+  package let layers: Int
   /// The numbers of all adapters.
-  let count: Int
+  package let count: Int
 
-  init(folder: String) throws {
+  package init(folder: String) throws {
     let document = try JSONValue.read(folder + "/" + Self.configurationName)
     rank = document["r"]?.intValue.map { "\($0)" } ?? ""
     let names = document["target_modules"]

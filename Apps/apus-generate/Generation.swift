@@ -1,4 +1,3 @@
-import ModelSupport
 import Support
 import Transformer
 
@@ -33,7 +32,9 @@ struct Generation: Encodable {
   /// Continues prompts in one batch.
   ///
   /// - Parameters:
-  ///   - file: the model.
+  ///   - name: what the model is called.
+  ///   - model: what writes.
+  ///   - tokenizer: turns its tokens into text.
   ///   - prompts: texts and their tokens.
   ///   - options: how much is written, and how.
   ///   - stopTexts: what ends a text.
@@ -41,7 +42,9 @@ struct Generation: Encodable {
   ///   - show: takes the first text as it comes.
   /// - Throws: `CommandFailure` if the user interrupts.
   init(
-    _ file: ModelFile,
+    _ name: String,
+    model: DecoderModel,
+    tokenizer: Tokenizer,
     prompts: [Prompt],
     options: GenerationOptions,
     stopTexts: [String],
@@ -49,8 +52,8 @@ struct Generation: Encodable {
     show: ((String) throws -> Void)?
   ) throws {
     var batch = TextBatch(
-      try file.makeModel(),
-      tokenizer: try file.pretrained.requireTokenizer(),
+      model,
+      tokenizer: tokenizer,
       prompts: prompts.map(\.tokens),
       options: options,
       stopTexts: stopTexts
@@ -68,7 +71,7 @@ struct Generation: Encodable {
     reporter?.clear()
     if let show, !batch.texts[0].text.hasSuffix("\n") { try show("\n") }
     try Cancellation.check()
-    model = file.path
+    self.model = name
     texts = zip(prompts, batch.texts).map { prompt, written in
       Text(
         prompt: prompt.text,

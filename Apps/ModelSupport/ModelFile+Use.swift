@@ -1,0 +1,128 @@
+import Autograd
+import Foundation
+import Quantization
+import Support
+import Tensor
+package import Transformer
+
+/// How a model that is opened to be used computes its linear maps.
+package enum Computation: Hashable, Sendable {
+  /// In floats: what is packed becomes floats before it is multiplied.
+  case exact
+  /// Straight from low-bit codes, inputs rounded to 8 bits where the expected relative error of that
+  /// is within the tolerance, to more where it is not. What has no codes is computed in floats.
+  case packed(tolerance: Float)
+
+  /// From codes, with the tolerance that 8 bits meet for nearly all inputs.
+  package static let packed = Computation.packed(tolerance: InterleavedLinear.usualTolerance)
+}
+
+extension ModelFile {
+  /// The model with its weights, to be read from: to write, to converse, to be measured.
+  ///
+  /// Every program that computes with a model and leaves its weights as they are opens it here. What
+  /// compares models with others' numbers stays `exact`; what is used is `packed`.
+  ///
+  /// - Parameters:
+  ///   - computation: how linear maps are computed.
+  ///   - adapter: what the model was tuned to; nil for the model alone.
+  /// - Returns: the model.
+  /// - Throws: `CommandFailure` where the adapter does not fit; what reading the weights throws.
+  package func makeModel(
+    _ computation: Computation = .exact,
+    adapter: TaskFile? = nil
+  ) throws -> DecoderModel {
+    try pretrained.requireDecoder()
+    guard let adapter else { return try model(weights(computation)) }
+    switch adapter.content {
+    case .scales(let scales):
+      do { return try model(tunedTo: scales, computation) } catch let error as ScaleAdapterError {
+        throw CommandFailure("\(adapter.path): \(error)")
+      }
+    case .lowRank:
+      let model = try makeModel(computation)
+      do { try LowRankAdapterFolder.load(URL(filePath: adapter.place), into: model) } catch {
+        throw CommandFailure("\(adapter.path): \(error)")
+      }
+      return model
+    }
+  }
+
+  /// Where the weights come from.
+  private func weights(_ computation: Computation) -> any WeightSource {
+    switch computation {
+    case .exact: packedWeights ?? DenseWeights(pretrained.catalog)
+    case .packed(let tolerance):
+      packedWeights.map { InterleavedWeights($0, tolerance: tolerance) }
+        ?? BlockWeights(pretrained.catalog, tolerance: tolerance)
+    }
+  }
+
+  /// The model with the scales of a task in the place of its own.
+  private func model(
+    tunedTo adapter: ScaleAdapter,
+    _ computation: Computation
+  ) throws -> DecoderModel {
+    guard let packedWeights else {
+      throw CommandFailure(
+        "\(path) is in floating point, and the adapter holds scales of codes; name the quantized model"
+      )
+    }
+    let tuned = try makeModel()
+    func isInBlock(_ path: String) -> Bool { path.hasPrefix("blocks.") }
+    switch adapter.method {
+    case .peqa: try tuned.usePEQA(where: isInBlock)
+    case .alphaTuning:
+      let planes = adapter.scales.first?.value.shape.extents.last ?? 1
+      try tuned.useAlphaTuning(trainedPlanes: planes, where: isInBlock)
+    }
+    let names = layerNames
+    let layers = try ScaleTunedLayers(of: tuned) { names[$0] ?? $0 }
+    try layers.load(adapter)
+    let replaced = ReplacedLayers(
+      source: packedWeights,
+      layers: Dictionary(uniqueKeysWithValues: layers.entries.map { ($0.name, $0.layer) })
+    )
+    guard case .packed(let tolerance) = computation else { return try model(replaced) }
+    return try model(InterleavedWeights(replaced, tolerance: tolerance))
+  }
+
+  private func model(_ weights: any WeightSource) throws -> DecoderModel {
+    let model = try DecoderModel(pretrained.configuration, weights: weights)
+    if case .own(let configuration) = quantization, configuration.keyValueBits == 8 {
+      model.cachePrecision = .eightBits
+    }
+    return model
+  }
+}
+
+/// A source some of whose layers are others.
+private struct ReplacedLayers: WeightSource {
+  let source: any WeightSource
+  let layers: [String: any LinearLayer]
+
+  func contains(_ name: String) -> Bool { source.contains(name) }
+
+  func tensor(_ name: String, shape: Shape) throws -> Tensor<Float> {
+    try source.tensor(name, shape: shape)
+  }
+
+  func linear(
+    _ name: String,
+    outputWidth: Int,
+    inputWidth: Int,
+    hasBias: Bool
+  ) throws -> any LinearLayer {
+    if let layer = layers[name] { return layer }
+    return try source.linear(
+      name,
+      outputWidth: outputWidth,
+      inputWidth: inputWidth,
+      hasBias: hasBias
+    )
+  }
+
+  func parameter(_ name: String, shape: Shape, initial: Initializer) throws -> Parameter {
+    try source.parameter(name, shape: shape, initial: initial)
+  }
+}

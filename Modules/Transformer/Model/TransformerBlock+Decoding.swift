@@ -1,0 +1,106 @@
+import Autograd
+package import Tensor
+
+/// How a few rows go through a block at once: see `DecoderBlockKernel`.
+///
+/// It is the same computation as `callAsFunction`, for models whose layers compute from interleaved
+/// codes; the layers are looked at each time, so whatever replaces one is used.
+extension TransformerBlock {
+  /// The block as one kernel; nil where a part of it is none that the kernel has.
+  package func decodingKernel() -> DecoderBlockKernel? {
+    guard let network = feedForward as? GatedFeedForward,
+      attentionNorms.sum == nil, feedForwardNorms.sum == nil
+    else { return nil }
+    var norms = DecoderBlockKernel.Norms()
+    guard attention.fitsKernel, attention.addNorms(to: &norms),
+      attentionNorms.input.adds(to: &norms.attentionInput),
+      attentionNorms.output.adds(to: &norms.attentionOutput),
+      feedForwardNorms.input.adds(to: &norms.feedInput),
+      feedForwardNorms.output.adds(to: &norms.feedOutput)
+    else { return nil }
+    let layers = [
+      attention.query, attention.key, attention.value, attention.output, network.gate, network.up,
+      network.down,
+    ]
+    var matrices: [DecoderBlockKernel.Layer] = []
+    matrices.reserveCapacity(layers.count)
+    var tolerance: Float?
+    for layer in layers {
+      guard let layer = layer as? InterleavedLinear, layer.inputOrder == nil,
+        layer.tolerance == tolerance ?? layer.tolerance
+      else { return nil }
+      tolerance = layer.tolerance
+      matrices.append((layer.weight, layer.bias))
+    }
+    return DecoderBlockKernel(
+      norms: norms,
+      attention: attention.shapeOfHeads,
+      layers: matrices,
+      function: network.function,
+      tolerance: tolerance ?? 0
+    )
+  }
+
+  /// The stream after this block, where it can be had at once.
+  ///
+  /// - Parameters:
+  ///   - x: [R × D].
+  ///   - pass: what the rows share.
+  ///   - index: which block this is.
+  /// - Returns: whether x is now what it is behind the block; else nothing has happened.
+  func decode(_ x: inout Tensor<Float>, _ pass: ForwardPass, block index: Int) -> Bool {
+    guard case .cached(let spans) = pass.sequences, let kernel = decodingKernel() else {
+      return false
+    }
+    var rows: [DecoderBlockKernel.Row] = []
+    rows.reserveCapacity(x.shape[0])
+    for span in spans { span.cache.addRows(span.rows.count, block: index, to: &rows) }
+    let table = pass.rotary(hasWindow: attention.hasWindow)
+    kernel(&x, rows: rows, cosines: table?.cosines, sines: table?.sines)
+    // The kernel has written into the caches.
+    withExtendedLifetime(spans) {}
+    return true
+  }
+}
+
+extension ForwardPass {
+  /// The most rows of a sequence that go through a block at once: prompts do better layer by layer.
+  private static let decodedRowLimit = 4
+
+  /// Whether its rows are the few next ones of sequences, and nobody looks inside.
+  var isDecoding: Bool {
+    guard observe == nil, case .cached(let spans) = sequences else { return false }
+    let first = spans.first?.cache.precision
+    return spans.allSatisfy { span in
+      span.rows.count <= Self.decodedRowLimit && span.cache.precision == first
+    }
+  }
+}
+
+extension Optional where Wrapped == any NormLayer {
+  /// Notes the norm, or that there is none; false for one that the kernel does not have.
+  func adds(to place: inout DecoderBlockKernel.Norm?) -> Bool {
+    switch self {
+    case nil: return true
+    case let norm as RMSNorm:
+      guard let weight = norm.weight?.value else { return false }
+      place = DecoderBlockKernel.Norm(
+        weight: weight,
+        offset: norm.weightOffset,
+        epsilon: norm.epsilon,
+        centres: false
+      )
+      return true
+    case let norm as LayerNorm:
+      guard let weight = norm.weight?.value else { return false }
+      place = DecoderBlockKernel.Norm(
+        weight: weight,
+        bias: norm.bias?.value,
+        epsilon: norm.epsilon,
+        centres: true
+      )
+      return true
+    default: return false
+    }
+  }
+}
