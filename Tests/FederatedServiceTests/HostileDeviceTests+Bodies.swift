@@ -1,5 +1,6 @@
 import Federated
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 
@@ -119,5 +120,57 @@ extension HostileDeviceTests {
       let last = try await scene.honest.send(body, of: task)
       #expect(try ServiceJSON.decoded(last.body, as: ResultAnswer.self).outcome == .duplicate)
     }
+  }
+
+  /// A device that is told so, because a lost connection holds its place, sends its result again.
+  @Test func aResultThatFindsThePlaceTakenIsSentAgain() async throws {
+    let task = try SampleFederation.task()
+    let coordinator = try FederatedCoordinator(
+      task,
+      SampleFederation.configuration(rounds: 1, devices: 2),
+      admission: .open(token: nil)
+    )
+    let transport = BusyTransport(InProcessTransport(coordinator))
+    let events = Recorder<DeviceEvent>()
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await SampleFederation.rounds(of: coordinator) }
+      for index in 0..<2 {
+        let device = try SampleFederation.device(
+          index,
+          of: 2,
+          task,
+          transport,
+          log: { events.add($0) }
+        )
+        group.addTask { try await device.run() }
+      }
+      try await group.waitForAll()
+    }
+    #expect(transport.refusals.withLock { $0 } == BusyTransport.count)
+    #expect(coordinator.reports.map(\.reported) == [2])
+    #expect(!events.values.contains { if case .dropped = $0 { true } else { false } })
+  }
+}
+
+/// A server that says of the first results that another one of the device is being read.
+private final class BusyTransport: ServiceTransport {
+  static let count = 3
+  let refusals = Mutex(0)
+  private let next: any ServiceTransport
+
+  init(_ next: any ServiceTransport) { self.next = next }
+
+  func send(
+    _ request: ServiceRequest,
+    timeout: Duration,
+    limit: Int
+  ) async throws(ServiceTransportFailure) -> ServiceResponse {
+    let isRefused = refusals.withLock { refusals in
+      guard request.path.hasSuffix("/result"), refusals < Self.count else { return false }
+      refusals += 1
+      return true
+    }
+    if isRefused { return ServiceResponse(ServiceRefusal.tooManyRequests(device: "d")) }
+    return try await next.send(request, timeout: timeout, limit: limit)
   }
 }

@@ -34,7 +34,7 @@ import Transformer
   }
 
   /// Opens the model at a path both ways and compares; its layers must compute from codes.
-  private func check(_ path: String) throws {
+  private func check(_ path: String, bound: Float = bound) throws {
     let file = try ModelFile(path: path)
     let exact = logits(try file.makeModel())
     let model = try file.makeModel(.packed)
@@ -44,7 +44,7 @@ import Transformer
         && layers.allSatisfy { $0.layer is InterleavedLinear || $0.layer is ColumnScaledLinear }
     )
     let rounded = distance(logits(model), exact)
-    #expect(rounded > 0 && rounded <= Self.bound, "\(path): \(rounded)")
+    #expect(rounded > 0 && rounded <= bound, "\(path): \(rounded)")
     let wide = try file.makeModel(.packed(tolerance: 0))
     #expect(distance(logits(wide), exact) <= Self.exactBound)
     #expect(model.head is InterleavedLinear == wide.head is InterleavedLinear)
@@ -67,7 +67,8 @@ import Transformer
       let source = try ExportSample().write(to: folder + "/source")
       let scheme = try WeightScheme.sample(bits, symmetric: isSymmetric, granularity)
       _ = try PackedModel(source, scheme, embedding: .sample(8), to: folder + "/own")
-      try check(folder + "/own")
+      // All weights of one bit are as large as the largest: what cancels in their sums is rounded too.
+      try check(folder + "/own", bound: bits == 1 ? 0.2 : Self.bound)
       let model = try ModelFile(path: folder + "/own").makeModel(.packed)
       #expect(model.head is InterleavedLinear && model.head === model.body.embedding)
     }
@@ -166,7 +167,7 @@ import Transformer
     return try DecoderModel(source.configuration, weights: InterleavedWeights(weights))
   }
 
-  /// The states of sequences that grow by one to three tokens a pass, side by side.
+  /// The states of two sequences side by side, each growing by a token a pass behind its prompt.
   private func states(
     _ model: DecoderModel,
     _ precision: KeyValueCache.Precision,
@@ -175,7 +176,7 @@ import Transformer
     model.cachePrecision = precision
     let caches = [model.makeCache(), model.makeCache()]
     let steps: [[[Int32]]] = [
-      [[1, 5, 9, 33, 2], [7]], [[11], [3, 4, 5]], [[2], [6]], [[9], [9]],
+      [[1, 5, 9, 33, 2], [7, 3]], [[11], [3]], [[2], [6]], [[9], [9]],
     ]
     return steps.map { step in
       model.hiddenStates(zip(step, caches).map { (tokens: $0, cache: $1) }, observe: observe)
@@ -192,7 +193,7 @@ import Transformer
     #expect(seen > 0)
     let atOnce = states(model, .float, observe: nil)
     #expect(atOnce == apart)
-    #expect(atOnce.allSatisfy { $0.allFinite })
+    #expect(atOnce.allSatisfy { $0.elements.allSatisfy(\.isFinite) })
     // Codes of 8 bits are the same; heads are summed apart from each other.
     let (coded, apartToo) = (
       states(model, .eightBits, observe: nil), states(model, .eightBits) { _, _ in }

@@ -1,7 +1,7 @@
 import Autograd
 package import Tensor
 
-/// How a few rows go through a block at once: see `DecoderBlockKernel`.
+/// How the next rows of sequences go through a block at once: see `DecoderBlockKernel`.
 ///
 /// It is the same computation as `callAsFunction`, for models whose layers compute from interleaved
 /// codes; the layers are looked at each time, so whatever replaces one is used.
@@ -64,15 +64,12 @@ extension TransformerBlock {
 }
 
 extension ForwardPass {
-  /// The most rows of a sequence that go through a block at once: prompts do better layer by layer.
-  private static let decodedRowLimit = 4
-
-  /// Whether its rows are the few next ones of sequences, and nobody looks inside.
+  /// Whether each row is the next one of its sequence, and nobody looks inside.
   var isDecoding: Bool {
     guard observe == nil, case .cached(let spans) = sequences else { return false }
     let first = spans.first?.cache.precision
     return spans.allSatisfy { span in
-      span.rows.count <= Self.decodedRowLimit && span.cache.precision == first
+      span.rows.count == 1 && span.cache.precision == first
     }
   }
 }
