@@ -78,7 +78,10 @@ import Testing
         try texts([model, "Hi", "--chat", "--tokens", "8"])[0]["text"] as? String
       )
       #expect(run.output.hasPrefix(first + "\n"))
-      #expect(run.output.count > first.count + 2 && run.error.isEmpty)
+      #expect(run.output.count > first.count + 2)
+      // The speed of each answer, and no prompt: nobody types here.
+      #expect(run.error.components(separatedBy: "tokens/s)\n").count == 3, "\(run.error)")
+      #expect(!run.error.contains("> "))
     }
   }
 
