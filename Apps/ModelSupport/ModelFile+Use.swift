@@ -26,11 +26,22 @@ extension ModelFile {
   /// - Parameters:
   ///   - computation: how linear maps are computed.
   ///   - adapter: what the model was tuned to; nil for the model alone.
+  ///   - cache: how keys and values are cached; nil for what the model says.
   /// - Returns: the model.
   /// - Throws: `CommandFailure` where the adapter does not fit; what reading the weights throws.
   package func makeModel(
     _ computation: Computation = .exact,
-    adapter: TaskFile? = nil
+    adapter: TaskFile? = nil,
+    cache: KeyValueCache.Precision? = nil
+  ) throws -> DecoderModel {
+    let model = try opened(computation, adapter)
+    if let cache { model.cachePrecision = cache }
+    return model
+  }
+
+  private func opened(
+    _ computation: Computation,
+    _ adapter: TaskFile?
   ) throws -> DecoderModel {
     try pretrained.requireDecoder()
     guard let adapter else { return try model(weights(computation)) }

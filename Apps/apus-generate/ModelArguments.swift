@@ -1,5 +1,6 @@
 import ArgumentParser
 import ModelSupport
+import Transformer
 
 /// Which models are used, and how they compute.
 struct ModelArguments: ParsableArguments {
@@ -7,6 +8,8 @@ struct ModelArguments: ParsableArguments {
   enum KeyValueBits: Int, ExpressibleByArgument, CaseIterable {
     case eight = 8
     case float = 32
+
+    var precision: KeyValueCache.Precision { self == .eight ? .eightBits : .float }
   }
 
   @Option(

@@ -12,9 +12,7 @@ struct ModelVariant {
 
   /// The model.
   func makeModel(_ settings: ModelArguments) throws -> DecoderModel {
-    let model = try file.makeModel(settings.computation, adapter: adapter)
-    if settings.kvBits == .eight { model.cachePrecision = .eightBits }
-    return model
+    try file.makeModel(settings.computation, adapter: adapter, cache: settings.kvBits?.precision)
   }
 
   /// Every model with every adapter; alone where there is none.

@@ -84,12 +84,12 @@ struct SpeedArguments: ParsableArguments {
         for repetition in 0...repetitions {
           let seconds = try Self.seconds(model, tokens: tokens, isPrompt: isPrompt)
           if repetition > 0 { result.rates.append(Double(tokens) / seconds) }
+          done += 1
           progress.update(
             completed: done,
             total: counts.count * tests.count * (repetitions + 1),
             note: result.test
           )
-          done += 1
         }
         results.append(result)
       }

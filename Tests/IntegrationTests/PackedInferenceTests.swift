@@ -74,6 +74,28 @@ import Transformer
     }
   }
 
+  /// A model says how its cache is stored, and who opens it may say otherwise, either way.
+  @Test func theCacheIsAsTheCallerSays() throws {
+    try withTemporaryFolder { folder in
+      _ = try ExportSample().write(to: folder + "/source")
+      let source = try ModelFile(path: folder + "/source")
+      let configuration = try QuantizationConfiguration(
+        scheme: .sample(4, .inputGroups(32)),
+        keyValueBits: 8
+      )
+      _ = try CheckpointQuantizer(configuration).run(
+        source.pretrained.catalog,
+        plan: source.plan,
+        to: URL(filePath: folder + "/own")
+      )
+      let own = try ModelFile(path: folder + "/own")
+      #expect(try source.makeModel().cachePrecision == .float)
+      #expect(try source.makeModel(cache: .eightBits).cachePrecision == .eightBits)
+      #expect(try own.makeModel(.packed).cachePrecision == .eightBits)
+      #expect(try own.makeModel(.packed, cache: .float).cachePrecision == .float)
+    }
+  }
+
   @Test(arguments: [(1, nil), (3, 32), (2, 64)] as [(Int, Int?)])
   func binaryCodesComputeFromSigns(planes: Int, groupSize: Int?) throws {
     try withTemporaryFolder { folder in
