@@ -59,6 +59,7 @@ let package = Package(
     .library(name: "ImageFiles", targets: ["ImageFiles"]),
     .executable(name: "apus-quantize", targets: ["apus-quantize"]),
     .executable(name: "apus-generate", targets: ["apus-generate"]),
+    .executable(name: "apus-serve", targets: ["apus-serve"]),
     .executable(name: "apus-pretrain", targets: ["apus-pretrain"]),
     .executable(name: "apus-finetune", targets: ["apus-finetune"]),
     .executable(name: "apus-vision", targets: ["apus-vision"]),
@@ -271,6 +272,21 @@ let package = Package(
       swiftSettings: strict
     ),
     .executableTarget(
+      name: "apus-serve",
+      dependencies: [
+        "ModelSupport", "Support", "Quantization", "Transformer", "Checkpoints", "Tensor",
+        argumentParser,
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdCore", package: "hummingbird"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
+      path: "Apps/apus-serve",
+      swiftSettings: strict
+    ),
+    .executableTarget(
       name: "apus-pretrain",
       dependencies: [
         "Support", "Transformer", "Checkpoints", "Autograd", "Tensor", argumentParser,
@@ -463,8 +479,8 @@ let package = Package(
     .testTarget(
       name: "IntegrationTests",
       dependencies: [
-        "ModelSupport", "Quantization", "Transformer", "ImageFiles", "Autograd", "Checkpoints",
-        "Tensor", "Support", "TestSupport",
+        "ModelSupport", "Quantization", "Transformer", "ImageFiles", "GUIGroundingRender",
+        "Autograd", "Checkpoints", "Tensor", "Support", "TestSupport",
       ],
       path: "Tests/IntegrationTests",
       swiftSettings: strict

@@ -100,10 +100,16 @@ extension ModelFile {
 
   private func model(_ weights: any WeightSource) throws -> DecoderModel {
     let model = try DecoderModel(pretrained.configuration, weights: weights)
-    if case .own(let configuration) = quantization, configuration.keyValueBits == 8 {
-      model.cachePrecision = .eightBits
-    }
+    model.cachePrecision = cachePrecision
     return model
+  }
+
+  /// How keys and values are cached, as the model says.
+  package var cachePrecision: KeyValueCache.Precision {
+    guard case .own(let configuration) = quantization, configuration.keyValueBits == 8 else {
+      return .float
+    }
+    return .eightBits
   }
 }
 

@@ -1,17 +1,8 @@
 import ArgumentParser
 import ModelSupport
-import Transformer
 
 /// Which models are used, and how they compute.
 struct ModelArguments: ParsableArguments {
-  /// How a cache stores keys and values.
-  enum KeyValueBits: Int, ExpressibleByArgument, CaseIterable {
-    case eight = 8
-    case float = 32
-
-    var precision: KeyValueCache.Precision { self == .eight ? .eightBits : .float }
-  }
-
   @Option(
     name: .customLong("also"),
     help: ArgumentHelp(
@@ -31,23 +22,6 @@ struct ModelArguments: ParsableArguments {
   )
   var adapters: [String] = []
 
-  @Flag(
-    help: """
-      Compute in floats. Without it products come straight from low-bit codes, their inputs rounded \
-      to 8 bits.
-      """
-  )
-  var exact = false
-
-  @Option(
-    parsing: .unconditional,
-    help: ArgumentHelp(
-      "Bits of cached keys and values: 8 or 32. (default: as the model says, else 32)",
-      valueName: "bits"
-    )
-  )
-  var kvBits: KeyValueBits?
-
-  /// How linear maps are computed.
-  var computation: Computation { exact ? .exact : .packed }
+  @OptionGroup
+  var computation: ComputationArguments
 }

@@ -12,7 +12,11 @@ struct ModelVariant {
 
   /// The model.
   func makeModel(_ settings: ModelArguments) throws -> DecoderModel {
-    try file.makeModel(settings.computation, adapter: adapter, cache: settings.kvBits?.precision)
+    try file.makeModel(
+      settings.computation.computation,
+      adapter: adapter,
+      cache: settings.computation.kvBits?.precision
+    )
   }
 
   /// Every model with every adapter; alone where there is none.

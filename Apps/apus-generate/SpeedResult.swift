@@ -29,7 +29,7 @@ struct SpeedResult: Encodable {
     method = variant.file.method
     bytes = variant.file.byteCount
     parameters = variant.file.parameterCount
-    exact = settings.exact
+    exact = settings.computation.exact
     threads = WorkPool.threadCount
     kernels = WorkPool.instructionSet
     test = (isPrompt ? "pp" : "tg") + "\(tokens)"

@@ -56,6 +56,30 @@ struct CacheRows {
     }
   }
 
+  /// Takes over the first `count` rows of each head of others of the same kind.
+  mutating func copy(_ other: CacheRows, count: Int) {
+    guard isCoded else { return Self.copy(other.floats, to: &floats, count: count) }
+    Self.copy(other.codes, to: &codes, count: count)
+    Self.copy(other.grids, to: &grids, count: count)
+  }
+
+  private static func copy<Element: TensorElement>(
+    _ source: Tensor<Element>,
+    to target: inout Tensor<Element>,
+    count: Int
+  ) {
+    let (headCount, width) = (source.shape[0], source.shape[2])
+    let (sourceRow, targetRow) = (source.shape[1] * width, target.shape[1] * width)
+    source.withUnsafeElements { source in
+      target.withUnsafeMutableElements { target in
+        guard let from = source.baseAddress, let to = target.baseAddress else { return }
+        for head in 0..<headCount {
+          (to + head * targetRow).update(from: from + head * sourceRow, count: count * width)
+        }
+      }
+    }
+  }
+
   /// Writes the rows of new tokens [T × (heads·d)] from place `first` on.
   mutating func write(_ rows: Tensor<Float>, from first: Int) {
     let (tokens, headCount, width, capacity) = (rows.shape[0], headCount, width, capacity)

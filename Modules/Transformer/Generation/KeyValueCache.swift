@@ -24,6 +24,8 @@ public final class KeyValueCache {
   public private(set) var count = 0
   /// How keys and values are stored.
   public let precision: Precision
+  /// So many tokens will never be exceeded: memory for more is not taken.
+  var limit = Int.max
   private var capacity = 0
   private var blocks: [Block]
   private let keyHeadCount: Int
@@ -54,9 +56,35 @@ public final class KeyValueCache {
       )
   }
 
+  /// Bytes of the keys and values of `tokens` tokens in a model of that shape.
+  public static func byteCount(
+    tokens: Int,
+    of configuration: TransformerConfiguration,
+    precision: Precision = .float
+  ) -> Int {
+    2 * configuration.blockCount * tokens
+      * CacheRows.byteCount(
+        headCount: configuration.keyHeadCount,
+        width: configuration.headWidth,
+        isCoded: precision == .eightBits
+      )
+  }
+
   /// Forgets the tokens from `length` on.
   public func truncate(to length: Int) {
     expect(length >= 0 && length <= count, "cache: \(length) of \(count) tokens cannot stay")
+    count = length
+  }
+
+  /// Forgets its tokens and takes over the first `length` of another cache of the same model.
+  func adopt(_ other: KeyValueCache, count length: Int) {
+    expect(length <= other.count, "cache: \(length) of \(other.count) tokens cannot be taken over")
+    count = 0
+    reserve(length)
+    for index in blocks.indices {
+      blocks[index].keys.copy(other.blocks[index].keys, count: length)
+      blocks[index].values.copy(other.blocks[index].values, count: length)
+    }
     count = length
   }
 
@@ -64,7 +92,7 @@ public final class KeyValueCache {
   func reserve(_ additional: Int) {
     let needed = count + additional
     guard needed > capacity else { return }
-    let newCapacity = max(needed, 2 * capacity, 64)
+    let newCapacity = max(needed, min(max(2 * capacity, 64), limit))
     for index in blocks.indices {
       blocks[index].keys.widen(to: newCapacity, count: count)
       blocks[index].values.widen(to: newCapacity, count: count)

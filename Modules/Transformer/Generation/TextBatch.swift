@@ -24,8 +24,7 @@ public struct TextBatch: Sequence, IteratorProtocol {
     set { tokens.aroundPass = newValue }
   }
   private var tokens: TokenBatch
-  private var decoders: [TokenStreamDecoder]
-  private var stops: [StopTexts]
+  private var pieces: [TextPieces]
 
   /// A batch.
   ///
@@ -54,28 +53,24 @@ public struct TextBatch: Sequence, IteratorProtocol {
       firstStream: firstStream
     )
     texts = prompts.map { _ in GeneratedText() }
-    decoders = prompts.map { _ in tokenizer.makeStreamDecoder() }
-    stops = prompts.map { _ in StopTexts(stopTexts) }
+    pieces = prompts.map { _ in TextPieces(tokenizer, stopTexts: stopTexts) }
   }
 
   /// The next piece of each text, or nil when all have ended.
   public mutating func next() -> [String]? {
     let drawn = tokens.next()
-    var pieces = texts.map { _ in "" }
+    var found = texts.map { _ in "" }
     for index in texts.indices where texts[index].finish == nil {
       if let token = drawn?[index] {
         texts[index].tokens.append(token)
-        pieces[index] = stops[index].append(decoders[index].append(token))
-        if stops[index].isStopped { tokens.end(index, .stopText) }
+        found[index] = pieces[index].append(token)
+        if pieces[index].isStopped { tokens.end(index, .stopText) }
       }
       guard let finish = tokens.finishes[index] else { continue }
-      if finish != .stopText {
-        pieces[index] += stops[index].append(decoders[index].finish())
-        pieces[index] += stops[index].finish()
-      }
-      texts[index].finish = stops[index].isStopped ? .stopText : finish
+      if finish != .stopText { found[index] += pieces[index].finish() }
+      texts[index].finish = pieces[index].isStopped ? .stopText : finish
     }
-    for index in texts.indices { texts[index].text += pieces[index] }
-    return drawn == nil && pieces.allSatisfy(\.isEmpty) ? nil : pieces
+    for index in texts.indices { texts[index].text += found[index] }
+    return drawn == nil && found.allSatisfy(\.isEmpty) ? nil : found
   }
 }

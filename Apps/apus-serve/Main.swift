@@ -1,0 +1,178 @@
+import ArgumentParser
+import Foundation
+import ModelSupport
+import ServiceLifecycle
+import Support
+import Synchronization
+
+/// The command line that puts models on the network.
+@main
+struct ApusServe: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "apus-serve",
+    abstract: "Serves models over HTTP, for clients of the OpenAI API.",
+    discussion: """
+      A MODEL is a Hugging Face folder, a folder that apus-quantize or another tool has quantized, or \
+      a .gguf file. What has low-bit codes is computed from them as they are. Requests name a model by \
+      the last part of its path, and one that an adapter has tuned as MODEL:ADAPTER.
+
+      POST /v1/chat/completions and /v1/completions, with "stream": true for events; GET /v1/models, \
+      /health and /metrics (Prometheus); a chat page at /. Texts of all requests are written \
+      together, one pass of the model for all of them. A text is broken off when its reader hangs \
+      up. Requests that cannot be answered get the API's error objects.
+
+      A key in the variable APUS_SERVE_KEY is asked of every request but those for the page and \
+      /health. With --allow-loading, POST /v1/models {"path": …, "adapter": …, "id": …} loads a model \
+      from this machine's disk, and DELETE /v1/models/ID takes it out.
+
+      Ctrl-C and SIGTERM end it. Exit codes: 0 ended, 1 failed, 64 typed wrongly.
+
+      EXAMPLES
+        apus-serve SmolLM2-135M
+        apus-serve model.gguf small --adapter law --port 8000 --parallel 32 --context 2048
+        curl localhost:8080/v1/chat/completions -H 'Content-Type: application/json' \\
+          -d '{"model": "SmolLM2-135M", "messages": [{"role": "user", "content": "Hello!"}]}'
+      """,
+    version: "0.1.0"
+  )
+
+  @Argument(help: "Model folders or .gguf files.")
+  var models: [String]
+
+  @Option(
+    name: .customLong("adapter"),
+    help: ArgumentHelp(
+      "A task that the models were tuned to: a file of scales, a folder of low-rank adapters, or the "
+        + "folder of a run. May be repeated; the models are served without it as well.",
+      valueName: "path"
+    )
+  )
+  var adapters: [String] = []
+
+  @Option(help: "The address to listen at; 0.0.0.0 for all of this machine's.")
+  var host = "127.0.0.1"
+
+  @Option(help: "The port; 0 takes a free one, which is printed.")
+  var port = 8080
+
+  @Option(help: ArgumentHelp("Texts that a model writes at once.", valueName: "count"))
+  var parallel = 8
+
+  @Option(help: ArgumentHelp("Texts that may wait for a place.", valueName: "count"))
+  var queue = 64
+
+  @Option(
+    help: ArgumentHelp(
+      "The most tokens of a text, its prompt included. (default: the model's context, up to 4,096)",
+      valueName: "tokens"
+    )
+  )
+  var context: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "The memory that models may need. (default: 90 % of what is available)",
+      valueName: "gigabytes"
+    )
+  )
+  var memory: Double?
+
+  @Flag(help: "Let requests load models from this machine's disk, and unload them.")
+  var allowLoading = false
+
+  @OptionGroup(title: "Computation") var computation: ComputationArguments
+  @OptionGroup(title: "Machine") var threads: ThreadArguments
+
+  @Flag(name: .shortAndLong, help: "Write no line for each request.")
+  var quiet = false
+
+  static func main() { runToItsEnd() }
+
+  func validate() throws {
+    guard (0...65_535).contains(port) else { throw ValidationError("--port is 0 to 65535") }
+    guard (1...1024).contains(parallel) else { throw ValidationError("--parallel is 1 to 1024") }
+    guard (0...65_536).contains(queue) else { throw ValidationError("--queue is 0 to 65536") }
+    if let context, context < 2 {
+      throw ValidationError("--context \(context) is too small; choose at least 2")
+    }
+    if let memory, !(memory > 0 && memory < 1e6) {
+      throw ValidationError("--memory \(memory) is out of range; give gigabytes")
+    }
+  }
+
+  private var settings: ServingSettings {
+    ServingSettings(
+      parallel: parallel,
+      queue: queue,
+      context: context,
+      memory: memory.map { Int($0 * 1e9) } ?? ModelMemory.available,
+      computation: computation.computation,
+      precision: computation.kvBits?.precision,
+      allowsLoading: allowLoading,
+      key: ProcessInfo.processInfo.environment["APUS_SERVE_KEY"].flatMap { $0.isEmpty ? nil : $0 }
+    )
+  }
+
+  func run() throws {
+    threads.apply()
+    let shelf = ModelShelf(settings: settings, metrics: ServerMetrics())
+    let isQuiet = quiet
+    let server = APIServer(
+      responder: APIResponder(shelf: shelf) { line in
+        if !isQuiet { try? StandardStream.error.writeLine(line.printableLines) }
+      },
+      host: host,
+      port: port
+    )
+    let (models, adapters, host, port) = (models, adapters, host, port)
+    let service = server.makeService { port in
+      try? StandardStream.error.writeLine("listening at http://\(host):\(port)")
+    }
+    let work = BackgroundWork {
+      for model in models {
+        for adapter in [nil] + adapters.map(Optional.some) {
+          let served = try await shelf.load(model, adapter: adapter)
+          try? StandardStream.error.writeLine("loaded \(served.name)")
+        }
+      }
+      do { try await service.run() } catch {
+        throw CommandFailure("cannot listen at \(host):\(port): \(error)")
+      }
+    }
+    while !Cancellation.isRequested {
+      if try work.hasEnded(within: 0.05) { return }
+    }
+    // It is how a server ends, and no failure. Readers are told before their connections are closed.
+    shelf.engine.close()
+    Task { await service.triggerGracefulShutdown() }
+    if try !work.hasEnded(within: 2) { work.cancel() }
+    _ = try work.hasEnded(within: 3)
+  }
+}
+
+/// Asynchronous work that a thread waits for.
+private final class BackgroundWork: Sendable {
+  private let failure = Mutex<(any Error)?>(nil)
+  private let ended = DispatchSemaphore(value: 0)
+  private let task = Mutex<Task<Void, Never>?>(nil)
+
+  init(_ body: @escaping @Sendable () async throws -> Void) {
+    let task = Task { [self] in
+      do { try await body() } catch { failure.withLock { $0 = error } }
+      ended.signal()
+    }
+    self.task.withLock { $0 = task }
+  }
+
+  func cancel() { task.withLock { $0?.cancel() } }
+
+  /// Waits so many seconds for the end.
+  ///
+  /// - Throws: what the work has thrown.
+  func hasEnded(within seconds: Double) throws -> Bool {
+    guard ended.wait(timeout: .now() + seconds) == .success else { return false }
+    ended.signal()
+    if let error = failure.withLock({ $0 }) { throw error }
+    return true
+  }
+}
