@@ -178,6 +178,45 @@ import Testing
     }
   }
 
+  @Test func tasksAreModelsOfTheirOwn() async throws {
+    try await withTemporaryFolder { folder in
+      let (model, base) = (folder + "/tiny", folder + "/base")
+      try TinyModel().write(to: model)
+      let quantized = try apusQuantize(
+        "run",
+        model,
+        "--output",
+        base,
+        "--scheme",
+        "W4G16",
+        "--quiet"
+      )
+      try #require(quantized.status == 0, "\(quantized.error)")
+      try Data(FinetuneCommandTests.text.utf8).write(to: URL(filePath: folder + "/text"))
+      try Data(FinetuneCommandTests.heldText.utf8).write(to: URL(filePath: folder + "/held"))
+      for (task, rate) in [("law", "3e-3"), ("sea", "1e-2")] {
+        let more = ["--learning-rate", rate]
+        _ = try FinetuneCommandTests().train(base, "peqa", folder, to: task, more)
+      }
+      let server = try ServerUnderTest(
+        [base, "--adapter", folder + "/law", "--adapter", folder + "/sea"]
+      )
+      var texts: [String] = []
+      // One after the other, and back.
+      for task in [nil, "law", "sea", "law", nil] {
+        let arguments = task.map { ["--adapter", folder + "/" + $0] } ?? []
+        let expected = try GenerateTests().texts([base, "Once", "--tokens", "20"] + arguments)
+        var request = try #require(completion("Once").objectValue)
+        request["model"] = .string(task.map { "base:\($0)" } ?? "base")
+        let found = try await server.post("/v1/completions", .object(request))
+        let text = try #require(found["choices"]?[0]?["text"]?.stringValue)
+        #expect(text == expected[0]["text"] as? String)
+        texts.append(text)
+      }
+      #expect(Set(texts).count == 3 && texts[1] == texts[3] && texts[0] == texts[4])
+    }
+  }
+
   // MARK: Refusals
 
   @Test func whatIsMalformedGetsAnErrorObject() async throws {
