@@ -7,7 +7,21 @@ enum ApusFamily: FamilyFormat {
   static let family = ModelFamily.apus
   static let architecture = "ApusForCausalLM"
   static let names = TensorNames(model: [:], blockPrefix: "blocks.", block: [:])
+  /// Peri-LN with RMSNorm and SwiGLU, which llama.cpp knows as GLM-4 (0414).
+  ///
+  /// It has no other name for the placement. Shapes that differ are refused where they are written.
+  static let gguf: GGUFFormat? = GGUFFormat(
+    architecture: "glm4",
+    names: .gguf(),
+    hasAdjacentPairs: true,
+    fused: [(stored: "ffn_up", parts: ["gate", "up"])]
+  )
   private static let key = "apus"
+
+  static func adapt(
+    _ shape: inout TransformerConfiguration,
+    _ reader: ConfigurationReader
+  ) throws(ModelError) { shape.placement = .peri }
 
   static func configuration(
     _ reader: ConfigurationReader

@@ -28,7 +28,7 @@ enum GPT2Family: FamilyFormat {
   static let gguf: GGUFFormat? = GGUFFormat(
     architecture: "gpt2",
     names: .gguf(),
-    fusesAttention: true
+    fused: [(stored: "attn_qkv", parts: ["query", "key", "value"])]
   )
 
   static func configuration(

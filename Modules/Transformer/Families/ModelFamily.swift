@@ -83,8 +83,13 @@ struct GGUFFormat {
   var hasAdjacentPairs = false
   /// Whether the scales of norms are stored as 1 + weight.
   var storesOnePlus = false
-  /// Whether queries, keys and values are one matrix `attn_qkv`.
-  var fusesAttention = false
+  /// Matrices that hold several others, one below the other.
+  var fused: [(stored: String, parts: [String])] = []
+
+  /// The parts of a model that a file holds in one matrix, if `part` is one of them.
+  func fusion(of part: String) -> (stored: String, parts: [String])? {
+    fused.first { $0.parts.contains(part) }
+  }
 }
 
 extension FamilyFormat {

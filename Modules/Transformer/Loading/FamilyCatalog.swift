@@ -57,7 +57,9 @@ struct FamilyCatalog: TensorCatalog {
       var source = Source(stored: found.name)
       if let width = found.pairWidth { source.change = .adjacentPairs(headWidth: width) }
       if found.storesOnePlus { source.change = .onePlus }
-      if let part = found.part { source.change = .rowPart(index: part, count: 3) }
+      if let part = found.part {
+        source.change = .rowPart(index: part.index, count: part.count)
+      }
       sources[tensor.name] = source
     }
     self.init(file, configuration, sources)
@@ -71,11 +73,11 @@ struct FamilyCatalog: TensorCatalog {
     var pairWidth: Int?
     /// Whether 1 + weight is stored.
     var storesOnePlus = false
-    /// Which of three parts of the rows it is.
-    var part: Int?
+    /// Which of several equal parts of the rows it is.
+    var part: (index: Int, count: Int)?
 
     /// Whether parts of the same tensor come before it.
-    var isLaterPart: Bool { (part ?? 0) > 0 }
+    var isLaterPart: Bool { (part?.index ?? 0) > 0 }
   }
 
   /// Where a GGUF file holds the tensor at a path of the module.
@@ -91,10 +93,12 @@ struct FamilyCatalog: TensorCatalog {
     }
     source.storesOnePlus =
       format.storesOnePlus && (path.contains("norm.") || path.contains("Norm."))
-    if format.fusesAttention, let index = ["query", "key", "value"].firstIndex(of: part ?? "") {
-      let stored = source.name.split(separator: ".")
-      source.name = (stored.dropLast(2) + ["attn_qkv"] + stored.suffix(1)).joined(separator: ".")
-      source.part = index
+    if let part, let fusion = format.fusion(of: part),
+      let index = fusion.parts.firstIndex(of: part)
+    {
+      let stored = source.name.split(separator: ".").map(String.init)
+      source.name = (stored.dropLast(2) + [fusion.stored] + stored.suffix(1)).joined(separator: ".")
+      source.part = (index, fusion.parts.count)
     }
     return source
   }

@@ -12,11 +12,11 @@ extension PretrainedModel {
   /// - Throws: `ModelError.unsupportedFamily` for families without a GGUF architecture,
   ///   `ModelError.invalidConfiguration` for what its keys cannot say, `TokenizerError`.
   public func ggufPlan() throws -> GGUFPlan {
-    guard configuration.isCausal, let format = family.writtenGGUF else {
+    guard configuration.isCausal, let format = configuration.writtenGGUF else {
       throw ModelError.unsupportedFamily(
         family.rawValue,
         path: path + " (as GGUF)",
-        supported: ModelFamily.allCases.filter { $0.writtenGGUF != nil }.map(\.rawValue)
+        supported: ModelFamily.allCases.filter { $0 != .opt && $0 != .bert }.map(\.rawValue)
       )
     }
     let layout = GGUFModelLayout(configuration, format)
@@ -59,14 +59,15 @@ extension PretrainedModel {
   }
 }
 
-extension ModelFamily {
-  /// How models of the family are written as GGUF; nil where llama.cpp has no architecture for them.
+extension TransformerConfiguration {
+  /// How the model is written as GGUF; nil where llama.cpp has no architecture for it.
   fileprivate var writtenGGUF: GGUFFormat? {
-    switch self {
-    // Mistral without windows is LLaMA in all but the name.
+    switch family {
+    // Mistral without windows is LLaMA in all but the name, and so are own models with Pre-LN.
     case .mistral: LlamaFamily.gguf
-    case .llama, .qwen2, .qwen3, .gemma2, .gemma3, .olmo2, .gpt2: format.gguf
-    case .opt, .bert, .apus: nil
+    case .apus: placement == .pre ? LlamaFamily.gguf : family.format.gguf
+    case .llama, .qwen2, .qwen3, .gemma2, .gemma3, .olmo2, .gpt2: family.format.gguf
+    case .opt, .bert: nil
     }
   }
 }
@@ -207,7 +208,8 @@ extension GGUFModelLayout {
     let prefix = format.architecture + "."
     let values = Dictionary(uniqueKeysWithValues: settings.map { (prefix + $0.key, $0.value) })
     let reader = ConfigurationReader(path: path) { values[$0] }
-    let family = shape.family == .mistral ? ModelFamily.llama : shape.family
+    let reading = ModelFamily.allCases.first { $0.format.gguf?.architecture == format.architecture }
+    let family = reading ?? shape.family
     let found = try format.configuration(PlannedTensors(path: path, items: items), family, reader)
     let (left, right) = (comparable(shape), comparable(found))
     for key in left.keys + right.keys where left[key] != right[key] {

@@ -41,6 +41,62 @@ import Transformer
     }
   }
 
+  /// A model of random weights in a folder, as one that was trained here.
+  private func writeOwn(_ change: (inout TransformerConfiguration) -> Void, to path: String) throws
+  {
+    var shape = TransformerConfiguration(
+      vocabularyCount: 64,
+      hiddenWidth: 32,
+      feedForwardWidth: 48,
+      blockCount: 2,
+      headCount: 4,
+      contextLength: 64
+    )
+    (shape.family, shape.keyHeadCount) = (.apus, 2)
+    change(&shape)
+    let deviation = InitialDeviation(matrices: 0.3)
+    let weights = InitialWeights(shape, deviation: deviation, using: Philox(seed: 3))
+    try DecoderModel(shape, weights: weights).save(to: URL(filePath: path), documents: [:])
+  }
+
+  @Test(arguments: [(NormPlacement.peri, "glm4"), (.pre, "llama")], [false, true])
+  func ownModelsAreReadBack(placement: (NormPlacement, String), tied: Bool) throws {
+    try withTemporaryFolder { folder in
+      let (source, path) = (folder + "/own", folder + "/model.gguf")
+      try writeOwn({ ($0.placement, $0.tiesEmbedding) = (placement.0, tied) }, to: source)
+      let report = try write(PretrainedModel(at: URL(filePath: source)), to: path)
+      #expect(report.isExact)
+      let file = try GGUFFile(path: path)
+      #expect(file.architecture == placement.1)
+      if placement.0 == .peri {
+        // llama.cpp has the gate's rows above the others in one matrix.
+        #expect(file.names.contains("blk.1.ffn_up.weight"))
+        #expect(!file.names.contains("blk.1.ffn_gate.weight"))
+        #expect(file["blk.1.ffn_up.weight"]?.extents == [96, 32])
+      }
+      expectClose(try logits(path), try logits(source), relative: 1e-5, absolute: 2e-5)
+    }
+  }
+
+  @Test func ownModelsThatNoArchitectureHasAreRefused() throws {
+    let cases: [((inout TransformerConfiguration) -> Void, String)] = [
+      ({ $0.placement = .post }, "'placement' is \"post\""),
+      ({ ($0.placement, $0.normalizesEmbedding) = (.peri, true) }, "'normalizesEmbedding' is true"),
+      ({ ($0.placement, $0.queryKeyNorm) = (.peri, .perHead) }, "'queryKeyNorm'"),
+      ({ ($0.placement, $0.feedForward) = (.peri, .gated(.geluTanh)) }, "'feedForward'"),
+    ]
+    for (change, reason) in cases {
+      try withTemporaryFolder { folder in
+        try writeOwn(change, to: folder + "/own")
+        let error = #expect(throws: ModelError.self) {
+          try PretrainedModel(at: URL(filePath: folder + "/own")).ggufPlan()
+        }
+        let text = "\(try #require(error))"
+        #expect(text.contains(reason) && text.contains("use another format"), "\(text)")
+      }
+    }
+  }
+
   @Test(
     arguments: Fixtures.names(in: "transformer/gguf", suffix: ".gguf").filter { $0 != "bert.gguf" }
   )
