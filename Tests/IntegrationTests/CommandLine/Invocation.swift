@@ -38,7 +38,7 @@ final class Invocation {
   }
 
   /// The executable beside the test bundle.
-  private static func program(_ name: String) throws -> URL {
+  static func program(_ name: String) throws -> URL {
     let bundles = Bundle.allBundles.map(\.bundleURL).filter { $0.pathExtension == "xctest" }
     let starts = bundles + [CommandLine.arguments[0]].map { URL(filePath: $0) }
     let candidates = starts.map { $0.deletingLastPathComponent().appending(path: name) }

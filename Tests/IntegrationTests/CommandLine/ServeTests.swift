@@ -398,7 +398,7 @@ import Testing
   // MARK: Memory
 
   @Test func aModelThatDoesNotFitIsRefusedWithNumbers() async throws {
-    try await withTemporaryFolder { folder in
+    try withTemporaryFolder { folder in
       try TinyModel().write(to: folder + "/tiny")
       let refused = try Invocation(
         [folder + "/tiny", "--port", "0", "--memory", "0.0001"],

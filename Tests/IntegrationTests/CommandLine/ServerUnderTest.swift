@@ -105,23 +105,47 @@ final class ServerUnderTest: @unchecked Sendable {
   }
 
   private func openConnection(_ port: UInt16) throws -> Int32 {
+    let connection = Self.makeSocket()
+    let status = Self.withLocalAddress(port) { connect(connection, $0, $1) }
+    try #require(status == 0)
+    return connection
+  }
+
+  private static func makeSocket() -> Int32 {
     #if canImport(Darwin)
-      let kind = SOCK_STREAM
+      socket(AF_INET, SOCK_STREAM, 0)
     #else
-      let kind = Int32(SOCK_STREAM.rawValue)
+      socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     #endif
-    let connection = socket(AF_INET, kind, 0)
+  }
+
+  private static func withLocalAddress<Result>(
+    _ port: UInt16,
+    _ body: (UnsafeMutablePointer<sockaddr>, socklen_t) -> Result
+  ) -> Result {
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_port = port.bigEndian
     address.sin_addr.s_addr = inet_addr("127.0.0.1")
-    let status = withUnsafePointer(to: &address) { address in
+    return withUnsafeMutablePointer(to: &address) { address in
       address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        connect(connection, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+        body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
       }
     }
-    try #require(status == 0)
-    return connection
+  }
+
+  /// A port that nobody listens at now.
+  static func freePort() throws -> Int {
+    let listener = makeSocket()
+    defer { close(listener) }
+    try #require(withLocalAddress(0) { bind(listener, $0, $1) } == 0)
+    return withLocalAddress(0) { address, length in
+      var length = length
+      getsockname(listener, address, &length)
+      return address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) {
+        Int(UInt16(bigEndian: $0.pointee.sin_port))
+      }
+    }
   }
 
   /// A number of `/metrics`; nil where it is not there.

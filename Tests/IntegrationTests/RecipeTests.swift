@@ -1,0 +1,110 @@
+import Checkpoints
+import Foundation
+import TestSupport
+import Testing
+
+/// The pages of Docs/Recipes: their commands, as they stand there, with fewer steps.
+@Suite(.timeLimit(.minutes(10))) struct RecipeTests {
+  private static let root = URL(filePath: #filePath).deletingLastPathComponent()
+    .appending(path: "../..").standardizedFileURL
+
+  /// The commands of a page, without those that build.
+  private func commands(of page: String) throws -> String {
+    let path = Self.root.appending(path: "Docs/Recipes/\(page).md")
+    let text = try String(contentsOf: path, encoding: .utf8)
+    let blocks = text.components(separatedBy: "```sh\n").dropFirst().compactMap {
+      $0.components(separatedBy: "```").first
+    }
+    let lines = blocks.joined(separator: "\n").split(separator: "\n")
+    return lines.filter { !$0.hasPrefix("swift build") && !$0.hasPrefix("export PATH") }
+      .joined(separator: "\n")
+  }
+
+  /// Runs a page in a folder that has the checkout's documents; the folder is removed afterwards.
+  private func withPage(
+    _ page: String,
+    _ body: (_ output: String, _ folder: String) throws -> Void
+  ) throws {
+    let programs = [
+      "apus-pretrain", "apus-quantize", "apus-finetune", "apus-generate", "apus-serve",
+    ]
+    let folders = Set(try programs.map { try Invocation.program($0).deletingLastPathComponent() })
+    let path = folders.map { $0.path(percentEncoded: false) }.joined(separator: ":")
+    let port = try ServerUnderTest.freePort()
+    try withTemporaryFolder { folder in
+      for name in ["README.md", "CONTRIBUTING.md", "Docs"] {
+        try FileManager.default.copyItem(
+          at: Self.root.appending(path: name),
+          to: URL(filePath: folder + "/" + name)
+        )
+      }
+      let script = """
+        set -euo pipefail
+        cd '\(folder)'
+        export PATH='\(path)':"$PATH" STEPS=12 TUNING_STEPS=4 PORT=\(port)
+        \(try commands(of: page))
+        """
+      let run = try Invocation([script], of: "apus-serve", through: "exec bash -c \"$1\"")
+      #expect(run.wait() == 0, "\(run.error.suffix(2000))")
+      try body(run.output, folder)
+    }
+  }
+
+  /// The texts of the completions that a page has asked for.
+  private func completions(_ output: String) -> [String: [String]] {
+    var found: [String: [String]] = [:]
+    for line in output.split(separator: "\n") {
+      guard let start = line.range(of: #"{"id":"cmpl-"#)?.lowerBound,
+        let document = try? JSONValue.parse(String(line[start...])),
+        let model = document["model"]?.stringValue,
+        let text = document["choices"]?[0]?["text"]?.stringValue
+      else { continue }
+      found[model, default: []].append(text)
+    }
+    return found
+  }
+
+  @Test func ownModelRunsFromTextToGGUF() throws {
+    try withPage("own-model") { output, folder in
+      // Full precision and three roundings, then the three of the domain.
+      let tables = output.components(separatedBy: "perplexity").count - 1
+      #expect(tables >= 2, "\(output)")
+      #expect(completions(output)["flexround:docs"]?.count == 1, "\(output)")
+      let file = try GGUFFile(path: folder + "/own/tuned.gguf")
+      #expect(file.architecture == "glm4")
+      let logits = try SafetensorsFile(path: folder + "/own/tuned.logits")
+      #expect(logits["logits"]?.extents == [100, 512])
+      try checkWithLlama(folder)
+    }
+  }
+
+  /// What llama.cpp makes of the file, where `APUS_LLAMA_PYTHON` names a Python that has it.
+  private func checkWithLlama(_ folder: String) throws {
+    guard let python = ProcessInfo.processInfo.environment["APUS_LLAMA_PYTHON"] else { return }
+    let script = Self.root.appending(path: "Tools/peers/llama_logits.py").path(
+      percentEncoded: false
+    )
+    let run = try Invocation(
+      [python, script, folder + "/own/tuned.gguf", folder + "/own/tuned.logits"],
+      of: "apus-serve",
+      through: "exec \"$@\""
+    )
+    #expect(run.wait() == 0, "\(run.error)")
+    let found = try JSONValue.parse(run.output)
+    // It rounds activations to 8 bits beside codes.
+    #expect(found["divergence"]?.doubleValue ?? 1 < 1e-3, "\(run.output)")
+    #expect(found["agreement"]?.doubleValue ?? 0 > 0.95, "\(run.output)")
+  }
+
+  @Test func tasksInOneServerAreSwapped() throws {
+    try withPage("tasks-in-one-server") { output, _ in
+      let texts = completions(output)
+      let names =
+        ["integers:peqa-novel", "integers:peqa-decisions"]
+        + ["signs:alpha-novel", "signs:alpha-decisions"]
+      for name in names { #expect(texts[name]?.count == 1, "\(output)") }
+      let base = try #require(texts["integers"])
+      #expect(base.count == 2 && base[0] == base[1])
+    }
+  }
+}
