@@ -12,6 +12,8 @@ struct APIError: Error {
   var parameter: String?
   /// A word for programs.
   var code: String?
+  /// The methods that a path takes.
+  var allowed: String?
 
   /// The body of the answer.
   var document: JSONValue {
@@ -67,6 +69,13 @@ extension APIError {
       code: "request_too_large"
     )
   }
+
+  static var wrongKey: Self {
+    APIError(status: 401, message: "incorrect API key provided", code: "invalid_api_key")
+  }
+
+  /// Nobody is there to read it; the status is noted, in nginx's number.
+  static var hungUp: Self { APIError(status: 499, message: "the client hung up", code: "hung_up") }
 
   /// A failure that is not the request's.
   static func failed(_ message: String) -> Self {

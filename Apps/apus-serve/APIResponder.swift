@@ -17,38 +17,54 @@ struct APIResponder: HTTPResponder {
   func respond(to request: Request, context: Context) async throws -> Response {
     let start = ProcessInfo.processInfo.systemUptime
     let route = Route(request)
+    let body = BodyReader(request)
+    let note: @Sendable (Int, String) -> Void = { status, text in
+      shelf.metrics.countRequest(route.label, status: status)
+      let seconds = ProcessInfo.processInfo.systemUptime - start
+      let method = request.method.rawValue
+      log("\(method) \(route.label) \(status) \(durationText(seconds)) \(text)")
+    }
     do {
       try check(request, route)
-      return try await answer(request, route, context, start)
+      var response = try await answer(route, body, context, note)
+      if request.method == .head { response.body = ResponseBody() }
+      return response
     } catch {
-      let refusal = error as? APIError ?? .failed("\(error)")
-      note(route, status: refusal.status, start, refusal.message)
-      return Self.response(refusal)
+      let refusal = Self.refusal(error)
+      note(refusal.status, refusal.message)
+      // What nobody has read of a body must not be read to the end, nor taken for the next request.
+      let response = Self.response(refusal, hasBody: request.method != .head)
+      return body.isUnread ? Self.closing(response, body, context.channel) : response
     }
   }
 
-  /// Notes the end of a request in the metrics and the log.
-  private func note(_ route: Route, status: Int, _ start: Double, _ text: String) {
-    shelf.metrics.countRequest(route.label, status: status)
-    let seconds = ProcessInfo.processInfo.systemUptime - start
-    log("\(route.method) \(route.label) \(status) \(durationText(seconds)) \(text)")
+  private static func refusal(_ error: any Error) -> APIError {
+    switch error {
+    case let error as APIError: error
+    case is BodyReader.BrokenOff: .hungUp
+    case is CancellationError: .failed("the server is being stopped")
+    default:
+      APIError(status: 500, message: "\(error)", type: "server_error", code: "internal_error")
+    }
   }
 
   // MARK: Who may
 
   private func check(_ request: Request, _ route: Route) throws(APIError) {
+    // A name that an attacker's server gave to this machine would make a page of his this server's own.
+    if shelf.settings.isLocal, let host = request.head.authority, !Self.isLocal(host) {
+      throw APIError(
+        status: 403,
+        message: "the host '\(host)' is not this machine",
+        code: "forbidden"
+      )
+    }
     if let key = shelf.settings.key, route.needsKey {
       let given = request.headers[.authorization] ?? ""
-      guard Self.isSame(given, "Bearer " + key) else {
-        throw APIError(
-          status: 401,
-          message: "incorrect API key provided",
-          code: "invalid_api_key"
-        )
-      }
+      guard Self.isSame(given, "Bearer " + key) else { throw .wrongKey }
     }
     // A page of another origin can send a form to this machine, and no JSON.
-    guard route.method == "POST" else { return }
+    guard route.takesBody else { return }
     let type = request.headers[.contentType]?.split(separator: ";").first ?? ""
     guard type.trimmingCharacters(in: .whitespaces).lowercased() == "application/json" else {
       throw APIError(
@@ -56,6 +72,14 @@ struct APIResponder: HTTPResponder {
         message: "the body must be JSON: send it with Content-Type: application/json"
       )
     }
+  }
+
+  private static func isLocal(_ authority: String) -> Bool {
+    let host =
+      authority.hasSuffix("]")
+      ? authority[...]
+      : authority[..<(authority.lastIndex(of: ":") ?? authority.endIndex)]
+    return ["localhost", "127.0.0.1", "[::1]"].contains(host.lowercased())
   }
 
   /// Compares in a time that does not tell how much is the same.
@@ -71,35 +95,40 @@ struct APIResponder: HTTPResponder {
   // MARK: Answers
 
   private func answer(
-    _ request: Request,
     _ route: Route,
+    _ body: BodyReader,
     _ context: Context,
-    _ start: Double
+    _ note: @escaping @Sendable (Int, String) -> Void
   ) async throws -> Response {
+    let response: Response
     switch route {
     case .page:
-      var response = Self.response(ChatPage.html, type: "text/html; charset=utf-8")
-      response.headers[.contentSecurityPolicy] = ChatPage.policy
-      return response
-    case .health: return Self.response(["status": "ok"])
+      response = Self.response(ChatPage.html, type: "text/html; charset=utf-8")
+    case .health: response = Self.response(["status": "ok"])
     case .metrics:
-      return Self.response(shelf.metrics.text, type: "text/plain; version=0.0.4; charset=utf-8")
+      response = Self.response(
+        shelf.metrics.text,
+        type: "text/plain; version=0.0.4; charset=utf-8"
+      )
     case .models:
-      return Self.response(["object": "list", "data": .array(shelf.all.map(\.document))])
-    case .model(let name): return Self.response(try shelf.model(name).document)
+      response = Self.response(["object": "list", "data": .array(shelf.all.map(\.document))])
+    case .model(let name): response = Self.response(try shelf.model(name).document)
     case .unload(let name):
       try checkLoading()
       try await shelf.unload(name)
-      note(route, status: 200, start, "unloaded \(name)")
-      return Self.response(["id": .string(name), "object": "model", "deleted": true])
+      response = Self.response(["id": .string(name), "object": "model", "deleted": true])
     case .load:
       try checkLoading()
-      let model = try await load(RequestFields(try await Self.body(request)))
-      note(route, status: 200, start, "loaded \(model.name)")
-      return Self.response(model.document)
-    case .chat, .text: return try await complete(request, route, context, start)
+      response = Self.response(try await load(RequestFields(try await body.read())).document)
+    case .chat: return try await complete(body, .chat, context, note)
+    case .text: return try await complete(body, .text, context, note)
     case .wrongMethod(let path, let allowed):
-      throw APIError(status: 405, message: "\(path) takes \(allowed)", code: "method_not_allowed")
+      throw APIError(
+        status: 405,
+        message: "\(path) takes \(allowed)",
+        code: "method_not_allowed",
+        allowed: allowed
+      )
     case .unknown(let method, let path):
       throw APIError(
         status: 404,
@@ -107,6 +136,8 @@ struct APIResponder: HTTPResponder {
         code: "unknown_url"
       )
     }
+    note(200, "")
+    return response
   }
 
   private func checkLoading() throws(APIError) {
@@ -124,25 +155,25 @@ struct APIResponder: HTTPResponder {
     guard let path = try fields.string("path") else {
       throw APIError.invalid("you must provide a path", parameter: "path")
     }
+    let (adapter, id) = (try fields.string("adapter"), try fields.string("id"))
+    let isFit = id.map { !$0.isEmpty && $0.utf8.count <= 200 && $0 == $0.printable } ?? true
+    guard isFit else {
+      throw APIError.invalid("id must be 1 to 200 printable bytes", parameter: "id")
+    }
     do {
-      return try await shelf.load(
-        path,
-        adapter: try fields.string("adapter"),
-        name: try fields.string("id")
-      )
+      return try await shelf.load(path, adapter: adapter, name: id)
     } catch let error as APIError { throw error } catch {
-      throw APIError.invalid("\(error)", parameter: "path", code: "model_not_loaded")
+      throw APIError.invalid("\(error)", code: "model_not_loaded")
     }
   }
 
   private func complete(
-    _ request: Request,
-    _ route: Route,
+    _ body: BodyReader,
+    _ form: CompletionRequest.Form,
     _ context: Context,
-    _ start: Double
+    _ note: @escaping @Sendable (Int, String) -> Void
   ) async throws -> Response {
-    let form: CompletionRequest.Form = if case .chat = route { .chat } else { .text }
-    let fields = try RequestFields(try await Self.body(request))
+    let fields = try RequestFields(try await body.read())
     guard let name = try fields.string("model") else {
       throw APIError.invalid("you must provide a model parameter", parameter: "model")
     }
@@ -153,27 +184,16 @@ struct APIResponder: HTTPResponder {
       model: model,
       seed: UInt64.random(in: 0...UInt64.max)
     )
-    let connection = await context.connection
+    let connection = try await context.connection
     let writing = try shelf.write(completion, with: model)
     connection.whenGone(writing.breakOff)
     let exchange = CompletionExchange(
       reply: CompletionReply(completion, model: name),
       events: writing.events,
-      connection: connection
-    ) { status, text in note(route, status: status, start, text) }
+      connection: connection,
+      note: note
+    )
     return try await completion.isStreamed ? exchange.streamed() : exchange.whole()
-  }
-
-  /// The body, read no further than is allowed.
-  private static func body(_ request: Request) async throws -> [UInt8] {
-    var body: [UInt8] = []
-    for try await buffer in request.body {
-      guard body.count + buffer.readableBytes <= ServingSettings.bodyLimit else {
-        throw APIError.tooLarge(limit: ServingSettings.bodyLimit)
-      }
-      body.append(contentsOf: buffer.readableBytesView)
-    }
-    return body
   }
 }
 
@@ -185,18 +205,40 @@ extension APIResponder {
   }
 
   static func response(_ text: String, status: Int = 200, type: String) -> Response {
-    Response(
+    var response = Response(
       status: HTTPResponse.Status(code: status),
-      headers: [.contentType: type],
+      headers: [.contentType: type, .xContentTypeOptions: "nosniff"],
       body: ResponseBody(byteBuffer: ByteBuffer(string: text))
     )
+    if type.hasPrefix("text/html") {
+      response.headers[.contentSecurityPolicy] = ChatPage.policy
+    }
+    return response
   }
 
-  static func response(_ error: APIError) -> Response {
+  fileprivate static func response(_ error: APIError, hasBody: Bool) -> Response {
     var response = response(error.document, status: error.status)
     if error.status == 429 { response.headers[.retryAfter] = "1" }
-    // What is left of such a body is not read.
-    if error.status == 413 { response.headers[.connection] = "close" }
+    if error.status == 401 { response.headers[.wwwAuthenticate] = "Bearer" }
+    response.headers[.allow] = error.allowed?.replacing(" and ", with: ", ")
+    if !hasBody { response.body = ResponseBody() }
+    return response
+  }
+
+  /// A response behind which the connection ends.
+  fileprivate static func closing(
+    _ response: Response,
+    _ request: BodyReader,
+    _ channel: any Channel
+  ) -> Response {
+    var response = response
+    response.headers[.connection] = "close"
+    let body = response.body
+    response.body = ResponseBody(contentLength: body.contentLength) { writer in
+      try await body.write(writer)
+      try? await request.discard(limit: 4 * ServingSettings.bodyLimit)
+      channel.close(promise: nil)
+    }
     return response
   }
 }

@@ -64,7 +64,8 @@ enum ChatPage {
       try { return (await response.json()).error.message; } catch { return response.statusText; }
     }
     async function loadModels() {
-      const response = await fetch("/v1/models", { headers: headers() });
+      const response = await fetch("/v1/models", { headers: headers() }).catch(() => null);
+      if (!response) { element("note").textContent = "The server does not answer."; return; }
       if (!response.ok) { element("note").textContent = await failure(response); return; }
       element("note").textContent = "";
       const names = (await response.json()).data.map((model) => model.id);
@@ -121,20 +122,29 @@ enum ChatPage {
             `${usage.completion_tokens}, ${(usage.completion_tokens / seconds).toFixed(1)} tokens/s`;
         }
       } catch (error) {
-        if (error.name !== "AbortError") { show("error", error.message); article.remove(); }
+        if (error.name !== "AbortError") show("error", error.message);
       }
-      if (article.isConnected) {
+      // A part of an answer stays; without one it is as if nothing had been asked.
+      if (article.isConnected && article.textContent) {
         messages = [...asked, { role: "assistant", content: article.textContent }];
+      } else if (article.isConnected) {
+        article.previousSibling.remove();
+        article.remove();
+        element("text").value ||= text;
       }
       setRunning(null);
       element("text").focus();
     }
     element("send").onclick = send;
     element("stop").onclick = () => running?.abort();
-    element("new").onclick = () => { messages = []; element("turns").replaceChildren(); };
+    element("new").onclick = () => {
+      running?.abort();
+      messages = [];
+      element("turns").replaceChildren();
+    };
     element("key").onchange = loadModels;
     element("text").onkeydown = (event) => {
-      if (event.key === "Enter" && !event.shiftKey) { event.preventDefault(); send(); }
+      if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); send(); }
     };
     loadModels();
     </script>

@@ -37,7 +37,7 @@ struct CompletionExchange: Sendable {
           try await write(to: &writer)
           try await writer.finish(nil)
         } catch {
-          note(Self.hungUp, "the client hung up")
+          note(APIError.hungUp.status, APIError.hungUp.message)
           throw error
         }
       }
@@ -61,17 +61,10 @@ struct CompletionExchange: Sendable {
     note(200, Self.summary(reply))
   }
 
-  /// The status that is noted, and read by nobody, for clients that hang up; nginx's number.
-  private static let hungUp = 499
-
   /// Why the texts have no end.
   private var failure: APIError {
-    guard connection.hasGone else {
-      return .failed("the model was unloaded, or the server is being stopped")
-    }
-    var failure = APIError.failed("the client hung up")
-    failure.status = Self.hungUp
-    return failure
+    connection.hasGone
+      ? .hungUp : .failed("the model was unloaded, or the server is being stopped")
   }
 
   private static func event(_ document: JSONValue) -> ByteBuffer {

@@ -23,7 +23,7 @@ struct CompletionRequest: Sendable {
   let beginnings: [String]
 
   /// Texts of one request, all prompts together.
-  private static let textLimit = 128
+  fileprivate static let textLimit = 128
 
   /// Reads a request.
   ///
@@ -157,7 +157,14 @@ struct CompletionRequest: Sendable {
     guard let object = options.objectValue else {
       throw .invalid("\(name) is \(options.kind), not an object", parameter: name)
     }
-    return object["include_usage"]?.boolValue ?? false
+    if let unknown = object.keys.first(where: { $0 != "include_usage" }) {
+      throw .invalid("\(name) has an unknown member '\(unknown)'", parameter: name)
+    }
+    guard let value = object["include_usage"], !value.isNull else { return false }
+    guard let flag = value.boolValue else {
+      throw .invalid("\(name).include_usage is \(value.kind), not a boolean", parameter: name)
+    }
+    return flag
   }
 }
 
@@ -171,7 +178,11 @@ extension RequestFields {
     }
     if let text = value.stringValue { return [model.tokenizer.encode(text)] }
     guard let list = value.arrayValue, !list.isEmpty else {
-      throw .invalid("prompt is \(value.kind); a text or a list is expected", parameter: "prompt")
+      let found = value.arrayValue == nil ? value.kind : "an empty list"
+      throw .invalid("prompt is \(found); a text or a list is expected", parameter: "prompt")
+    }
+    guard list.count <= CompletionRequest.textLimit || list[0].intValue != nil else {
+      throw .invalid("\(list.count) prompts are too many texts", parameter: "prompt")
     }
     if list.allSatisfy({ $0.intValue != nil }) { return [try tokens(list, model)] }
     var prompts: [[Int32]] = []
@@ -206,7 +217,8 @@ extension RequestFields {
       throw .invalid("you must provide messages", parameter: name)
     }
     guard let list = value.arrayValue, !list.isEmpty else {
-      throw .invalid("messages is \(value.kind); a list of turns is expected", parameter: name)
+      let found = value.arrayValue == nil ? value.kind : "an empty list"
+      throw .invalid("messages is \(found); a list of turns is expected", parameter: name)
     }
     var messages: [JSONValue] = []
     for (index, entry) in list.enumerated() {
@@ -218,7 +230,14 @@ extension RequestFields {
         let name = "chat_template_kwargs"
         throw .invalid("\(name) is \(given.kind), not an object", parameter: name)
       }
-      for (name, value) in object { variables[name] = value }
+      let own = ["messages", "add_generation_prompt"]
+      for (name, value) in object {
+        guard !own.contains(name) else {
+          let field = "chat_template_kwargs"
+          throw .invalid("\(field): '\(name)' is set by the server", parameter: field)
+        }
+        variables[name] = value
+      }
     }
     return try model.tokens(ofConversation: messages, variables: variables)
   }

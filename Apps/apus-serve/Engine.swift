@@ -25,21 +25,10 @@ final class Engine: Sendable {
     thread.start()
   }
 
-  /// Sends a message.
+  /// Sends a message; one that comes after the end is dropped.
   func post(_ message: @escaping Message) {
-    inbox.withLock { $0.messages.append(message) }
+    inbox.withLock { if !$0.isClosed { $0.messages.append(message) } }
     bell.signal()
-  }
-
-  /// Runs `body` on the thread.
-  ///
-  /// - Throws: what the body throws.
-  func perform<Result: Sendable>(
-    _ body: @escaping @Sendable (inout RunningModels) throws -> Result
-  ) async throws -> Result {
-    try await withCheckedThrowingContinuation { continuation in
-      post { models in continuation.resume(with: .init { try body(&models) }) }
-    }
   }
 
   /// Breaks off all texts and ends the thread.

@@ -23,7 +23,7 @@ final class Connection: Sendable {
     if hasGone { body() }
   }
 
-  /// Forgets who waits for the end: the exchange is over.
+  /// Forgets who waits for the end: the exchange is over, and a connection has one at a time.
   func forgetWatchers() { state.withLock { $0.watchers = [] } }
 
   fileprivate func close() {
@@ -56,18 +56,19 @@ final class HangUpHandler: ChannelInboundHandler, RemovableChannelHandler {
 /// What belongs to a request: its connection.
 struct ServingContext: RequestContext {
   var coreContext: CoreRequestContextStorage
-  private let channel: any Channel
+  let channel: any Channel
 
   init(source: Source) {
     coreContext = CoreRequestContextStorage(source: source)
     channel = source.channel
   }
 
-  /// The connection; one that nobody watches where the server was built without the handler.
+  /// The connection.
+  ///
+  /// - Throws: what NIO throws where the server was built without the handler, or the client has gone.
   var connection: Connection {
-    get async {
-      let handler = channel.pipeline.handler(type: HangUpHandler.self).map(\.connection)
-      return (try? await handler.get()) ?? Connection()
+    get async throws {
+      try await channel.pipeline.handler(type: HangUpHandler.self).map(\.connection).get()
     }
   }
 }

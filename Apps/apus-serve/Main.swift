@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import ModelSupport
+import NIOCore
 import ServiceLifecycle
 import Support
 import Synchronization
@@ -52,7 +53,7 @@ struct ApusServe: ParsableCommand {
   @Option(help: "The address to listen at; 0.0.0.0 for all of this machine's.")
   var host = "127.0.0.1"
 
-  @Option(help: "The port; 0 takes a free one, which is printed.")
+  @Option(parsing: .unconditional, help: "The port; 0 takes a free one, which is printed.")
   var port = 8080
 
   @Option(help: ArgumentHelp("Texts that a model writes at once.", valueName: "count"))
@@ -109,12 +110,19 @@ struct ApusServe: ParsableCommand {
       computation: computation.computation,
       precision: computation.kvBits?.precision,
       allowsLoading: allowLoading,
+      isLocal: ["127.0.0.1", "::1", "localhost"].contains(host),
       key: ProcessInfo.processInfo.environment["APUS_SERVE_KEY"].flatMap { $0.isEmpty ? nil : $0 }
     )
   }
 
   func run() throws {
     threads.apply()
+    let names = models.flatMap { model in
+      ([nil] + adapters).map { ModelShelf.name(ofPath: model, adapter: $0) }
+    }
+    for (index, name) in names.enumerated() where names[..<index].contains(name) {
+      throw ModelShelf.taken(name)
+    }
     let shelf = ModelShelf(settings: settings, metrics: ServerMetrics())
     let isQuiet = quiet
     let server = APIServer(
@@ -125,8 +133,9 @@ struct ApusServe: ParsableCommand {
       port: port
     )
     let (models, adapters, host, port) = (models, adapters, host, port)
+    let place = host.contains(":") ? "[\(host)]" : host
     let service = server.makeService { port in
-      try? StandardStream.error.writeLine("listening at http://\(host):\(port)")
+      try? StandardStream.error.writeLine("listening at http://\(place):\(port)")
     }
     let work = BackgroundWork {
       for model in models {
@@ -136,7 +145,8 @@ struct ApusServe: ParsableCommand {
         }
       }
       do { try await service.run() } catch {
-        throw CommandFailure("cannot listen at \(host):\(port): \(error)")
+        let reason = (error as? IOError).map { systemMessage($0.errnoCode) } ?? "\(error)"
+        throw CommandFailure("cannot listen at \(place):\(port): \(reason)")
       }
     }
     while !Cancellation.isRequested {

@@ -68,7 +68,12 @@ struct ModelMemory: Sendable {
     guard let limit = number(group + "max"), let used = number(group + "current") else {
       return kilobytes.map { 1024 * $0 }
     }
-    return min(kilobytes.map { 1024 * $0 } ?? .max, max(limit - used, 0))
+    // Files that were read count as used, and go when memory is needed.
+    let cached = text(group + "stat")?.split(separator: "\n").first {
+      $0.hasPrefix("inactive_file ")
+    }
+    let files = cached?.split(separator: " ").last.flatMap { Int($0) } ?? 0
+    return min(kilobytes.map { 1024 * $0 } ?? .max, max(limit - used + files, 0))
   }
 
   /// The memory that this process has in use; nil where the system does not say.

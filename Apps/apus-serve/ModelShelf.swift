@@ -9,7 +9,8 @@ final class ModelShelf: Sendable {
   let settings: ServingSettings
   let metrics: ServerMetrics
   let engine: Engine
-  private let models = Mutex<[ServedModel]>([])
+  private let loader = Loader()
+  private let models = Mutex<[(model: ServedModel, memory: Int)]>([])
   private let jobCount = Atomic<UInt64>(0)
 
   init(settings: ServingSettings, metrics: ServerMetrics) {
@@ -19,7 +20,7 @@ final class ModelShelf: Sendable {
   }
 
   /// The models in the order in which they were loaded.
-  var all: [ServedModel] { models.withLock { $0 } }
+  var all: [ServedModel] { models.withLock { $0.map(\.model) } }
 
   /// The model of that name.
   ///
@@ -42,7 +43,7 @@ final class ModelShelf: Sendable {
     return adapter.map { "\(last(path)):\(last($0))" } ?? last(path)
   }
 
-  /// Loads a model.
+  /// Loads a model, beside what is being written.
   ///
   /// - Parameters:
   ///   - path: a folder or a .gguf file.
@@ -50,16 +51,15 @@ final class ModelShelf: Sendable {
   ///   - name: what requests call it; nil for the usual name.
   /// - Returns: the model.
   /// - Throws: `CommandFailure` where the name is taken or there is no room; what opening throws.
-  @discardableResult
-  func load(_ path: String, adapter: String? = nil, name: String? = nil) async throws -> ServedModel
-  {
+  func load(
+    _ path: String,
+    adapter: String? = nil,
+    name: String? = nil
+  ) async throws -> ServedModel {
     let name = name ?? Self.name(ofPath: path, adapter: adapter)
-    let settings = settings
-    // The engine's thread loads, one model after the other: the room that one finds is its own.
-    let model = try await engine.perform { running in
-      guard !self.all.contains(where: { $0.name == name }) else {
-        throw CommandFailure("a model '\(name)' is loaded already; choose another name")
-      }
+    // One after the other: the room that one finds is its own.
+    return try await loader.perform { [self] in
+      guard !all.contains(where: { $0.name == name }) else { throw Self.taken(name) }
       let file = try ModelFile(path: path)
       let task = try adapter.map { try TaskFile(path: $0) }
       try file.pretrained.requireDecoder()
@@ -70,31 +70,34 @@ final class ModelShelf: Sendable {
         contextLength: served.contextLength,
         precision: settings.precision ?? file.cachePrecision
       )
-      try memory.check(name, limit: settings.memory, used: running.memory)
-      let batch = ContinuousBatch(
-        try file.makeModel(settings.computation, adapter: task, cache: settings.precision),
-        tokenizer: served.tokenizer,
-        capacity: settings.parallel,
-        contextLength: served.contextLength,
-        passLength: ServingSettings.passLength
-      )
-      running.add(batch, memory: memory, name: name)
-      self.models.withLock { $0.append(served) }
+      try memory.check(name, limit: settings.memory, used: memoryInUse)
+      let model = try file.makeModel(settings.computation, adapter: task, cache: settings.precision)
+      let loaded = LoadedModel(served: served, model: model)
+      metrics.note(name, writing: 0, waiting: 0)
+      // Requests find the model after this message: theirs come later.
+      engine.post { [settings] in $0.add(loaded, settings) }
+      models.withLock { $0.append((served, memory.total)) }
       return served
     }
-    return model
+  }
+
+  /// What the loaded models need.
+  private var memoryInUse: Int { models.withLock { $0.reduce(0) { $0 + $1.memory } } }
+
+  static func taken(_ name: String) -> CommandFailure {
+    CommandFailure("a model '\(name)' is loaded already; choose another name")
   }
 
   /// Takes a model out of memory; texts that it is writing are broken off.
   ///
   /// - Throws: `APIError` where there is no such model.
   func unload(_ name: String) async throws {
-    _ = try model(name)
-    try await engine.perform { running in
-      self.models.withLock { $0.removeAll { $0.name == name } }
-      running.remove(name)
+    try await loader.perform { [self] in
+      _ = try model(name)
+      models.withLock { $0.removeAll { $0.model.name == name } }
+      engine.post { $0.remove(name) }
+      metrics.forget(name)
     }
-    metrics.forget(name)
   }
 
   /// Lets a model write texts.
@@ -116,6 +119,7 @@ final class ModelShelf: Sendable {
     guard model.enter(count) else { throw .busy(model.name, limit: limit) }
     let (stream, continuation) = AsyncStream<Job.Event>.makeStream()
     let start = ProcessInfo.processInfo.systemUptime
+    let stay = Stay(model, count)
     let jobs = (0..<count).map { choice in
       Job(
         id: jobCount.wrappingAdd(1, ordering: .relaxed).newValue,
@@ -124,16 +128,62 @@ final class ModelShelf: Sendable {
         options: request.options,
         stopTexts: request.stopTexts,
         start: start,
+        stay: stay,
         events: continuation
       )
     }
     let (name, engine) = (model.name, engine)
     let ids = Set(jobs.map(\.id))
     continuation.onTermination = { _ in
-      model.leave(count)
+      stay.endAll()
       engine.post { $0.cancel(ids, of: name) }
     }
+    // A message that comes after the engine's end is dropped, and with it the last who could speak.
     engine.post { $0.submit(jobs, to: name) }
     return (stream, { continuation.finish() })
   }
+}
+
+/// The places that a request's texts take; a text gives its place back when it ends, whoever reads it.
+final class Stay: Sendable {
+  private let model: ServedModel
+  private let count: Mutex<Int>
+
+  init(_ model: ServedModel, _ count: Int) {
+    self.model = model
+    self.count = Mutex(count)
+  }
+
+  func endOne() { end(1) }
+  func endAll() { end(.max) }
+
+  private func end(_ number: Int) {
+    let ended = count.withLock { count in
+      let ended = min(number, count)
+      count -= ended
+      return ended
+    }
+    if ended > 0 { model.leave(ended) }
+  }
+}
+
+/// Does one thing after the other, on a thread that may wait for the disk.
+private final class Loader: Sendable {
+  private let queue = DispatchQueue(label: "apus-serve loader")
+
+  func perform<Result: Sendable>(
+    _ body: @escaping @Sendable () throws -> Result
+  ) async throws -> Result {
+    try await withCheckedThrowingContinuation { continuation in
+      queue.async { continuation.resume(with: .init { try body() }) }
+    }
+  }
+}
+
+/// A model on its way from the thread that has loaded it to the one that uses it.
+///
+/// `@unchecked Sendable`: the loader keeps no reference to the model.
+struct LoadedModel: @unchecked Sendable {
+  let served: ServedModel
+  let model: DecoderModel
 }

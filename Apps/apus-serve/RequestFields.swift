@@ -52,12 +52,15 @@ struct RequestFields {
 
   func integer(_ name: String, in range: ClosedRange<Int>) throws(APIError) -> Int? {
     guard let value = self[name] else { return nil }
-    guard let integer = value.intValue else { throw wrongKind(name, value, "an integer") }
-    guard range.contains(integer) else {
+    // Some languages write whole numbers as 3.0.
+    guard let number = value.doubleValue, number.rounded() == number else {
+      throw wrongKind(name, value, "an integer")
+    }
+    guard let integer = value.intValue ?? Int(exactly: number), range.contains(integer) else {
       let limits =
         range.upperBound == .max
         ? "at least \(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
-      throw .invalid("\(name) is \(integer); \(limits) is allowed", parameter: name)
+      throw .invalid("\(name) is \(value); \(limits) is allowed", parameter: name)
     }
     return integer
   }
@@ -84,13 +87,21 @@ struct RequestFields {
     }
     var strings: [String] = []
     for entry in list {
-      guard let string = entry.stringValue else { throw wrongKind(name, entry, "strings") }
+      guard let string = entry.stringValue else {
+        throw wrongKind(name, entry, "a string", entry: true)
+      }
       strings.append(string)
     }
     return strings
   }
 
-  private func wrongKind(_ name: String, _ value: JSONValue, _ expected: String) -> APIError {
-    .invalid("\(name) is \(value.kind); \(expected) is expected", parameter: name)
+  private func wrongKind(
+    _ name: String,
+    _ value: JSONValue,
+    _ expected: String,
+    entry: Bool = false
+  ) -> APIError {
+    let place = entry ? "an entry of \(name)" : name
+    return .invalid("\(place) is \(value.kind); \(expected) is expected", parameter: name)
   }
 }

@@ -18,7 +18,8 @@ enum Route {
   init(_ request: Request) {
     let (method, path) = (request.method.rawValue, request.uri.path)
     let model = path.hasPrefix("/v1/models/") ? String(path.dropFirst("/v1/models/".count)) : nil
-    switch (method, path) {
+    // What may be read may be asked about.
+    switch (method == "HEAD" ? "GET" : method, path) {
     case ("GET", "/"): self = .page
     case ("GET", "/health"): self = .health
     case ("GET", "/metrics"): self = .metrics
@@ -36,7 +37,7 @@ enum Route {
         return
       }
       switch method {
-      case "GET": self = .model(name)
+      case "GET", "HEAD": self = .model(name)
       case "DELETE": self = .unload(name)
       default: self = .wrongMethod(path: path, allowed: "GET and DELETE")
       }
@@ -51,13 +52,11 @@ enum Route {
     }
   }
 
-  var method: String {
+  /// Whether the request has a body of JSON.
+  var takesBody: Bool {
     switch self {
-    case .page, .health, .metrics, .models, .model: "GET"
-    case .load, .chat, .text: "POST"
-    case .unload: "DELETE"
-    case .wrongMethod: "?"
-    case .unknown(let method, _): method
+    case .load, .chat, .text: true
+    default: false
     }
   }
 

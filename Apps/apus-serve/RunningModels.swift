@@ -26,6 +26,8 @@ struct Job: Sendable {
   let stopTexts: [String]
   /// The time of uptime at which it came.
   let start: Double
+  /// What it gives back at its end.
+  let stay: Stay
   let events: AsyncStream<Event>.Continuation
 }
 
@@ -39,11 +41,16 @@ struct RunningModels {
   /// Whether nobody waits for anything.
   var isIdle: Bool { models.values.allSatisfy(\.isIdle) }
 
-  /// What the loaded models need.
-  var memory: Int { models.values.reduce(0) { $0 + $1.memory.total } }
-
-  mutating func add(_ batch: ContinuousBatch, memory: ModelMemory, name: String) {
-    models[name] = RunningModel(name, batch, memory: memory, metrics: metrics)
+  mutating func add(_ loaded: LoadedModel, _ settings: ServingSettings) {
+    let name = loaded.served.name
+    let batch = ContinuousBatch(
+      loaded.model,
+      tokenizer: loaded.served.tokenizer,
+      capacity: settings.parallel,
+      contextLength: loaded.served.contextLength,
+      passLength: ServingSettings.passLength
+    )
+    models[name] = RunningModel(name, batch, metrics: metrics)
   }
 
   /// Takes a model out; who waits for its texts is told that they are broken off.
@@ -71,7 +78,6 @@ struct RunningModels {
 
 /// A model and the texts that it writes.
 final class RunningModel {
-  let memory: ModelMemory
   private let name: String
   private var batch: ContinuousBatch
   /// Jobs without room, first come first served.
@@ -82,8 +88,8 @@ final class RunningModel {
   private var silent: Set<Int> = []
   private let metrics: ServerMetrics
 
-  init(_ name: String, _ batch: ContinuousBatch, memory: ModelMemory, metrics: ServerMetrics) {
-    (self.name, self.batch, self.memory, self.metrics) = (name, batch, memory, metrics)
+  init(_ name: String, _ batch: ContinuousBatch, metrics: ServerMetrics) {
+    (self.name, self.batch, self.metrics) = (name, batch, metrics)
   }
 
   var isIdle: Bool { batch.isEmpty && waiting.isEmpty }
@@ -143,7 +149,10 @@ final class RunningModel {
     if silent.remove(event.id) != nil {
       metrics.countFirstToken(name, seconds: time - job.start)
     }
-    if event.finish != nil { writing[event.id] = nil }
+    if event.finish != nil {
+      writing[event.id] = nil
+      job.stay.endOne()
+    }
     job.events.yield(
       Job.Event(
         choice: job.choice,

@@ -121,12 +121,18 @@ final class ServerMetrics: Sendable {
     }
     addModels("passes_total", "counter", "Passes of the model.") { Double($0.passes) }
     addModels("pass_seconds_total", "counter", "The time of these passes.") { $0.passSeconds }
-    addModels("first_token_seconds_sum", "counter", "From requests to their first tokens.") {
-      $0.firstTokenSeconds
-    }
-    addModels("first_token_seconds_count", "counter", "Requests of which there was one.") {
-      Double($0.firstTokens)
-    }
+    add(
+      "first_token_seconds",
+      "summary",
+      "From requests to their first tokens.",
+      state.models.sorted { $0.key < $1.key }.flatMap { name, model in
+        let labels = "{model=\"\(Self.escaped(name))\"}"
+        return [
+          ("_sum" + labels, model.firstTokenSeconds),
+          ("_count" + labels, Double(model.firstTokens)),
+        ]
+      }
+    )
     if let resident = ModelMemory.resident {
       add("resident_memory_bytes", "gauge", "Memory in use.", [("", Double(resident))])
     }
@@ -138,13 +144,15 @@ final class ServerMetrics: Sendable {
   }
 
   private static func escaped(_ label: String) -> String {
-    label.reduce(into: "") { text, character in
-      switch character {
-      case "\\": text += "\\\\"
-      case "\"": text += "\\\""
-      case "\n": text += "\\n"
-      default: text.append(character)
+    // Characters may begin with a quote and go on with an accent: scalars are what counts.
+    var text = String.UnicodeScalarView()
+    for scalar in label.unicodeScalars {
+      switch scalar {
+      case "\\", "\"": text.append(contentsOf: ["\\", scalar])
+      case "\n": text.append(contentsOf: ["\\", "n"])
+      default: text.append(scalar)
       }
     }
+    return String(text)
   }
 }

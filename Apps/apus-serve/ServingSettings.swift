@@ -15,6 +15,8 @@ struct ServingSettings: Sendable {
   var precision: KeyValueCache.Precision?
   /// Whether requests may load and unload models.
   var allowsLoading: Bool
+  /// Whether the server listens for this machine alone.
+  var isLocal: Bool
   /// The key that requests must have; nil for none.
   var key: String?
 

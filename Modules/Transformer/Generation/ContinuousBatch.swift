@@ -156,24 +156,31 @@ public struct ContinuousBatch {
   }
 
   /// A free place whose cache holds as much of the prompt as any cache does.
+  ///
+  /// A cache goes on being that of its conversation only if the prompt continues (nearly) all of it;
+  /// else the prompt gets the place that was idle longest, and what it shares is copied there.
   private mutating func makePlace(for prompt: [Int32]) -> Int {
+    expect(hasRoom, "batch: all \(capacity) places are taken")
     let common = places.map { $0.commonCount(with: prompt) }
     let free = places.indices.filter { places[$0].text == nil }
-    // Of equal ones that which was idle longest.
-    let best = free.max {
-      (common[$0], -places[$0].lastUse) < (common[$1], -places[$1].lastUse)
-    }
-    guard let best else { fatalError("batch: all \(capacity) places are taken") }
-    let source = common.indices.max { common[$0] < common[$1] } ?? best
-    if common[source] > common[best] {
-      places[best].cache.adopt(places[source].cache, count: common[source])
-      places[best].tokens = Array(prompt[..<common[source]])
+    let continued = free.filter { places[$0].tokens.count - common[$0] <= Self.forgettable }
+      .max { common[$0] < common[$1] }
+    let oldest = free.min { places[$0].lastUse < places[$1].lastUse }
+    let place = continued.flatMap { common[$0] > 0 ? $0 : nil } ?? oldest ?? free[0]
+    let source = common.indices.max { common[$0] < common[$1] } ?? place
+    if common[source] > common[place] {
+      places[place].cache.adopt(places[source].cache, count: common[source])
+      places[place].tokens = Array(prompt[..<common[source]])
     } else {
-      places[best].cache.truncate(to: common[best])
-      places[best].tokens.removeSubrange(common[best]...)
+      places[place].cache.truncate(to: common[place])
+      places[place].tokens.removeSubrange(common[place]...)
     }
-    return best
+    return place
   }
+
+  /// So many tokens at a cache's end may be given up: the marks between turns, which a template
+  /// writes in another way once the conversation goes on.
+  private static let forgettable = 8
 
   // MARK: Passes
 
@@ -206,7 +213,7 @@ public struct ContinuousBatch {
       value.text.map { (place: place, text: $0) }
     }
     var parts = texts.filter(\.text.isWriting).map { (place: $0.place, tokens: $0.text.pending) }
-    // However many write, prompts go on.
+    // However many write, prompts get a quarter.
     var room = max(passLength - parts.count, (passLength + 3) / 4)
     for (place, text) in texts.sorted(by: { $0.text.id < $1.text.id }) where !text.isWriting {
       guard room > 0 else { break }

@@ -342,6 +342,74 @@ import Testing
     }
   }
 
+  @Test func headersAreWhatHTTPAsksFor() async throws {
+    try await withServer(environment: "APUS_SERVE_KEY=secret") { server, _ in
+      let key = ["Authorization": "Bearer secret"]
+      let wrong = try await server.send("PUT", "/v1/models", headers: key)
+      #expect(wrong.status == 405 && wrong.headers["allow"] == "GET, POST")
+      #expect(try await server.send("GET", "/metrics").headers["www-authenticate"] == "Bearer")
+      let head = try await server.send("HEAD", "/health")
+      #expect(head.status == 200 && head.text.isEmpty)
+      // One connection: a body behind an answer to HEAD would be taken for the next answer.
+      let both = try await server.exchange(
+        "HEAD /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+          + "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+      )
+      #expect(both.components(separatedBy: "HTTP/1.1 200").count == 3, "\(both)")
+      #expect(both.components(separatedBy: "{\"status\"").count == 2, "\(both)")
+      // A page of another name that leads to this machine.
+      let foreign = try await server.exchange(
+        "GET /health HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"
+      )
+      #expect(foreign.contains("HTTP/1.1 403"))
+      // A body that nobody wants is not read, and ends the connection.
+      let unwanted = try await server.exchange(
+        "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer secret\r\n"
+          + "Content-Type: application/json\r\nContent-Length: 900000000000\r\n\r\nabc"
+      )
+      #expect(unwanted.contains("HTTP/1.1 413"), "\(unwanted)")
+    }
+  }
+
+  @Test func namesOfModelsAreChecked() async throws {
+    try await withServer(["--allow-loading"]) { server, model in
+      for id in ["", "a\r\nb", String(repeating: "a", count: 300)] {
+        let body: JSONValue = ["path": .string(model), "id": .string(id)]
+        let answer = try await server.send("POST", "/v1/models", body)
+        #expect(answer.status == 400)
+        #expect(try answer.document()["error"]?["param"] == "id")
+      }
+      let id = "q\"\u{301}/ä"
+      _ = try await server.post("/v1/models", ["path": .string(model), "id": .string(id)])
+      let metrics = try await server.send("GET", "/metrics").text
+      #expect(metrics.unicodeScalars.contains("\u{301}"))
+      #expect(metrics.contains(#"{model="q\"# + "\"\u{301}/ä\"} 0"), "\(metrics)")
+      let deleted = try await server.send("DELETE", "/v1/models/q%22%CC%81%2F%C3%A4")
+      #expect(deleted.status == 200, "\(deleted.text)")
+    }
+  }
+
+  @Test func conversationsDoNotForgetEachOther() async throws {
+    try await withServer { server, _ in
+      func reused(_ texts: JSONValue) async throws -> (reused: Int, prompt: Int) {
+        let request = chat("", ["messages": texts, "max_tokens": 4])
+        let usage = try await server.post("/v1/chat/completions", request)["usage"]
+        return (
+          usage?["prompt_tokens_details"]?["cached_tokens"]?.intValue ?? -1,
+          usage?["prompt_tokens"]?.intValue ?? -1
+        )
+      }
+      // Two conversations that begin alike, turn by turn.
+      let start = "You and I and all of us"
+      let first = try await reused(messages(start + ", one", "a"))
+      _ = try await reused(messages(start + ", two", "b"))
+      let again = try await reused(messages(start + ", one", "a", "more"))
+      #expect(again.reused > first.prompt - 8, "\(again), \(first)")
+      let other = try await reused(messages(start + ", two", "b", "more"))
+      #expect(other.reused > first.prompt - 8, "\(other)")
+    }
+  }
+
   // MARK: Places
 
   @Test func whoHangsUpFreesThePlace() async throws {

@@ -104,6 +104,26 @@ final class ServerUnderTest: @unchecked Sendable {
     try await Task.sleep(for: .seconds(seconds))
   }
 
+  /// Sends bytes and reads until the server closes the connection.
+  func exchange(_ request: String) async throws -> String {
+    let port = try #require(address.split(separator: ":").last.flatMap { UInt16($0) })
+    let connection = try openConnection(port)
+    defer { close(connection) }
+    let sent = Array(request.utf8).withUnsafeBytes { write(connection, $0.baseAddress, $0.count) }
+    #expect(sent == request.utf8.count)
+    var answer: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    while true {
+      let count = read(connection, &buffer, buffer.count)
+      guard count > 0 else { return String(decoding: answer, as: UTF8.self) }
+      answer += buffer[..<count]
+      // A client that has its answer sends no more.
+      if request.contains("Content-Length: 9"), answer.last == UInt8(ascii: "}") {
+        return String(decoding: answer, as: UTF8.self)
+      }
+    }
+  }
+
   private func openConnection(_ port: UInt16) throws -> Int32 {
     let connection = Self.makeSocket()
     let status = Self.withLocalAddress(port) { connect(connection, $0, $1) }
