@@ -24,8 +24,8 @@
 
 /// The square of a unit's error; a heap has the largest in front.
 typedef struct {
-  float error;
-  int32_t unit;
+  double error;
+  ptrdiff_t unit;
 } unit_error;
 
 /// The larger error, of equal ones the first unit: what is chosen must not depend on the heap.
@@ -46,8 +46,7 @@ static void sink(unit_error *heap, ptrdiff_t count, ptrdiff_t at) {
   }
 }
 
-/// Adds a pass to the worst units of a row until `error`, relative to the square of the largest step,
-/// is at most `budget`.
+/// Adds a pass to the worst units of a row until `error`, the sum of theirs, is at most `budget`.
 static void add_passes(unit_error *heap, ptrdiff_t count, double error, double budget,
                        uint8_t *passes) {
   for (ptrdiff_t i = count / 2; i-- > 0;) sink(heap, count, i);
@@ -65,31 +64,25 @@ static int32_t choose_passes(ptrdiff_t units, const float *steps, ptrdiff_t stri
                              double square, float tolerance, uint8_t *passes) {
   memset(passes, 1, (size_t)units);
   double error = 0, budget = (double)tolerance * tolerance * square;
-  float largest = 0;
   for (ptrdiff_t i = 0; i < units; i++) {
     double step = steps[i * stride];
     error += step * step * share;
-    largest = steps[i * stride] > largest ? steps[i * stride] : largest;
   }
   if (error <= budget) return 0;
-  // In squares of the largest step, which floats hold.
-  unit_error *heap = (unit_error *)ck_scratch(SCRATCH_PART, 2 * units);
+  unit_error *heap = (unit_error *)ck_scratch(SCRATCH_PART, 4 * units);
   ptrdiff_t count = 0;
   for (ptrdiff_t i = 0; i < units; i++) {
-    double step = steps[i * stride] / (double)largest;
-    unit_error e = {.error = (float)(step * step * share), .unit = (int32_t)i};
-    if (e.error > 0) heap[count++] = e;
+    double step = steps[i * stride];
+    unit_error e = {.error = step * step * share, .unit = i};
+    if (step > 0) heap[count++] = e;
   }
-  double scale = (double)largest * largest;
-  error /= scale;
-  budget /= scale;
   for (int pass = 1; pass < PASS_LIMIT && error > budget; pass++, error /= PASS_GAIN) {
     if (error / PASS_GAIN <= budget) {
       add_passes(heap, count, error, budget, passes);
       break;
     }
     for (ptrdiff_t i = 0; i < count; i++) {
-      heap[i].error /= (float)PASS_GAIN;
+      heap[i].error /= PASS_GAIN;
       passes[heap[i].unit]++;
     }
   }
