@@ -58,30 +58,37 @@ static const ck_interleaved_table *kernels(void) {
 
 // MARK: - Products
 
+/// How one product is split.
+typedef struct {
+  bool by_panel;
+  ptrdiff_t height, bytes;  // of a band
+  ptrdiff_t bands, bands_per_part, blocks, parts;
+} split;
+
+/// Products that are one job.
+#define JOB_PRODUCTS 8
+
 typedef struct {
   const ck_rounded_rows *x;
   const ck_interleaved_product *products;
   ptrdiff_t count;
+  split splits[JOB_PRODUCTS];
 } work;
 
-/// How one product is split.
-typedef struct {
-  bool by_panel;
-  ptrdiff_t bands, bands_per_part, blocks, parts;
-} split;
-
 static split split_of(const ck_interleaved *m, const ck_rounded_rows *x) {
-  split s = {.by_panel = x->out.tile > 1 && m->codes != CK_SIGNS, .blocks = 1};
-  ptrdiff_t rows = x->count;
-  ptrdiff_t height = ck_interleaved_band_rows(m), each;
-  s.bands = (m->row_count + height - 1) / height;
+  split s = {.by_panel = x->out.tile > 1 && m->codes != CK_SIGNS,
+             .height = ck_interleaved_band_rows(m),
+             .bytes = ck_interleaved_band_bytes(m),
+             .blocks = 1};
+  ptrdiff_t rows = x->count, each;
+  s.bands = (m->row_count + s.height - 1) / s.height;
   if (s.by_panel) {
     s.blocks = (rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
     ptrdiff_t block = rows < BLOCK_ROWS ? rows : BLOCK_ROWS;
-    each = PART_PRODUCTS / (height * block * m->column_count + 1);
+    each = PART_PRODUCTS / (s.height * block * m->column_count + 1);
   } else {
     s.blocks = (rows + TABLE_ROWS - 1) / TABLE_ROWS;
-    each = PART_BYTES / (ck_interleaved_band_bytes(m) + 1);
+    each = PART_BYTES / (s.bytes + 1);
   }
   s.bands_per_part = each < 1 ? 1 : each;
   s.parts = (s.bands + s.bands_per_part - 1) / s.bands_per_part * s.blocks;
@@ -108,12 +115,12 @@ static void put_sums(const ck_interleaved_product *product, ptrdiff_t index, ptr
   }
 }
 
-static void multiply_few(const work *w, const ck_interleaved_product *product, ptrdiff_t band,
-                         ptrdiff_t end, ptrdiff_t block) {
+static void multiply_few(const work *w, const ck_interleaved_product *product, const split *s,
+                         ptrdiff_t band, ptrdiff_t end, ptrdiff_t block) {
   const ck_interleaved *m = product->matrix;
   const ck_interleaved_table *table = w->x->table;
   const ck_again *again = has_tables(m) ? &w->x->tables : &w->x->codes;
-  ptrdiff_t height = ck_interleaved_band_rows(m), bytes = ck_interleaved_band_bytes(m);
+  ptrdiff_t height = s->height, bytes = s->bytes;
   ptrdiff_t first = block * TABLE_ROWS, left = w->x->count - first;
   ptrdiff_t last = first + (left < TABLE_ROWS ? left : TABLE_ROWS);
   float sums[32];
@@ -223,10 +230,10 @@ static void multiply_eight(const work *w, const ck_interleaved *m, const uint8_t
   }
 }
 
-static void multiply_many(const work *w, const ck_interleaved_product *product, ptrdiff_t band,
-                          ptrdiff_t end, ptrdiff_t block) {
+static void multiply_many(const work *w, const ck_interleaved_product *product, const split *s,
+                          ptrdiff_t band, ptrdiff_t end, ptrdiff_t block) {
   const ck_interleaved *m = product->matrix;
-  ptrdiff_t height = ck_interleaved_band_rows(m), bytes = ck_interleaved_band_bytes(m);
+  ptrdiff_t height = s->height, bytes = s->bytes;
   ptrdiff_t first = block * BLOCK_ROWS, left = w->x->count - first;
   ptrdiff_t count = left < BLOCK_ROWS ? left : BLOCK_ROWS;
   panel_walk walk = place_walk(m, &w->x->out, first, count);
@@ -242,30 +249,27 @@ static void multiply_many(const work *w, const ck_interleaved_product *product, 
 
 static void multiply_part(void *context, ptrdiff_t part) {
   const work *w = context;
-  for (ptrdiff_t i = 0; i < w->count; i++) {
-    const ck_interleaved_product *product = &w->products[i];
-    split s = split_of(product->matrix, w->x);
-    if (part >= s.parts) {
-      part -= s.parts;
-      continue;
-    }
-    ptrdiff_t band = part / s.blocks * s.bands_per_part, end = band + s.bands_per_part;
-    if (end > s.bands) end = s.bands;
-    if (s.by_panel) {
-      multiply_many(w, product, band, end, part % s.blocks);
-    } else {
-      multiply_few(w, product, band, end, part % s.blocks);
-    }
-    return;
+  const split *s = w->splits;
+  for (; part >= s->parts; s++) part -= s->parts;
+  const ck_interleaved_product *product = &w->products[s - w->splits];
+  ptrdiff_t block = s->blocks == 1 ? 0 : part % s->blocks;
+  ptrdiff_t band = (s->blocks == 1 ? part : part / s->blocks) * s->bands_per_part;
+  ptrdiff_t end = band + s->bands_per_part;
+  if (end > s->bands) end = s->bands;
+  if (s->by_panel) {
+    multiply_many(w, product, s, band, end, block);
+  } else {
+    multiply_few(w, product, s, band, end, block);
   }
 }
 
-static void multiply(const work *w) {
+static void multiply(work *w) {
   ptrdiff_t parts = 0;
   for (ptrdiff_t i = 0; i < w->count; i++) {
-    parts += split_of(w->products[i].matrix, w->x).parts;
+    w->splits[i] = split_of(w->products[i].matrix, w->x);
+    parts += w->splits[i].parts;
   }
-  ck_parallel(parts, multiply_part, (void *)w);
+  ck_parallel(parts, multiply_part, w);
 }
 
 static void spoil_row(const work *w, ptrdiff_t row) {
@@ -293,10 +297,14 @@ ptrdiff_t ck_interleaved_linear(ptrdiff_t count, const ck_interleaved_product *p
                    .tolerance = tolerance};
   ptrdiff_t extra = ck_round_rows(&r, is_many ? CK_TILE_TOKENS : 1, is_many ? BLOCK_ROWS : 1,
                                   codes, tables);
-  work w = {.x = &r, .products = products, .count = count};
-  multiply(&w);
-  for (ptrdiff_t i = 0; i < m; i++) {
-    if (!r.is_finite[i]) spoil_row(&w, i);
+  for (ptrdiff_t done = 0; done < count; done += JOB_PRODUCTS) {
+    ptrdiff_t left = count - done;
+    work w = {.x = &r, .products = products + done};
+    w.count = left < JOB_PRODUCTS ? left : JOB_PRODUCTS;
+    multiply(&w);
+    for (ptrdiff_t i = 0; i < m; i++) {
+      if (!r.is_finite[i]) spoil_row(&w, i);
+    }
   }
   return extra;
 }
