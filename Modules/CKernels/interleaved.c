@@ -1,9 +1,10 @@
-// y = x · Wᵀ + bias for interleaved matrices: chooses the kernels, rounds the rows of x, splits the
-// work.
+// y = x · Wᵀ + bias for interleaved matrices: chooses the kernels and splits the work.
 //
 // Few rows of x: each band of W is read once for each of them, by the kernels of vector.h. More:
-// bands are unpacked and multiplied with blocks of rows, by those of panel.h. Parts are ranges of
-// bands, for many rows times blocks of rows, so that the split depends on the shapes alone.
+// bands are unpacked, some columns at a time, and multiplied with blocks of rows, by those of
+// panel.h. What the rounding of some units left is multiplied while the band is near, by those of
+// remainders.h. Parts are ranges of bands, for many rows times blocks of rows, so that the split
+// depends on the shapes alone.
 #include <math.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -12,7 +13,7 @@
 #include <sys/auxv.h>
 #endif
 
-#include "interleaved_table.h"
+#include "interleaved_rounding.h"
 #include "scratch.h"
 
 /// Rows of x from which bands are unpacked.
@@ -25,8 +26,6 @@
 #define PART_BYTES 32768
 /// Multiplications per part of a product with many rows, about.
 #define PART_PRODUCTS ((ptrdiff_t)4 << 20)
-/// Passes that bring the precision of float.
-#define PASS_LIMIT 3
 
 // MARK: - Choice of the kernels
 
@@ -57,137 +56,58 @@ static const ck_interleaved_table *kernels(void) {
   return table;
 }
 
-// MARK: - Rounding
-
-/// The rows of x of one call.
-typedef struct {
-  const ck_interleaved_table *table;
-  const float *x;
-  ptrdiff_t stride, columns;
-  ck_arranged out;
-  ptrdiff_t count;
-  int32_t *rows;    // [count]: which rows of x this pass takes
-  int32_t *passes;  // [rows of x]: how many it needs; 0: it has NaN or infinity
-  int pass;
-  bool is_many;  // whether bands are unpacked, in all passes
-  float tolerance;
-} rounding;
-
-static int passes_for(const ck_rounding_error *e, float tolerance) {
-  if (!e->is_finite) return 0;
-  double error = e->square > 0 ? sqrt(e->error / e->square) : 0;
-  for (int passes = 1; passes < PASS_LIMIT; passes++, error /= 254) {
-    if (error <= tolerance) return passes;
-  }
-  return PASS_LIMIT;
-}
-
-static void round_one(rounding *r, ptrdiff_t index) {
-  ptrdiff_t row = r->rows[index];
-  const float *x = r->x + row * r->stride;
-  int most = 1;
-  bool is_finite = true;
-  if (r->out.codes) {
-    ck_rounding_error e = r->table->round_row(r->columns, x, r->pass, &r->out, index);
-    most = passes_for(&e, r->tolerance);
-    is_finite = most > 0;
-  }
-  if (r->out.tables) {
-    ck_rounding_error e = r->table->build_tables(r->columns, x, r->pass, &r->out, index);
-    int passes = passes_for(&e, r->tolerance);
-    is_finite = is_finite && passes > 0;
-    most = passes > most ? passes : most;
-  }
-  if (r->pass == 0) r->passes[row] = is_finite ? most : 0;
-}
-
-#define ROUNDED_TOGETHER 8
-
-static void round_part(void *context, ptrdiff_t part) {
-  rounding *r = context;
-  ptrdiff_t end = (part + 1) * ROUNDED_TOGETHER;
-  if (end > r->count) end = r->count;
-  for (ptrdiff_t i = part * ROUNDED_TOGETHER; i < end; i++) round_one(r, i);
-}
-
-static void round_rows(rounding *r) {
-  if (r->count <= ROUNDED_TOGETHER) {
-    round_part(r, 0);
-  } else {
-    ck_parallel((r->count + ROUNDED_TOGETHER - 1) / ROUNDED_TOGETHER, round_part, r);
-  }
-}
-
-/// Cuts the arrays of `m` rows out of the thread's memory.
-static void place_rows(rounding *r, ptrdiff_t m, bool has_codes, bool has_tables) {
-  ptrdiff_t tile = r->is_many ? CK_TILE_TOKENS : 1;
-  ptrdiff_t units = ck_units(r->columns), all = (m + tile - 1) / tile * tile * units;
-  ptrdiff_t floats = (has_codes ? 10 * all : 0) + (has_tables ? 34 * all : 0) + 2 * m;
-  float *memory = ck_scratch(SCRATCH_JOB, floats);
-  memset(&r->out, 0, sizeof r->out);
-  r->out.units = units;
-  r->out.tile = tile;
-  if (has_tables) {
-    r->out.tables = (uint8_t *)memory;
-    memory += 32 * all;
-  }
-  if (has_codes) {
-    r->out.codes = (int8_t *)memory;
-    r->out.steps = memory + 8 * all;
-    r->out.sums = memory + 9 * all;
-    memory += 10 * all;
-  }
-  if (has_tables) {
-    r->out.table_steps = memory;
-    r->out.table_sums = memory + all;
-    memory += 2 * all;
-  }
-  r->rows = (int32_t *)memory;
-  r->passes = (int32_t *)memory + m;
-}
-
 // MARK: - Products
-
-typedef struct {
-  const rounding *x;
-  const ck_interleaved_product *products;
-  ptrdiff_t count;
-} work;
 
 /// How one product is split.
 typedef struct {
   bool by_panel;
+  ptrdiff_t height, bytes;  // of a band
   ptrdiff_t bands, bands_per_part, blocks, parts;
 } split;
 
-static split split_of(const ck_interleaved *m, const rounding *x) {
-  split s = {.by_panel = x->is_many && m->codes != CK_SIGNS, .blocks = 1};
-  ptrdiff_t rows = x->count;
-  ptrdiff_t height = ck_interleaved_band_rows(m), each;
-  s.bands = (m->row_count + height - 1) / height;
+/// Products that are one job.
+#define JOB_PRODUCTS 8
+
+typedef struct {
+  const ck_rounded_rows *x;
+  const ck_interleaved_product *products;
+  ptrdiff_t count;
+  split splits[JOB_PRODUCTS];
+} work;
+
+static split split_of(const ck_interleaved *m, const ck_rounded_rows *x) {
+  split s = {.by_panel = x->out.tile > 1 && m->codes != CK_SIGNS,
+             .height = ck_interleaved_band_rows(m),
+             .bytes = ck_interleaved_band_bytes(m),
+             .blocks = 1};
+  ptrdiff_t rows = x->count, each;
+  s.bands = (m->row_count + s.height - 1) / s.height;
   if (s.by_panel) {
     s.blocks = (rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
     ptrdiff_t block = rows < BLOCK_ROWS ? rows : BLOCK_ROWS;
-    each = PART_PRODUCTS / (height * block * m->column_count + 1);
+    each = PART_PRODUCTS / (s.height * block * m->column_count + 1);
   } else {
     s.blocks = (rows + TABLE_ROWS - 1) / TABLE_ROWS;
-    each = PART_BYTES / (ck_interleaved_band_bytes(m) + 1);
+    each = PART_BYTES / (s.bytes + 1);
   }
   s.bands_per_part = each < 1 ? 1 : each;
   s.parts = (s.bands + s.bands_per_part - 1) / s.bands_per_part * s.blocks;
   return s;
 }
 
-/// Writes or adds sums of `count` rows of W to the row of y that row `index` belongs to.
-static void put_sums(const work *w, const ck_interleaved_product *product, ptrdiff_t index,
-                     ptrdiff_t first, ptrdiff_t height, const float *sums) {
+/// Whether a product with one row at a time is by look-up.
+static bool has_tables(const ck_interleaved *m) {
+  return m->codes == CK_SIGNS || m->codes == CK_CODES_2;
+}
+
+/// Writes the sums of `height` rows of W to row `index` of y.
+static void put_sums(const ck_interleaved_product *product, ptrdiff_t index, ptrdiff_t first,
+                     ptrdiff_t height, const float *sums) {
   ptrdiff_t left = product->matrix->row_count - first, count = left < height ? left : height;
-  float *y = product->y + w->x->rows[index] * product->stride_y + first;
+  float *y = product->y + index * product->stride_y + first;
   const float *bias = product->bias;
-  if (w->x->pass == 0 && bias == NULL && count == 8) {
+  if (bias == NULL && count == 8) {
     memcpy(y, sums, 8 * sizeof(float));  // what bands of most models end with
-  } else if (w->x->pass > 0) {
-    for (ptrdiff_t i = 0; i < count; i++) y[i] += sums[i];
   } else if (bias) {
     for (ptrdiff_t i = 0; i < count; i++) y[i] = sums[i] + bias[first + i];
   } else {
@@ -195,67 +115,133 @@ static void put_sums(const work *w, const ck_interleaved_product *product, ptrdi
   }
 }
 
-static void multiply_few(const work *w, const ck_interleaved_product *product, ptrdiff_t band,
-                         ptrdiff_t end, ptrdiff_t block) {
+static void multiply_few(const work *w, const ck_interleaved_product *product, const split *s,
+                         ptrdiff_t band, ptrdiff_t end, ptrdiff_t block) {
   const ck_interleaved *m = product->matrix;
-  ptrdiff_t height = ck_interleaved_band_rows(m), bytes = ck_interleaved_band_bytes(m);
+  const ck_interleaved_table *table = w->x->table;
+  const ck_again *again = has_tables(m) ? &w->x->tables : &w->x->codes;
+  ptrdiff_t height = s->height, bytes = s->bytes;
   ptrdiff_t first = block * TABLE_ROWS, left = w->x->count - first;
   ptrdiff_t last = first + (left < TABLE_ROWS ? left : TABLE_ROWS);
   float sums[32];
   for (; band < end; band++) {
+    const uint8_t *data = m->data + band * bytes;
     for (ptrdiff_t i = first; i < last; i++) {
-      w->x->table->multiply_band(m, m->data + band * bytes, &w->x->out, i, sums);
-      put_sums(w, product, i, band * height, height, sums);
+      table->multiply_band(m, data, &w->x->out, i, sums);
+      ptrdiff_t from = again->starts[i], to = again->starts[i + 1];
+      if (from < to) table->add_remainders(m, data, &again->list, from, to, sums);
+      put_sums(product, i, band * height, height, sums);
     }
   }
 }
 
-/// A panel for the groups of a matrix, in the thread's memory, with the sums of `count` rows of x.
-static ck_panel place_panel(const ck_interleaved *m, const ck_arranged *x, ptrdiff_t first,
-                            ptrdiff_t count) {
-  ptrdiff_t units = x->units;
-  ck_panel panel = {.units = units, .groups = ck_groups(m)};
-  panel.units_per_group = m->group_size >= m->column_count ? units : m->group_size / CK_UNIT;
-  if (m->scales == CK_SCALES_4K || m->scales == CK_SCALES_6K) {
-    panel.groups = units;
-    panel.units_per_group = 1;
+// MARK: - Panels
+
+/// Which units a panel takes next, and their runs.
+static void move_panel(const ck_interleaved *m, ptrdiff_t first, ck_panel *panel) {
+  ptrdiff_t all = ck_units(m->column_count), width = ck_units_per_group(m), end;
+  bool has_unit_scales = m->scales == CK_SCALES_4K || m->scales == CK_SCALES_6K;
+  if (has_unit_scales) width = 1;
+  if (width < CK_PANEL_UNITS) {
+    end = first + CK_PANEL_UNITS / width * width;
+  } else {
+    end = (first / width + 1) * width;  // of the group
+    if (end > first + CK_PANEL_UNITS) end = first + CK_PANEL_UNITS;
   }
-  ptrdiff_t scales = (m->scales == CK_SCALES_6K ? 16 : 8) * panel.groups;
-  ptrdiff_t tiles = (count + CK_TILE_TOKENS - 1) / CK_TILE_TOKENS;
-  ptrdiff_t floats = 64 * units + 2 * scales + tiles * CK_TILE_TOKENS * panel.groups;
-  float *memory = ck_scratch(SCRATCH_PART, floats);
-  panel.lines = (uint8_t *)memory;
-  panel.scales = memory + 64 * units;
-  panel.offsets = panel.scales + scales;
-  float *sums = panel.offsets + scales;
-  panel.sums = sums;
-  for (ptrdiff_t i = 0; i < count; i++) {
-    ptrdiff_t tile = i / CK_TILE_TOKENS, lane = i % CK_TILE_TOKENS;
-    const float *from = x->sums + (first + tile * CK_TILE_TOKENS) * units + lane;
-    for (ptrdiff_t group = 0; group < panel.groups; group++) {
-      ptrdiff_t unit = group * panel.units_per_group, end = unit + panel.units_per_group;
-      float sum = 0;
-      for (; unit < end && unit < units; unit++) sum += from[unit * CK_TILE_TOKENS];
-      sums[(tile * panel.groups + group) * CK_TILE_TOKENS + lane] = sum;
-    }
-  }
-  return panel;
+  if (end > all) end = all;
+  panel->first = first;
+  panel->units = end - first;
+  panel->units_per_run = width < CK_PANEL_UNITS ? width : panel->units;
+  panel->runs = (panel->units + panel->units_per_run - 1) / panel->units_per_run;
 }
 
-static void multiply_many(const work *w, const ck_interleaved_product *product, ptrdiff_t band,
-                          ptrdiff_t end, ptrdiff_t block) {
+/// The sums of the activations of a run, for a tile of rows.
+static void sum_run(const float *from, ptrdiff_t units, float to[CK_TILE_TOKENS]) {
+  float sums[CK_TILE_TOKENS] = {0};
+  for (ptrdiff_t unit = 0; unit < units; unit++, from += CK_TILE_TOKENS) {
+    for (int i = 0; i < CK_TILE_TOKENS; i++) sums[i] += from[i];
+  }
+  memcpy(to, sums, sizeof sums);
+}
+
+/// All rows of a block with all panels of a matrix.
+typedef struct {
+  ck_panel panel;
+  const float *sums;  // of all runs of a row, tile by tile
+  float *products;    // [BLOCK_ROWS × 8]
+} panel_walk;
+
+/// A walk in the thread's memory, with the sums of `count` rows of x.
+static panel_walk place_walk(const ck_interleaved *m, const ck_arranged *x, ptrdiff_t first,
+                             ptrdiff_t count) {
+  ptrdiff_t tiles = (count + CK_TILE_TOKENS - 1) / CK_TILE_TOKENS, runs = 0;
+  panel_walk walk = {.sums = x->sums + first * x->units};
+  walk.panel.sums_stride = x->units * CK_TILE_TOKENS;
+  ptrdiff_t lines = 64 * CK_PANEL_UNITS, scales = 16 * CK_PANEL_UNITS;
+  ptrdiff_t floats = lines + 2 * scales + 8 * BLOCK_ROWS;
+  float *memory = ck_scratch(SCRATCH_PART, floats + tiles * CK_TILE_TOKENS * x->units);
+  walk.panel.lines = (uint8_t *)memory;
+  walk.panel.scales = memory + lines;
+  walk.panel.offsets = walk.panel.scales + scales;
+  walk.products = walk.panel.offsets + scales;
+  float *sums = memory + floats;
+  move_panel(m, 0, &walk.panel);
+  if (walk.panel.units_per_run == 1) return walk;  // a run is a unit
+  for (ptrdiff_t unit = 0; unit < x->units; unit += walk.panel.units) {
+    move_panel(m, unit, &walk.panel);
+    runs += walk.panel.runs;
+  }
+  ptrdiff_t run = 0;
+  for (ptrdiff_t unit = 0; unit < x->units; unit += walk.panel.units) {
+    move_panel(m, unit, &walk.panel);
+    for (ptrdiff_t i = 0; i < walk.panel.units; i += walk.panel.units_per_run, run++) {
+      ptrdiff_t left = walk.panel.units - i, each = walk.panel.units_per_run;
+      for (ptrdiff_t tile = 0; tile < tiles; tile++) {
+        const float *from = walk.sums + tile * walk.panel.sums_stride;
+        sum_run(from + (unit + i) * CK_TILE_TOKENS, left < each ? left : each,
+                sums + (tile * runs + run) * CK_TILE_TOKENS);
+      }
+    }
+  }
+  walk.sums = sums;
+  walk.panel.sums_stride = runs * CK_TILE_TOKENS;
+  return walk;
+}
+
+/// Eight rows of a band, from row `row` on, times the rows of a block.
+static void multiply_eight(const work *w, const ck_interleaved *m, const uint8_t *band,
+                           ptrdiff_t row, ptrdiff_t block, ptrdiff_t count, panel_walk *walk) {
+  const ck_interleaved_table *table = w->x->table;
+  const ck_again *again = &w->x->codes;
+  ptrdiff_t from = again->starts[block], end = again->starts[block + 1], to = from;
+  ck_panel *panel = &walk->panel;
+  memset(walk->products, 0, (size_t)(8 * count) * sizeof(float));
+  panel->sums = walk->sums;
+  for (ptrdiff_t unit = 0; unit < w->x->out.units; unit += panel->units, from = to) {
+    move_panel(m, unit, panel);
+    table->unpack_band(m, band, row, panel);
+    table->multiply_panel(m, panel, &w->x->out, block * BLOCK_ROWS, count, walk->products);
+    while (to < end && again->list.units[to] < unit + panel->units) to++;
+    if (from < to) {
+      table->add_panel_remainders(m, panel, &again->list, from, to, block * BLOCK_ROWS,
+                                  walk->products);
+    }
+    panel->sums += panel->runs * CK_TILE_TOKENS;
+  }
+}
+
+static void multiply_many(const work *w, const ck_interleaved_product *product, const split *s,
+                          ptrdiff_t band, ptrdiff_t end, ptrdiff_t block) {
   const ck_interleaved *m = product->matrix;
-  ptrdiff_t height = ck_interleaved_band_rows(m), bytes = ck_interleaved_band_bytes(m);
+  ptrdiff_t height = s->height, bytes = s->bytes;
   ptrdiff_t first = block * BLOCK_ROWS, left = w->x->count - first;
   ptrdiff_t count = left < BLOCK_ROWS ? left : BLOCK_ROWS;
-  ck_panel panel = place_panel(m, &w->x->out, first, count);
-  float sums[8 * BLOCK_ROWS];
+  panel_walk walk = place_walk(m, &w->x->out, first, count);
   for (; band < end; band++) {
     for (ptrdiff_t row = 0; row < height && band * height + row < m->row_count; row += 8) {
-      w->x->table->unpack_band(m, m->data + band * bytes, row, &panel);
-      w->x->table->multiply_panel(m, &panel, &w->x->out, first, count, sums);
+      multiply_eight(w, m, m->data + band * bytes, row, block, count, &walk);
       for (ptrdiff_t i = 0; i < count; i++) {
-        put_sums(w, product, first + i, band * height + row, 8, sums + 8 * i);
+        put_sums(product, first + i, band * height + row, 8, walk.products + 8 * i);
       }
     }
   }
@@ -263,39 +249,27 @@ static void multiply_many(const work *w, const ck_interleaved_product *product, 
 
 static void multiply_part(void *context, ptrdiff_t part) {
   const work *w = context;
-  for (ptrdiff_t i = 0; i < w->count; i++) {
-    const ck_interleaved_product *product = &w->products[i];
-    split s = split_of(product->matrix, w->x);
-    if (part >= s.parts) {
-      part -= s.parts;
-      continue;
-    }
-    ptrdiff_t band = part / s.blocks * s.bands_per_part, end = band + s.bands_per_part;
-    if (end > s.bands) end = s.bands;
-    if (s.by_panel) {
-      multiply_many(w, product, band, end, part % s.blocks);
-    } else {
-      multiply_few(w, product, band, end, part % s.blocks);
-    }
-    return;
+  const split *s = w->splits;
+  for (; part >= s->parts; s++) part -= s->parts;
+  const ck_interleaved_product *product = &w->products[s - w->splits];
+  ptrdiff_t block = s->blocks == 1 ? 0 : part % s->blocks;
+  ptrdiff_t band = (s->blocks == 1 ? part : part / s->blocks) * s->bands_per_part;
+  ptrdiff_t end = band + s->bands_per_part;
+  if (end > s->bands) end = s->bands;
+  if (s->by_panel) {
+    multiply_many(w, product, s, band, end, block);
+  } else {
+    multiply_few(w, product, s, band, end, block);
   }
 }
 
-static void multiply(const work *w) {
+static void multiply(work *w) {
   ptrdiff_t parts = 0;
   for (ptrdiff_t i = 0; i < w->count; i++) {
-    parts += split_of(w->products[i].matrix, w->x).parts;
+    w->splits[i] = split_of(w->products[i].matrix, w->x);
+    parts += w->splits[i].parts;
   }
-  ck_parallel(parts, multiply_part, (void *)w);
-}
-
-/// Keeps the rows that need another pass.
-static void keep_rows(rounding *r) {
-  ptrdiff_t kept = 0;
-  for (ptrdiff_t i = 0; i < r->count; i++) {
-    if (r->passes[r->rows[i]] > r->pass) r->rows[kept++] = r->rows[i];
-  }
-  r->count = kept;
+  ck_parallel(parts, multiply_part, w);
 }
 
 static void spoil_row(const work *w, ptrdiff_t row) {
@@ -305,35 +279,32 @@ static void spoil_row(const work *w, ptrdiff_t row) {
   }
 }
 
-int ck_interleaved_linear(ptrdiff_t count, const ck_interleaved_product *products, ptrdiff_t m,
-                          const float *x, ptrdiff_t stride_x, float tolerance) {
+ptrdiff_t ck_interleaved_linear(ptrdiff_t count, const ck_interleaved_product *products,
+                                ptrdiff_t m, const float *x, ptrdiff_t stride_x, float tolerance) {
   if (count <= 0 || m <= 0) return 0;
-  bool has_codes = false, has_tables = false;
+  bool is_many = m >= MANY_ROWS, codes = false, tables = false;
   for (ptrdiff_t i = 0; i < count; i++) {
-    ck_code_kind codes = products[i].matrix->codes;
-    bool looks_up = codes == CK_SIGNS || (codes == CK_CODES_2 && m < MANY_ROWS);
-    has_tables = has_tables || looks_up;
-    has_codes = has_codes || !looks_up;
+    const ck_interleaved *matrix = products[i].matrix;
+    bool looks_up = matrix->codes == CK_SIGNS || (has_tables(matrix) && !is_many);
+    tables = tables || looks_up;
+    codes = codes || !looks_up;
   }
-  rounding r = {.table = kernels(),
-                .x = x,
-                .stride = stride_x,
-                .columns = products[0].matrix->column_count,
-                .count = m,
-                .is_many = m >= MANY_ROWS,
-                .tolerance = tolerance};
-  place_rows(&r, m, has_codes, has_tables);
-  for (ptrdiff_t i = 0; i < m; i++) r.rows[i] = (int32_t)i;
-  work w = {.x = &r, .products = products, .count = count};
-  int most = 1;
-  while (r.count > 0) {
-    round_rows(&r);
+  ck_rounded_rows r = {.table = kernels(),
+                   .x = x,
+                   .stride = stride_x,
+                   .count = m,
+                   .columns = products[0].matrix->column_count,
+                   .tolerance = tolerance};
+  ptrdiff_t extra = ck_round_rows(&r, is_many ? CK_TILE_TOKENS : 1, is_many ? BLOCK_ROWS : 1,
+                                  codes, tables);
+  for (ptrdiff_t done = 0; done < count; done += JOB_PRODUCTS) {
+    ptrdiff_t left = count - done;
+    work w = {.x = &r, .products = products + done};
+    w.count = left < JOB_PRODUCTS ? left : JOB_PRODUCTS;
     multiply(&w);
-    most = ++r.pass;
-    keep_rows(&r);
+    for (ptrdiff_t i = 0; i < m; i++) {
+      if (!r.is_finite[i]) spoil_row(&w, i);
+    }
   }
-  for (ptrdiff_t i = 0; i < m; i++) {
-    if (r.passes[i] == 0) spoil_row(&w, i);
-  }
-  return most;
+  return extra;
 }

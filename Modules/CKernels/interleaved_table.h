@@ -60,38 +60,83 @@ typedef struct {
   float *table_steps, *table_sums;  // [rows × units]
 } ck_arranged;
 
+/// What the rounding of some units left, rounded again.
+typedef struct {
+  int32_t *units, *rows;    // [count]: where each belongs
+  int8_t *codes;            // [count × CK_UNIT], or NULL
+  uint8_t *tables;          // [count × 8 × 16], or NULL
+  float *steps, *sums;      // [count]
+} ck_remainders;
+
 /// What rounding did to a row.
 typedef struct {
-  double error, square;  // the expected ‖x − x̂‖² of the first pass, and ‖x‖²
+  double square;  // ‖x̂‖²
   bool is_finite;
-} ck_rounding_error;
+} ck_rounding_result;
 
-/// A band [rows × columns] unpacked for many rows of x: lines of one code a byte.
+/// Units of a band that are unpacked at once: their lines and a tile's activations fit into L1.
+#define CK_PANEL_UNITS 32
+
+/// Some units of eight rows of a band unpacked for many rows of x: lines of one code a byte. Units
+/// that share scales form a run.
 typedef struct {
-  ptrdiff_t units, groups, units_per_group;
-  uint8_t *lines;  // [units × 8 × 32]
-  float *scales;   // [groups × 8], for halves of units [units × 2 × 8]
-  float *offsets;  // [groups × 8]
-  const float *sums;  // [tiles of a block × groups × CK_TILE_TOKENS]: of the rounded activations
+  ptrdiff_t first, units;  // of the row's units: which
+  ptrdiff_t runs, units_per_run;
+  uint8_t *lines;    // [units × 8 × 32]
+  float *scales;     // [runs × 8], for halves of units [units × 2 × 8]
+  float *offsets;    // [runs × 8]
+  const float *sums; // [tiles × sums_stride]: of runs of the rounded activations, by CK_TILE_TOKENS
+  ptrdiff_t sums_stride;
 } ck_panel;
+
+/// Where a unit lies in a band: the header of its group and its own bytes.
+typedef struct {
+  ptrdiff_t header, unit;
+} ck_unit_place;
+
+static inline ptrdiff_t ck_units_per_group(const ck_interleaved *m) {
+  bool is_one = m->group_size >= m->column_count;
+  return is_one ? ck_units(m->column_count) : m->group_size / CK_UNIT;
+}
+
+static inline ck_unit_place ck_place(const ck_interleaved *m, ptrdiff_t unit) {
+  ptrdiff_t width = ck_units_per_group(m), header = ck_header_bytes(m), bytes = ck_unit_bytes(m);
+  ptrdiff_t group = (uint32_t)unit / (uint32_t)width;
+  ck_unit_place place = {.header = group * (header + width * bytes)};
+  place.unit = place.header + header + (unit - group * width) * bytes;
+  return place;
+}
 
 typedef struct {
   const char *name;
-  /// Rounds row number `index` of `out`; `pass` counts how often the row was rounded before.
-  ck_rounding_error (*round_row)(ptrdiff_t n, const float *x, int pass, const ck_arranged *out,
-                                 ptrdiff_t index);
-  ck_rounding_error (*build_tables)(ptrdiff_t n, const float *x, int pass, const ck_arranged *out,
-                                    ptrdiff_t index);
+  /// Rounds row number `index` of `out`.
+  ck_rounding_result (*round_row)(ptrdiff_t n, const float *x, const ck_arranged *out,
+                                  ptrdiff_t index);
+  ck_rounding_result (*build_tables)(ptrdiff_t n, const float *x, const ck_arranged *out,
+                                     ptrdiff_t index);
+  /// Writes remainder number `index`: what `pass` roundings of that unit of x leave.
+  void (*round_again)(ptrdiff_t n, const float *x, ptrdiff_t unit, int pass,
+                      const ck_remainders *out, ptrdiff_t index);
+  void (*build_again)(ptrdiff_t n, const float *x, ptrdiff_t unit, int pass,
+                      const ck_remainders *out, ptrdiff_t index);
   /// sums [rows of a band] = the band's rows · row number `index` of x.
   void (*multiply_band)(const ck_interleaved *matrix, const uint8_t *band, const ck_arranged *x,
                         ptrdiff_t index, float *sums);
-  /// Eight rows of a band, from row `first` (0 or 8) on.
+  /// Adds the products with remainders first … end − 1 to the sums of a band.
+  void (*add_remainders)(const ck_interleaved *matrix, const uint8_t *band, const ck_remainders *x,
+                         ptrdiff_t first, ptrdiff_t end, float *sums);
+  /// The panel's units of eight rows of a band, from row `first` (0 or 8) on.
   void (*unpack_band)(const ck_interleaved *matrix, const uint8_t *band, ptrdiff_t first,
                       const ck_panel *panel);
-  /// sums [count × 8] = the panel's rows · rows first … first + count − 1 of x, which lie in tiles of
+  /// sums [count × 8] += the panel · rows first … first + count − 1 of x, which lie in tiles of
   /// CK_TILE_TOKENS, `first` at the start of one.
   void (*multiply_panel)(const ck_interleaved *matrix, const ck_panel *panel, const ck_arranged *x,
                          ptrdiff_t first, ptrdiff_t count, float *sums);
+  /// The same with remainders first … end − 1, whose units are the panel's; sums begin with those of
+  /// row `row` of x.
+  void (*add_panel_remainders)(const ck_interleaved *matrix, const ck_panel *panel,
+                               const ck_remainders *x, ptrdiff_t first, ptrdiff_t end,
+                               ptrdiff_t row, float *sums);
 } ck_interleaved_table;
 
 extern const ck_interleaved_table ck_interleaved_baseline;

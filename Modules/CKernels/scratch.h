@@ -10,6 +10,7 @@ typedef enum {
   SCRATCH_RIGHT,  // packed panels of B
   SCRATCH_PART,   // whatever one part of a job needs
   SCRATCH_JOB,    // partial results that the caller of a job combines
+  SCRATCH_AGAIN,  // what is rounded once more
   SCRATCH_BLOCK,  // what the steps of a block hand on
   SCRATCH_CACHE,  // keys and values that were codes
   SCRATCH_USES

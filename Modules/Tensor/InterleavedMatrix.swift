@@ -15,9 +15,10 @@ import CKernels
 /// | blocks of GGUF | 4, 6 or 8 bits | as the blocks have them, bit for bit |
 ///
 /// Activations are rounded to 8 bits, 32 neighbours to a step, once for all matrices that read them.
-/// Where the rounding would cost more than the tolerance the remainder is rounded too: two passes
-/// make 16 bits, three the precision of floats. So the expected error of a product that rounding
-/// brings is never above ‖x‖ · tolerance · (the size of a row of W), whatever the activations are.
+/// Where the rounding of a row would cost more than the tolerance, what it left of the units that it
+/// hurt most is rounded too, of as few as are needed: a second time makes 16 bits of them, a third the
+/// precision of floats. So the expected error of a product that rounding brings is never above
+/// ‖x‖ · tolerance · (the size of a row of W), whatever the activations are.
 ///
 /// - Shapes: [N × K].
 public struct InterleavedMatrix: Sendable {
@@ -107,6 +108,19 @@ public struct InterleavedMatrix: Sendable {
         _ = ck_interleaved_linear(jobs.count, jobs.baseAddress, count, from, width, tolerance)
       }
     }
+  }
+
+  /// How often units of 32 columns are rounded again in a product with x [… × K].
+  package func repeatedRoundings(of input: Tensor<Float>, tolerance: Float) -> Int {
+    let (width, count) = (shape[1], input.count / max(shape[1], 1))
+    var found = 0
+    _ = input.withUnsafeElements { x in
+      Self.withJobs([(self, nil)], shape: [count, width]) { jobs in
+        guard let from = x.baseAddress else { return }
+        found = ck_interleaved_linear(jobs.count, jobs.baseAddress, count, from, width, tolerance)
+      }
+    }
+    return found
   }
 
   /// The rows `indices` as floats [indices.count × K].

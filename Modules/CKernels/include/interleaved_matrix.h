@@ -21,8 +21,8 @@
 // group of a row may be short.
 //
 // Activations are rounded to 8 bits with a step for each unit, once for all matrices that share
-// them. A row whose expected relative error is above the tolerance is rounded again, the remainder
-// with it, to 16 or 24 bits, by more passes of the same kernel.
+// them. Where a row's expected relative error is above the tolerance, what the rounding of its worst
+// units left is rounded again, to 16 or 24 bits, and multiplied with those units' codes alone.
 #ifndef CK_INTERLEAVED_MATRIX_H
 #define CK_INTERLEAVED_MATRIX_H
 
@@ -95,8 +95,8 @@ typedef struct {
 ///
 /// `tolerance` bounds the expected error of a row of x by rounding, ‖x − x̂‖ / ‖x‖; what 24 bits
 /// cannot do is done in 24 bits. A row with NaN or infinity gives NaN. Magnitudes below 2⁻¹¹⁹ count
-/// as zero. Returns the largest number of passes that a row took.
-int ck_interleaved_linear(ptrdiff_t count, const ck_interleaved_product *products, ptrdiff_t m,
-                          const float *x, ptrdiff_t stride_x, float tolerance);
+/// as zero. Returns how often a unit of a row was rounded again.
+ptrdiff_t ck_interleaved_linear(ptrdiff_t count, const ck_interleaved_product *products,
+                                ptrdiff_t m, const float *x, ptrdiff_t stride_x, float tolerance);
 
 #endif

@@ -8,11 +8,16 @@
 #include "units.h"
 #include "vector.h"
 #include "panel.h"
+#include "remainders.h"
 
 #define CK_INTERLEAVED_TABLE(isa)   \
   {.name = isa,                     \
    .round_row = round_row,          \
    .build_tables = build_tables,    \
+   .round_again = round_again,      \
+   .build_again = build_again,      \
    .multiply_band = multiply_band,  \
+   .add_remainders = add_remainders, \
    .unpack_band = unpack_band,      \
-   .multiply_panel = multiply_panel}
+   .multiply_panel = multiply_panel, \
+   .add_panel_remainders = add_panel_remainders}

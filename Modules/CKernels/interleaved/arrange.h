@@ -14,14 +14,6 @@ INLINE rounding_step step_of(float largest) {
   return s;
 }
 
-/// One row's share of the sums that the error is judged by.
-INLINE void add_error(ck_rounding_error *e, float step, double count, double squares) {
-  // Rounding to the nearest of steps: an error of step²/12 each.
-  double square = (double)step * step;
-  e->error += square * count / 12;
-  e->square += square * squares;
-}
-
 INLINE void load_unit(ptrdiff_t n, const float *x, ptrdiff_t unit, floats v[4]) {
   ptrdiff_t left = n - unit * CK_UNIT;
   if (left >= CK_UNIT) {
@@ -41,44 +33,79 @@ INLINE ints codes_of(floats v, float inverse) {
 
 INLINE floats size_of(floats v) { return (floats)((words)v & 0x7fffffff); }
 
-/// Passes after the first round what the others left, in steps 254 times smaller.
-static ck_rounding_error round_row(ptrdiff_t n, const float *x, int pass, const ck_arranged *out,
-                                   ptrdiff_t index) {
-  ck_rounding_error error = {0, 0, true};
+/// The sums of the codes of a unit and of their squares.
+typedef struct {
+  int sum, square;
+} code_sums;
+
+/// Rounds a unit, or what `pass` roundings of it left, in steps 254 times smaller each.
+INLINE code_sums round_unit(floats v[4], int pass, rounding_step *step, ints q[4]) {
+  floats a = larger(size_of(v[0]), size_of(v[1]));
+  floats b = larger(size_of(v[2]), size_of(v[3]));
+  rounding_step s = step_of(__builtin_reduce_max(larger(a, b)));
+  for (int i = 0; i < pass; i++) {
+    for (int j = 0; j < 4; j++) v[j] -= to_floats(codes_of(v[j], s.inverse)) * s.step;
+    s.step /= 254;
+    s.inverse *= 254;
+  }
+  ints sums = 0, squares = 0;
+  for (int i = 0; i < 4; i++) {
+    q[i] = codes_of(v[i], s.inverse);
+    sums += q[i];
+    squares += q[i] * q[i];
+  }
+  *step = s;
+  code_sums result = {__builtin_reduce_add(sums), __builtin_reduce_add(squares)};
+  return result;
+}
+
+/// Whether 0 · x, summed, is 0.
+INLINE bool is_finite(floats checks) {
+  float check = checks[0];
+  for (int i = 1; i < 8; i++) check += checks[i];
+  return check == 0;
+}
+
+static ck_rounding_result round_row(ptrdiff_t n, const float *x, const ck_arranged *out,
+                                    ptrdiff_t index) {
+  double square = 0;
   floats checks = 0;
   ptrdiff_t tile = out->tile, start = index / tile * out->units, lane = index % tile;
   for (ptrdiff_t unit = 0; unit < out->units; unit++) {
     floats v[4];
     ints q[4];
+    rounding_step s;
     load_unit(n, x, unit, v);
     for (int i = 0; i < 4; i++) checks += v[i] * 0.0f;
-    floats a = larger(size_of(v[0]), size_of(v[1]));
-    floats b = larger(size_of(v[2]), size_of(v[3]));
-    rounding_step s = step_of(__builtin_reduce_max(larger(a, b)));
-    for (int i = 0; i < pass; i++) {
-      for (int j = 0; j < 4; j++) v[j] -= to_floats(codes_of(v[j], s.inverse)) * s.step;
-      s.step /= 254;
-      s.inverse *= 254;
-    }
-    ints sums = 0, squares = 0;
+    code_sums sums = round_unit(v, 0, &s, q);
     ptrdiff_t at = (start + unit) * tile + lane;
     int8_t *quads = out->codes + (start + unit) * CK_UNIT * tile + 4 * lane;
     for (int i = 0; i < 4; i++) {
-      q[i] = codes_of(v[i], s.inverse);
-      sums += q[i];
-      squares += q[i] * q[i];
       eight_bytes codes = __builtin_convertvector(q[i], eight_bytes);
       memcpy(quads + 8 * i * tile, &codes, 4);
       memcpy(quads + (8 * i + 4) * tile, (const char *)&codes + 4, 4);
     }
     out->steps[at] = s.step;
-    out->sums[at] = s.step * (float)__builtin_reduce_add(sums);
-    add_error(&error, s.step, CK_UNIT, __builtin_reduce_add(squares));
+    out->sums[at] = s.step * (float)sums.sum;
+    square += (double)s.step * s.step * sums.square;
   }
-  float check = checks[0];
-  for (int i = 1; i < 8; i++) check += checks[i];
-  error.is_finite = check == 0;
-  return error;
+  ck_rounding_result result = {square, is_finite(checks)};
+  return result;
+}
+
+static void round_again(ptrdiff_t n, const float *x, ptrdiff_t unit, int pass,
+                        const ck_remainders *out, ptrdiff_t index) {
+  floats v[4];
+  ints q[4];
+  rounding_step s;
+  load_unit(n, x, unit, v);
+  code_sums sums = round_unit(v, pass, &s, q);
+  for (int i = 0; i < 4; i++) {
+    eight_bytes codes = __builtin_convertvector(q[i], eight_bytes);
+    memcpy(out->codes + index * CK_UNIT + 8 * i, &codes, 8);
+  }
+  out->steps[index] = s.step;
+  out->sums[index] = s.step * (float)sums.sum;
 }
 
 // MARK: - Tables
@@ -92,48 +119,69 @@ INLINE void signed_sums(const float *x, floats sums[2]) {
   sums[1] = three + x[3];
 }
 
-static ck_rounding_error build_tables(ptrdiff_t n, const float *x, int pass,
-                                      const ck_arranged *out, ptrdiff_t index) {
-  ck_rounding_error error = {0, 0, true};
+/// The step of the tables of a unit: of its largest sum of sizes of a quad.
+INLINE rounding_step table_step(const float values[CK_UNIT]) {
+  float largest = 0;
+  for (int i = 0; i < CK_UNIT; i += 4) {
+    const float *q = values + i;
+    float size = (fabsf(q[0]) + fabsf(q[1])) + (fabsf(q[2]) + fabsf(q[3]));
+    largest = size > largest ? size : largest;
+  }
+  return step_of(largest);
+}
+
+/// The tables of a unit, or of what `pass` roundings of theirs left; returns their step.
+INLINE float build_unit(const float values[CK_UNIT], rounding_step s, int pass, uint8_t *tables) {
+  float steps[3] = {s.step, s.step / 254, s.step / 254 / 254};
+  float inverses[3] = {s.inverse, s.inverse * 254, s.inverse * 254 * 254};
+  for (int i = 0; i < 8; i++) {
+    floats sums[2];
+    signed_sums(values + 4 * i, sums);
+    for (int half = 0; half < 2; half++) {
+      floats rest = sums[half];
+      for (int j = 0; j < pass; j++) {
+        rest -= to_floats(codes_of(rest, inverses[j])) * steps[j];
+      }
+      ints q = codes_of(rest, inverses[pass]) + 128;
+      eight_bytes entries = __builtin_convertvector(q, eight_bytes);
+      memcpy(tables + i * 16 + 8 * half, &entries, 8);
+    }
+  }
+  return steps[pass];
+}
+
+static ck_rounding_result build_tables(ptrdiff_t n, const float *x, const ck_arranged *out,
+                                       ptrdiff_t index) {
+  double square = 0;
   floats checks = 0;
   for (ptrdiff_t unit = 0; unit < out->units; unit++) {
-    floats v[4];
+    floats v[4], total = 0;
     load_unit(n, x, unit, v);
     for (int i = 0; i < 4; i++) checks += v[i] * 0.0f;
-    float values[CK_UNIT], largest = 0, sum = 0, squares = 0;
+    float values[CK_UNIT], sum = 0, squares = 0;
     memcpy(values, v, sizeof values);
     for (int i = 0; i < CK_UNIT; i += 4) {
       const float *q = values + i;
-      float size = (fabsf(q[0]) + fabsf(q[1])) + (fabsf(q[2]) + fabsf(q[3]));
-      largest = size > largest ? size : largest;
       sum += (q[0] + q[1]) + (q[2] + q[3]);
     }
-    rounding_step s = step_of(largest);
-    floats total = 0;
+    rounding_step s = table_step(values);
     for (int i = 0; i < 4; i++) total += (v[i] * s.inverse) * (v[i] * s.inverse);
     for (int i = 0; i < 8; i++) squares += total[i];
     ptrdiff_t at = index * out->units + unit;
-    float steps[3] = {s.step, s.step / 254, s.step / 254 / 254};
-    float inverses[3] = {s.inverse, s.inverse * 254, s.inverse * 254 * 254};
-    for (int i = 0; i < 8; i++) {
-      floats sums[2];
-      signed_sums(values + 4 * i, sums);
-      for (int half = 0; half < 2; half++) {
-        floats rest = sums[half];
-        for (int j = 0; j < pass; j++) {
-          rest -= to_floats(codes_of(rest, inverses[j])) * steps[j];
-        }
-        ints q = codes_of(rest, inverses[pass]) + 128;
-        eight_bytes entries = __builtin_convertvector(q, eight_bytes);
-        memcpy(out->tables + (at * 8 + i) * 16 + 8 * half, &entries, 8);
-      }
-    }
-    out->table_steps[at] = steps[pass];
-    out->table_sums[at] = pass == 0 ? sum : 0;
-    add_error(&error, steps[pass], 8, squares);
+    out->table_steps[at] = build_unit(values, s, 0, out->tables + at * 128);
+    out->table_sums[at] = sum;
+    square += (double)s.step * s.step * squares;
   }
-  float check = checks[0];
-  for (int i = 1; i < 8; i++) check += checks[i];
-  error.is_finite = check == 0;
-  return error;
+  ck_rounding_result result = {square, is_finite(checks)};
+  return result;
+}
+
+static void build_again(ptrdiff_t n, const float *x, ptrdiff_t unit, int pass,
+                        const ck_remainders *out, ptrdiff_t index) {
+  floats v[4];
+  float values[CK_UNIT];
+  load_unit(n, x, unit, v);
+  memcpy(values, v, sizeof values);
+  out->steps[index] = build_unit(values, table_step(values), pass, out->tables + index * 128);
+  out->sums[index] = 0;
 }

@@ -49,21 +49,22 @@ INLINE void unpack_unit_scales(const ck_interleaved *m, const uint8_t *p, group_
   }
 }
 
-static void unpack_band(const ck_interleaved *m, const uint8_t *p, ptrdiff_t first,
+static void unpack_band(const ck_interleaved *m, const uint8_t *band, ptrdiff_t first,
                         const ck_panel *panel) {
   int height = (int)ck_interleaved_band_rows(m), bits = (int)m->codes;
   bool has_unit_scales = m->scales == CK_SCALES_4K || m->scales == CK_SCALES_6K;
-  ptrdiff_t units = panel->units, unit = 0, groups = ck_groups(m);
-  ptrdiff_t unit_bytes = ck_unit_bytes(m), header_bytes = ck_header_bytes(m);
-  for (ptrdiff_t group = 0; group < groups; group++) {
-    group_header h = read_header(m->scales, p, height, (int)first, line_zero(bits, m));
+  ptrdiff_t units = panel->units, unit = 0, unit_bytes = ck_unit_bytes(m);
+  for (ptrdiff_t run = 0; run < panel->runs; run++) {
+    ck_unit_place at = ck_place(m, panel->first + unit);
+    group_header h = read_header(m->scales, band + at.header, height, (int)first,
+                                 line_zero(bits, m));
     if (!has_unit_scales) {
-      store_floats(panel->scales + 8 * group, h.scale);
-      store_floats(panel->offsets + 8 * group, line_offset(bits, m->scales, h));
+      store_floats(panel->scales + 8 * run, h.scale);
+      store_floats(panel->offsets + 8 * run, line_offset(bits, m->scales, h));
     }
-    p += header_bytes;
-    ptrdiff_t end = ck_group_end(m, group, units);
-    for (; unit < end; unit++, p += unit_bytes) {
+    const uint8_t *p = band + at.unit;
+    ptrdiff_t left = units - unit, count = panel->units_per_run;
+    for (count = left < count ? left : count; count > 0; count--, unit++, p += unit_bytes) {
       if (has_unit_scales) unpack_unit_scales(m, p, h, panel, unit);
       unpack_codes(m, p + (has_unit_scales ? 16 : 0), first, panel->lines + unit * 256);
     }
@@ -72,9 +73,10 @@ static void unpack_band(const ck_interleaved *m, const uint8_t *p, ptrdiff_t fir
 
 // MARK: - Tiles
 
-/// Integer sums of quads first … first + count − 1 of a unit, for each row of x.
+/// Integer sums of quads first … first + count − 1 of a unit, for each row of x: its quads `stride`
+/// bytes apart, those of the next row `next` bytes on.
 INLINE void tile_quads(int bits, int tokens, int first, int count, const uint8_t *lines,
-                       const int8_t *x, ints total[CK_TILE_TOKENS]) {
+                       const int8_t *x, int stride, int next, ints total[CK_TILE_TOKENS]) {
   int step = QUADS_OF(bits) < count ? QUADS_OF(bits) : count;
 #pragma clang loop unroll(full)
   for (int t = 0; t < tokens; t++) total[t] = 0;
@@ -89,7 +91,7 @@ INLINE void tile_quads(int bits, int tokens, int first, int count, const uint8_t
       bytes line = load_bytes(lines + 32 * q);
 #pragma clang loop unroll(full)
       for (int t = 0; t < tokens; t++) {
-        sum[t] = add_products(bits, sum[t], line, quad(x + 4 * (CK_TILE_TOKENS * q + t)));
+        sum[t] = add_products(bits, sum[t], line, quad(x + stride * q + next * t));
       }
     }
 #pragma clang loop unroll(full)
@@ -101,28 +103,31 @@ INLINE void tile_quads(int bits, int tokens, int first, int count, const uint8_t
 typedef struct {
   const int8_t *codes;  // [units × 8 × CK_TILE_TOKENS × 4]
   const float *steps;   // [units × CK_TILE_TOKENS]
-  const float *sums;    // [groups × CK_TILE_TOKENS]
+  const float *sums;    // [runs × CK_TILE_TOKENS]
 } token_tile;
 
-/// out [tokens × 8].
+/// Bytes between quads of a tile, and between its rows.
+#define TILE_STRIDES 4 * CK_TILE_TOKENS, 4
+
+/// out [tokens × 8] += the tile's products.
 INLINE void multiply_tile(int bits, int tokens, const ck_panel *panel, token_tile x, float *out) {
   const uint8_t *lines = panel->lines;
   floats sum[CK_TILE_TOKENS];
 #pragma clang loop unroll(full)
-  for (int t = 0; t < tokens; t++) sum[t] = 0;
+  for (int t = 0; t < tokens; t++) sum[t] = load_floats(out + 8 * t);
   ptrdiff_t left = panel->units;
-  for (ptrdiff_t group = 0; group < panel->groups; group++, x.sums += CK_TILE_TOKENS) {
-    floats scale = load_floats(panel->scales + 8 * group);
-    ptrdiff_t count = left < panel->units_per_group ? left : panel->units_per_group;
+  for (ptrdiff_t run = 0; run < panel->runs; run++, x.sums += CK_TILE_TOKENS) {
+    floats scale = load_floats(panel->scales + 8 * run);
+    ptrdiff_t count = left < panel->units_per_run ? left : panel->units_per_run;
     left -= count;
     for (; count > 0; count--, lines += 256, x.codes += CK_UNIT * CK_TILE_TOKENS) {
       ints total[CK_TILE_TOKENS];
-      tile_quads(bits, tokens, 0, 8, lines, x.codes, total);
+      tile_quads(bits, tokens, 0, 8, lines, x.codes, TILE_STRIDES, total);
 #pragma clang loop unroll(full)
       for (int t = 0; t < tokens; t++) sum[t] += to_floats(total[t]) * scale * x.steps[t];
       x.steps += CK_TILE_TOKENS;
     }
-    floats offset = load_floats(panel->offsets + 8 * group);
+    floats offset = load_floats(panel->offsets + 8 * run);
 #pragma clang loop unroll(full)
     for (int t = 0; t < tokens; t++) sum[t] += offset * x.sums[t];
   }
@@ -134,13 +139,13 @@ INLINE void multiply_tile(int bits, int tokens, const ck_panel *panel, token_til
 INLINE void multiply_halves(int tokens, const ck_panel *panel, token_tile x, float *out) {
   floats sum[CK_TILE_TOKENS];
 #pragma clang loop unroll(full)
-  for (int t = 0; t < tokens; t++) sum[t] = 0;
+  for (int t = 0; t < tokens; t++) sum[t] = load_floats(out + 8 * t);
   for (ptrdiff_t unit = 0; unit < panel->units; unit++) {
 #pragma clang loop unroll(full)
     for (int half = 0; half < 2; half++) {
       floats scale = load_floats(panel->scales + 16 * unit + 8 * half);
       ints total[CK_TILE_TOKENS];
-      tile_quads(6, tokens, 4 * half, 4, panel->lines + 256 * unit, x.codes, total);
+      tile_quads(6, tokens, 4 * half, 4, panel->lines + 256 * unit, x.codes, TILE_STRIDES, total);
 #pragma clang loop unroll(full)
       for (int t = 0; t < tokens; t++) sum[t] += to_floats(total[t]) * scale * x.steps[t];
     }
@@ -164,9 +169,9 @@ INLINE void multiply_tokens(int tokens, const ck_interleaved *m, const ck_panel 
 
 static void multiply_panel(const ck_interleaved *m, const ck_panel *panel, const ck_arranged *x,
                            ptrdiff_t first, ptrdiff_t count, float *out) {
-  ptrdiff_t units = panel->units;
-  token_tile tile = {.codes = x->codes + first * units * CK_UNIT,
-                     .steps = x->steps + first * units,
+  ptrdiff_t units = x->units, skipped = panel->first * CK_TILE_TOKENS;
+  token_tile tile = {.codes = x->codes + first * units * CK_UNIT + skipped * CK_UNIT,
+                     .steps = x->steps + first * units + skipped,
                      .sums = panel->sums};
   for (; count > 0; count -= CK_TILE_TOKENS, out += 8 * CK_TILE_TOKENS) {
     switch (count) {
@@ -177,6 +182,6 @@ static void multiply_panel(const ck_interleaved *m, const ck_panel *panel, const
     }
     tile.codes += CK_TILE_TOKENS * units * CK_UNIT;
     tile.steps += CK_TILE_TOKENS * units;
-    tile.sums += CK_TILE_TOKENS * panel->groups;
+    tile.sums += panel->sums_stride;
   }
 }

@@ -10,9 +10,50 @@ INLINE void fetch(const uint8_t *p, int count) {
   for (int i = 0; i < count; i += 64) __builtin_prefetch(p + AHEAD + i, 0, 3);
 }
 
+/// The product of a unit with its scale and offset, added to two sums that do not wait for each other.
+INLINE void add_unit(int bits, int kind, const ck_interleaved *m, group_header h, const uint8_t *p,
+                     const int8_t *x, float step, float total, floats sum[2]) {
+  bytes lines[8];
+  unpack_unit(bits, p, lines);
+  floats value = to_floats(dot_quads(bits, lines, 0, 8, x)) * step;
+  if (kind == CK_SCALES_HALF) {
+    value -= (float)line_zero(bits, m) * total;
+    sum[0] += value * h.scale;
+  } else {
+    sum[0] += value * h.scale;
+    sum[1] += line_offset(bits, kind, h) * total;
+  }
+}
+
+/// Codes of 3, 4 and 8 bits with scales of units.
+INLINE void unit_band(int bits, int kind, const ck_interleaved *m, const uint8_t *p,
+                      const ck_arranged *x, ptrdiff_t index, float *out) {
+  const ptrdiff_t header = HEADER_BYTES(kind, 8), size = header + 32 * bits;
+  ptrdiff_t units = x->units, unit = 0;
+  const int8_t *codes = x->codes + index * units * CK_UNIT;
+  const float *steps = x->steps + index * units, *sums = x->sums + index * units;
+  floats even[2] = {0, 0}, odd[2] = {0, 0};
+  for (; unit + 2 <= units; unit += 2, p += 2 * size) {
+    fetch(p, 2 * (int)size);
+    add_unit(bits, kind, m, read_header(kind, p, 8, 0, 0), p + header, codes + unit * CK_UNIT,
+             steps[unit], sums[unit], even);
+    add_unit(bits, kind, m, read_header(kind, p + size, 8, 0, 0), p + size + header,
+             codes + (unit + 1) * CK_UNIT, steps[unit + 1], sums[unit + 1], odd);
+  }
+  if (unit < units) {
+    add_unit(bits, kind, m, read_header(kind, p, 8, 0, 0), p + header, codes + unit * CK_UNIT,
+             steps[unit], sums[unit], even);
+  }
+  store_floats(out, (even[0] + odd[0]) + (even[1] + odd[1]));
+}
+
 /// Codes of 3, 4 and 8 bits with scales of groups.
 INLINE void uniform_band(int bits, int kind, const ck_interleaved *m, const uint8_t *p,
                          const ck_arranged *x, ptrdiff_t index, float *out) {
+  if (m->group_size == CK_UNIT) {
+    unit_band(bits, kind, m, p, x, index, out);
+    return;
+  }
   ptrdiff_t units = x->units, unit = 0, groups = ck_groups(m);
   const int8_t *codes = x->codes + index * units * CK_UNIT;
   const float *steps = x->steps + index * units, *sums = x->sums + index * units;
