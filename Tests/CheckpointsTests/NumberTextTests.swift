@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct NumberTextTests {
   private static let values: [Double] = [
-    0, -0.0, 1, -1, 0.5, 2.5, 1e-7, 123_456.789, -9.995, 999.95, 1e21, 5e-324,
+    0, -0.0, 1, -1, 0.5, 2.5, 1e-7, 123_456.789, -9.995, 999.95, 1e21, .leastNonzeroMagnitude,
     .greatestFiniteMagnitude, -.greatestFiniteMagnitude, .pi, .infinity, .nan,
   ]
 
