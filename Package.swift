@@ -67,6 +67,7 @@ let package = Package(
     .executable(name: "apus-novelty", targets: ["apus-novelty"]),
     .executable(name: "apus-ground", targets: ["apus-ground"]),
     .executable(name: "apus-federate", targets: ["apus-federate"]),
+    .executable(name: "apus-device", targets: ["apus-device"]),
     .executable(name: "apus-bench", targets: ["apus-bench"]),
   ],
   dependencies: [
@@ -336,11 +337,25 @@ let package = Package(
       path: "Apps/apus-ground",
       swiftSettings: strict
     ),
+    .target(
+      name: "FederationSupport",
+      dependencies: [
+        "Support", "FederatedService", "Federated", "Checkpoints", "Tensor", argumentParser,
+      ],
+      path: "Apps/FederationSupport",
+      swiftSettings: strict
+    ),
+    .executableTarget(
+      name: "apus-device",
+      dependencies: ["FederationSupport", "Support", argumentParser],
+      path: "Apps/apus-device",
+      swiftSettings: strict
+    ),
     .executableTarget(
       name: "apus-federate",
       dependencies: [
-        "Support", "FederatedService", "FederatedFlower", "Federated", "Quantization",
-        "Transformer", "Checkpoints", "Autograd", "Tensor", argumentParser,
+        "FederationSupport", "Support", "FederatedService", "FederatedFlower", "Federated",
+        "Quantization", "Transformer", "Checkpoints", "Autograd", "Tensor", argumentParser,
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),

@@ -1,4 +1,8 @@
-import Foundation
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
 
 /// One JSON document for machines: keys sorted, indented, a number that is none by its name.
 public func jsonText(_ value: some Encodable) throws -> String {

@@ -1,22 +1,22 @@
-import Foundation
+import Checkpoints
 
 extension BinaryFloatingPoint {
   /// The number with `digits` decimals, "—" if it is none: 27.613.
   public func fixed(_ digits: Int) -> String {
     let value = Double(self)
-    return value.isFinite ? String(format: "%.\(digits)f", value) : "—"
+    return value.isFinite ? value.text(.fixed, digits: digits) : "—"
   }
 
   /// The number with `digits` decimals and its sign: +0.214.
   public func signed(_ digits: Int) -> String {
     let value = Double(self)
-    return value.isFinite ? String(format: "%+.\(digits)f", value) : "—"
+    return value.isFinite ? value.text(.signed, digits: digits) : "—"
   }
 
   /// The number with three significant digits, small ones with a power of ten: 1.23e-05.
   public var short: String {
     let value = Double(self)
-    return value.isFinite ? String(format: "%.3g", value) : "—"
+    return value.isFinite ? value.text(.significant, digits: 3) : "—"
   }
 }
 
@@ -76,7 +76,9 @@ public func clockText(_ seconds: Double) -> String {
   guard seconds.isFinite, seconds >= 0, seconds < 1e9 else { return "—" }
   let whole = Int(seconds.rounded())
   let (hours, minutes) = (whole / 3600, whole / 60 % 60)
-  let tail = String(format: "%02d", whole % 60)
+  let tail = twoDigits(whole % 60)
   guard hours > 0 else { return "\(minutes):\(tail)" }
-  return "\(hours):" + String(format: "%02d", minutes) + ":\(tail)"
+  return "\(hours):\(twoDigits(minutes)):\(tail)"
 }
+
+private func twoDigits(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }

@@ -1,4 +1,4 @@
-import Foundation
+import Dispatch
 
 /// Shows how far work has come: a bar on a terminal, a few plain lines in a pipe, or nothing.
 ///

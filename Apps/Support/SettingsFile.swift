@@ -1,5 +1,10 @@
 import Checkpoints
-import Foundation
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
 
 /// A JSON file beside results that says what they were made with: work goes on only with the same.
 public enum SettingsFile {

@@ -1,4 +1,16 @@
-import Foundation
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 /// Standard output or standard error: unbuffered text, with the errors that `print` hides.
 public struct StandardStream: Sendable {
@@ -29,21 +41,7 @@ public struct StandardStream: Sendable {
   /// - Throws: `CommandFailure`, silent if the reader has gone.
   public func write(_ text: String) throws(CommandFailure) {
     var text = text
-    let failure: Int32? = text.withUTF8 { bytes in
-      var rest = bytes[...]
-      while !rest.isEmpty {
-        let count = Foundation.write(
-          descriptor,
-          UnsafeBufferPointer(rebasing: rest).baseAddress,
-          rest.count
-        )
-        if count < 0 && errno == EINTR { continue }
-        if count < 0 { return errno }
-        rest = rest.dropFirst(count)
-      }
-      return nil
-    }
-    guard let failure else { return }
+    guard let failure = text.withUTF8({ writeAll($0, to: descriptor) }) else { return }
     if failure == EPIPE { throw CommandFailure("\(name) is closed", code: .closedPipe) }
     throw CommandFailure("cannot write to \(name): \(systemMessage(failure))")
   }
@@ -52,6 +50,18 @@ public struct StandardStream: Sendable {
   ///
   /// - Throws: `CommandFailure`, silent if the reader has gone.
   public func writeLine(_ text: String) throws(CommandFailure) { try write(text + "\n") }
+}
+
+/// Writes bytes; the error number where that fails.
+private func writeAll(_ bytes: UnsafeBufferPointer<UInt8>, to descriptor: Int32) -> Int32? {
+  var rest = bytes[...]
+  while !rest.isEmpty {
+    let count = write(descriptor, UnsafeBufferPointer(rebasing: rest).baseAddress, rest.count)
+    if count < 0 && errno == EINTR { continue }
+    if count < 0 { return errno }
+    rest = rest.dropFirst(count)
+  }
+  return nil
 }
 
 /// What the system says about an error number, in lower case: "no space left on device".

@@ -1,4 +1,10 @@
-import Foundation
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 extension TextFile {
   /// Reads a UTF-8 file part by part, for texts that need not be in memory at once.
@@ -13,26 +19,23 @@ extension TextFile {
     byteCount: Int = 1 << 20,
     _ body: (String) throws -> Void
   ) throws {
-    let file = try opened(path)
-    var (rest, offset, hasInk) = (Data(), 0, false)
+    let file = try TextBytes(path)
+    var (rest, offset, hasInk) = ([UInt8](), 0, false)
     while true {
-      let bytes: Data
-      do { bytes = try file.read(upToCount: byteCount) ?? Data() } catch {
-        throw CommandFailure("cannot read the text \(path): \(error.localizedDescription)")
-      }
+      let bytes = try file.next(byteCount)
       let joined = rest + bytes
       let count = bytes.isEmpty ? joined.count : joined.count - incompleteTail(joined)
       let part = joined.prefix(count)
       guard var text = String(validating: part, as: UTF8.self) else {
         throw CommandFailure(
-          "text \(path) is not UTF-8 (byte \(offset + firstInvalidByte(Data(part)))); convert it, "
+          "text \(path) is not UTF-8 (byte \(offset + firstInvalidByte(Array(part)))); convert it, "
             + "for example with iconv"
         )
       }
       if offset == 0, text.hasPrefix("\u{FEFF}") { text.removeFirst() }
       hasInk = hasInk || text.contains { !$0.isWhitespace }
       if !text.isEmpty { try body(text) }
-      (rest, offset) = (Data(joined.suffix(joined.count - count)), offset + count)
+      (rest, offset) = (Array(joined.suffix(joined.count - count)), offset + count)
       if bytes.isEmpty { break }
     }
     guard hasInk else {
@@ -49,7 +52,7 @@ extension TextFile {
   }
 
   /// The bytes at the end that begin a character and do not end it.
-  private static func incompleteTail(_ bytes: Data) -> Int {
+  private static func incompleteTail(_ bytes: [UInt8]) -> Int {
     for (back, byte) in bytes.suffix(3).reversed().enumerated() {
       if byte & 0xC0 == 0x80 { continue }
       let length = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 1

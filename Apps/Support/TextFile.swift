@@ -1,4 +1,10 @@
-import Foundation
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 /// A text that was read from a file and found to be one.
 public struct TextFile {
@@ -29,29 +35,56 @@ public struct TextFile {
     self.text = characters.map { String(text.prefix($0)) } ?? text
   }
 
-  private static func bytes(_ path: String) throws(CommandFailure) -> Data {
-    let file = try opened(path)
-    do { return try file.readToEnd() ?? Data() } catch {
-      throw CommandFailure("cannot read the text \(path): \(error.localizedDescription)")
+  private static func bytes(_ path: String) throws(CommandFailure) -> [UInt8] {
+    let file = try TextBytes(path)
+    var bytes: [UInt8] = []
+    while true {
+      let more = try file.next(1 << 20)
+      if more.isEmpty { return bytes }
+      bytes += more
     }
   }
 
-  /// The file at `path`, open for reading.
-  static func opened(_ path: String) throws(CommandFailure) -> FileHandle {
-    let descriptor = open(path, O_RDONLY)
+  static func firstInvalidByte(_ bytes: [UInt8]) -> Int {
+    let repaired = String(decoding: bytes, as: UTF8.self).utf8
+    return zip(bytes, repaired).enumerated().first { $1.0 != $1.1 }?.offset ?? bytes.count
+  }
+}
+
+/// The bytes of a file or a pipe, in order.
+struct TextBytes: ~Copyable {
+  private let path: String
+  private let descriptor: Int32
+
+  init(_ path: String) throws(CommandFailure) {
+    descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    self.path = path
     guard descriptor >= 0 else {
       throw CommandFailure("cannot read the text \(path): \(systemMessage(errno))")
     }
-    let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     var status = stat()
     guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT != S_IFDIR else {
       throw CommandFailure("text \(path) is a folder; choose a file")
     }
-    return file
   }
 
-  static func firstInvalidByte(_ bytes: Data) -> Int {
-    let repaired = String(decoding: bytes, as: UTF8.self).utf8
-    return zip(bytes, repaired).enumerated().first { $1.0 != $1.1 }?.offset ?? bytes.count
+  deinit { close(descriptor) }
+
+  /// The next bytes, `count` of them unless the end comes first; none at the end.
+  func next(_ count: Int) throws(CommandFailure) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    var done = 0
+    while done < count {
+      let more = bytes.withUnsafeMutableBytes { buffer in
+        read(descriptor, buffer.baseAddress.map { $0 + done }, count - done)
+      }
+      if more < 0 && errno == EINTR { continue }
+      guard more >= 0 else {
+        throw CommandFailure("cannot read the text \(path): \(systemMessage(errno))")
+      }
+      if more == 0 { break }
+      done += more
+    }
+    return Array(bytes[..<done])
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Federated
+import FederationSupport
 
 /// What devices do with the model.
 enum Strategy: String, CaseIterable, ExpressibleByArgument {

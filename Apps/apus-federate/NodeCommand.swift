@@ -2,6 +2,7 @@ import ArgumentParser
 import Dispatch
 import Federated
 import FederatedFlower
+import FederationSupport
 import Support
 import Synchronization
 import Tensor

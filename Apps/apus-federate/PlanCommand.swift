@@ -1,5 +1,6 @@
 import ArgumentParser
 import Federated
+import FederationSupport
 import Support
 
 /// `plan`: what the planner would give to each class of devices.

@@ -2,6 +2,7 @@ import ArgumentParser
 import Checkpoints
 import Federated
 import FederatedService
+import FederationSupport
 import Foundation
 import Support
 import Synchronization

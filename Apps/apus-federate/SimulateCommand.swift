@@ -2,6 +2,7 @@ import ArgumentParser
 import Autograd
 import Checkpoints
 import Federated
+import FederationSupport
 import Foundation
 import Support
 

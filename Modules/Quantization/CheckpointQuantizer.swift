@@ -1,6 +1,11 @@
 public import Checkpoints
-public import Foundation
 import Tensor
+
+#if canImport(FoundationEssentials)
+  public import FoundationEssentials
+#else
+  public import Foundation
+#endif
 
 /// What a checkpoint's tensors mean to a quantizer.
 ///

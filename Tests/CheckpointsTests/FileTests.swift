@@ -198,6 +198,24 @@ import Testing
     try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
   }
 
+  @Test func aFileIsNoPlaceForAFolder() throws {
+    try withTemporaryFolder { folder in
+      try AtomicFile.write("x", to: folder + "/file")
+      let problem = FileProblem.system(
+        code: ENOTDIR,
+        text: "a file stands where a folder should"
+      )
+      let path = folder + "/file/model"
+      #expect(throws: CheckpointError.unwritable(path: path, problem)) {
+        try AtomicFolder(path: path)
+      }
+      #expect(throws: CheckpointError.unwritable(path: path + "/a", .missing)) {
+        try AtomicFolder(path: path + "/a")
+      }
+      #expect(try names(folder) == ["file"])
+    }
+  }
+
   @Test func givingUpRemovesTheParentsThatWereMade() throws {
     try withTemporaryFolder { folder in
       do {

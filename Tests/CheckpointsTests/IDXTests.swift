@@ -20,10 +20,10 @@ import Testing
     [UInt8](try #require(Data(base64Encoded: text)))
   }
 
-  static func read(_ bytes: [UInt8]) throws -> Tensor<UInt8> {
+  static func read(_ bytes: [UInt8], first count: Int? = nil) throws -> Tensor<UInt8> {
     try withTemporaryFolder { folder in
       try AtomicFile.write(bytes, to: folder + "/a.idx")
-      return try IDXFile.bytes(path: folder + "/a.idx")
+      return try IDXFile.bytes(path: folder + "/a.idx", first: count)
     }
   }
 
@@ -32,6 +32,18 @@ import Testing
     let found = try Self.read(compressed.map { try Self.data($0) } ?? Self.plain)
     #expect(found.shape == [2, 3])
     #expect(found.elements == [1, 2, 3, 250, 251, 252])
+  }
+
+  @Test(arguments: [nil, stored, fixed])
+  func theFirstEntriesAreEnough(compressed: String?) throws {
+    let bytes = try compressed.map { try Self.data($0) } ?? Self.plain
+    let row = try Self.read(bytes, first: 1)
+    #expect(row.shape == [1, 3])
+    #expect(row.elements == [1, 2, 3])
+    #expect(try Self.read(bytes, first: 0).shape == [0, 3])
+    #expect(try Self.read(bytes, first: 9).shape == [2, 3])
+    // What is not read must be there all the same.
+    #expect(throws: CheckpointError.self) { try Self.read(Array(bytes.dropLast()), first: 1) }
   }
 
   @Test func ownHuffmanCodesAreRead() throws {

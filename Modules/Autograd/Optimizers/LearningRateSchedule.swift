@@ -1,5 +1,12 @@
-import Foundation
 import Tensor
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 /// A learning rate for each step: it rises over the warm-up, then follows a curve.
 ///

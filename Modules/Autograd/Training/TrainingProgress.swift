@@ -1,5 +1,13 @@
-import Foundation
+import Checkpoints
 import Tensor
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 /// How far a run has come: what a progress closure gets.
 ///
@@ -47,7 +55,8 @@ public struct TrainingProgress: Hashable, Sendable {
   /// The metrics as a note for a progress bar, by name: `accuracy 0.912, loss 2.307`.
   public var note: String {
     let sorted = metrics.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
-    return sorted.map { "\($0.key) \(String(format: "%.4g", $0.value))" }.joined(separator: ", ")
+    return sorted.map { "\($0.key) \($0.value.text(.significant, digits: 4))" }
+      .joined(separator: ", ")
   }
 }
 

@@ -1,4 +1,16 @@
-public import Foundation
+#if canImport(FoundationEssentials)
+  public import FoundationEssentials
+#else
+  public import Foundation
+#endif
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 /// A file that appears complete or not at all.
 ///
@@ -73,7 +85,7 @@ public final class AtomicFile {
       do throws(FileProblem) {
         try file.synchronize()
         try file.closeChecked()
-        try PendingFiles.rename(temporary, to: target)
+        try PendingFiles.move(temporary, to: target)
       } catch {
         PendingFiles.remove(temporary)
         throw error

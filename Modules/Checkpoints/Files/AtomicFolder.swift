@@ -1,4 +1,16 @@
-import Foundation
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 /// A folder that appears complete or not at all.
 ///
@@ -24,14 +36,8 @@ public final class AtomicFolder {
     self.path = trimmed
     try Self.checkFree(trimmed, replacing: replacing)
     temporary = PendingFiles.path(beside: trimmed)
-    let parent = folderAndName(of: trimmed).folder
-    madeParents = Self.missing(parent)
-    do {
-      try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
-    } catch {
-      throw .unwritable(path: trimmed, Self.problem(error))
-    }
     do throws(FileProblem) {
+      madeParents = try makeFolder(folderAndName(of: trimmed).folder)
       try PendingFiles.createFolder(temporary)
     } catch {
       throw .unwritable(path: trimmed, error)
@@ -45,17 +51,6 @@ public final class AtomicFolder {
     for folder in madeParents { rmdir(folder) }
   }
 
-  /// The folders of a path that do not exist, innermost first.
-  private static func missing(_ path: String) -> [String] {
-    var folders: [String] = []
-    var folder = path
-    while folder != "/", folder != ".", !FileManager.default.fileExists(atPath: folder) {
-      folders.append(folder)
-      folder = folderAndName(of: folder).folder
-    }
-    return folders
-  }
-
   /// The path of a file inside, to write before `commit`.
   public func file(_ name: String) -> String { temporary + "/" + name }
 
@@ -66,7 +61,7 @@ public final class AtomicFolder {
     do throws(FileProblem) {
       let isTaken = try stepAside(to: old)
       do throws(FileProblem) {
-        try PendingFiles.rename(temporary, to: path)
+        try PendingFiles.move(temporary, to: path)
       } catch {
         if isTaken { rename(old, path) }
         throw error
@@ -87,9 +82,8 @@ public final class AtomicFolder {
   }
 
   private static func checkFree(_ path: String, replacing: Bool) throws(CheckpointError) {
-    var isFolder = ObjCBool(false)
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { return }
-    guard isFolder.boolValue else {
+    guard let isFolder = isFolder(at: path) else { return }
+    guard isFolder else {
       throw .unwritable(path: path, .system(code: EEXIST, text: "a file has this name"))
     }
     let contents = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
@@ -99,14 +93,5 @@ public final class AtomicFolder {
         .system(code: ENOTEMPTY, text: "the folder exists and is not empty")
       )
     }
-  }
-
-  private static func problem(_ error: any Error) -> FileProblem {
-    let outer = error as NSError
-    let inner = outer.userInfo[NSUnderlyingErrorKey] as? NSError ?? outer
-    guard inner.domain == NSPOSIXErrorDomain else {
-      return .system(code: Int32(clamping: inner.code), text: outer.localizedDescription)
-    }
-    return FileProblem(Int32(clamping: inner.code))
   }
 }

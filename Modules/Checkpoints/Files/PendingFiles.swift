@@ -1,5 +1,18 @@
-import Foundation
 import Synchronization
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 /// The temporary files and folders that exist now, for the whole process.
 enum PendingFiles {
@@ -33,10 +46,10 @@ enum PendingFiles {
   }
 
   /// Moves a pending file or folder to its place.
-  static func rename(_ path: String, to target: String) throws(FileProblem) {
+  static func move(_ path: String, to target: String) throws(FileProblem) {
     try paths.withLock { paths throws(FileProblem) in
       guard paths.contains(path) else { throw .interrupted }
-      guard Foundation.rename(path, target) == 0 else { throw FileProblem(errno) }
+      guard rename(path, target) == 0 else { throw FileProblem(errno) }
       paths.remove(path)
     }
   }

@@ -12,21 +12,28 @@ public enum IDXFile {
 
   /// The bytes of a file, in the shape that it says.
   ///
-  /// - Parameter path: an IDX file of unsigned bytes; compressed by gzip if it begins as such.
+  /// - Parameters:
+  ///   - path: an IDX file of unsigned bytes; compressed by gzip if it begins as such.
+  ///   - count: only so many of the first entries of the first axis, as far as there are; nil takes
+  ///     all.
   /// - Returns: the array.
   /// - Throws: `CheckpointError` if it cannot be read, holds other numbers than bytes, or is cut off.
-  public static func bytes(path: String) throws(CheckpointError) -> Tensor<UInt8> {
+  public static func bytes(
+    path: String,
+    first count: Int? = nil
+  ) throws(CheckpointError) -> Tensor<UInt8> {
     let file = try MappedFile(path: path, mode: .inMemory)
-    guard Gzip.isCompressed(file.bytes) else { return try parse(file.bytes, path) }
+    guard Gzip.isCompressed(file.bytes) else { return try parse(file.bytes, path, count) }
     let content = try Gzip.decompress(file.bytes, path: path)
     return try content.withUnsafeElements { content throws(CheckpointError) in
-      try parse(UnsafeRawBufferPointer(content), path)
+      try parse(UnsafeRawBufferPointer(content), path, count)
     }
   }
 
   private static func parse(
     _ bytes: UnsafeRawBufferPointer,
-    _ path: String
+    _ path: String,
+    _ limit: Int?
   ) throws(CheckpointError) -> Tensor<UInt8> {
     guard bytes.count >= 4, bytes[0] == 0, bytes[1] == 0 else {
       throw .malformed(path, at: 0, "does not begin as an IDX file")
@@ -40,7 +47,7 @@ public enum IDXFile {
     guard bytes.count >= start else {
       throw .malformed(path, at: bytes.count, "ends inside the \(rank) extents")
     }
-    let extents = (0..<rank).map { axis in
+    var extents = (0..<rank).map { axis in
       (0..<4).reduce(0) { $0 << 8 | Int(bytes[4 + 4 * axis + $1]) }
     }
     var count = 1
@@ -55,6 +62,13 @@ public enum IDXFile {
       let found = bytes.count - start
       throw .malformed(path, at: start, "\(found) elements, its extents \(extents) need \(count)")
     }
-    return Tensor(Array(bytes[start...]), shape: Shape(extents))
+    if let limit, let all = extents.first, limit < all {
+      extents[0] = max(limit, 0)
+      count = count / all * extents[0]
+    }
+    let content = UnsafeRawBufferPointer(rebasing: bytes[start..<start + count])
+    return Tensor(uninitialized: Shape(extents)) { target in
+      UnsafeMutableRawBufferPointer(target).copyMemory(from: content)
+    }
   }
 }

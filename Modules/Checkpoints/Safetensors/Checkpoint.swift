@@ -1,5 +1,10 @@
-import Foundation
 public import Tensor
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
 
 /// The tensors of a model in safetensors format: one file, or shards with an index.
 ///
@@ -85,11 +90,8 @@ public struct Checkpoint: Sendable {
 
 /// The file of weights that a path means.
 private func weightFile(at path: String) throws(CheckpointError) -> String {
-  var isFolder = ObjCBool(false)
-  guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-    throw .unreadable(path: path, .missing)
-  }
-  guard isFolder.boolValue else { return path }
+  guard let isFolder = isFolder(at: path) else { throw .unreadable(path: path, .missing) }
+  guard isFolder else { return path }
   let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
   for name in ["model.safetensors", "model.safetensors.index.json"] where names.contains(name) {
     return path + "/" + name

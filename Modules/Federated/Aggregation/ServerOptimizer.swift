@@ -1,5 +1,12 @@
-import Foundation
 public import Tensor
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 // Reddi et al. 2021, "Adaptive Federated Optimization", algorithm 2; Hsu et al. 2019 for FedAvgM.
 // With the pseudo-gradient A of round t:

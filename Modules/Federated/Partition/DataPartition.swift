@@ -1,5 +1,12 @@
-import Foundation
 public import Tensor
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 /// The examples of each client, as indices of a data set.
 public struct DataPartition: Codable, Hashable, Sendable {

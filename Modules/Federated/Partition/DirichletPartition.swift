@@ -1,5 +1,12 @@
-import Foundation
 public import Tensor
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 // Hsu et al. 2019: for each class draw p ~ Dir(α · 1_K), shuffle the class, and give client j what
 // lies between the cuts ⌊n_c Σ_{i≤j} p_i⌋; the last cut is n_c.

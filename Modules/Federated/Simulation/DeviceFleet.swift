@@ -1,5 +1,12 @@
-import Foundation
 import Tensor
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 /// The devices of a simulation: their data, classes and plans.
 struct DeviceFleet: Sendable {

@@ -1,5 +1,5 @@
 public import Autograd
-import Foundation
+import Dispatch
 package import Tensor
 
 /// A federation of many virtual devices on one machine, with a virtual clock.

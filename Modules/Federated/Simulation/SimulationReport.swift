@@ -1,5 +1,3 @@
-import Foundation
-
 /// A simulation from its configuration to its last round.
 public struct SimulationReport: Codable, Hashable, Sendable {
   /// The name of the configuration.

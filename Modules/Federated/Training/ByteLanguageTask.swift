@@ -1,5 +1,5 @@
 import Autograd
-import Foundation
+import Checkpoints
 public import Tensor
 
 /// Prediction of the next byte of texts: the ready language task.
@@ -69,8 +69,12 @@ public struct ByteLanguageTask: FederatedTask {
   ) throws(FederatedTaskError) {
     var texts: [[UInt8]] = []
     for path in files {
-      do { texts.append(Array(try Data(contentsOf: URL(fileURLWithPath: path)))) } catch {
-        throw .data(path: path, reason: error.localizedDescription)
+      do throws(CheckpointError) {
+        let file = try MappedFile(path: path, mode: .inMemory)
+        texts.append(Array(file.bytes))
+        withExtendedLifetime(file) {}
+      } catch {
+        throw .data(path: path, reason: "\(error)")
       }
     }
     try self.init(name: name, texts: texts, configuration)

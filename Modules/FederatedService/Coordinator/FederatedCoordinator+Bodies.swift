@@ -1,6 +1,5 @@
 import Crypto
 import Federated
-import Foundation
 import Tensor
 
 /// A request that may bring its body.

@@ -1,7 +1,13 @@
 import Crypto
+import Dispatch
 import Federated
-import Foundation
 import Tensor
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
 
 extension FederatedCoordinator {
   /// Answers a request, whatever it is.

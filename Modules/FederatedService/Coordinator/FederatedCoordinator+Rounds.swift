@@ -1,6 +1,5 @@
 import Dispatch
 import Federated
-import Foundation
 import Tensor
 
 extension FederatedCoordinator {

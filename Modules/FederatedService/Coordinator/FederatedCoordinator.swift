@@ -1,9 +1,14 @@
 import Autograd
 import Dispatch
 public import Federated
-public import Foundation
 import Synchronization
 import Tensor
+
+#if canImport(FoundationEssentials)
+  public import FoundationEssentials
+#else
+  public import Foundation
+#endif
 
 // Bonawitz et al. 2019, "Towards Federated Learning at Scale: System Design": devices check in, are
 // given tasks with leases, and report; the server's rounds are `RoundEngine`'s.

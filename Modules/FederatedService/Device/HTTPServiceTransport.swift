@@ -1,8 +1,14 @@
 import AsyncHTTPClient
-import Foundation
+import Dispatch
 import NIOCore
 import NIOHTTP1
 import NIOSSL
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
 
 /// Carries requests over HTTP 1.1, with TLS where the address says `https`.
 public final class HTTPServiceTransport: ServiceTransport {

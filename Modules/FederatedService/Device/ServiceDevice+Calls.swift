@@ -1,5 +1,3 @@
-import Foundation
-
 extension ServiceDevice {
   /// Sends a request until there is an answer: the body of a success, or why the server refuses.
   ///

@@ -1,7 +1,12 @@
 public import Federated
-public import Foundation
 import Synchronization
 import Tensor
+
+#if canImport(FoundationEssentials)
+  public import FoundationEssentials
+#else
+  public import Foundation
+#endif
 
 /// A device of a federation: registers, trains what it is given, and sends what changed.
 ///

@@ -1,5 +1,18 @@
 public import Crypto
-import Foundation
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 /// The key by which the coordinator knows a device.
 ///
@@ -26,13 +39,14 @@ public struct DeviceIdentity: Sendable {
   ///
   /// - Throws: `ServiceError.keyFile`.
   public init(path: String) throws(ServiceError) {
-    let handle = FileHandle(forReadingAtPath: path)
-    defer { try? handle?.close() }
-    guard let handle, let data = try? handle.read(upToCount: Self.mostBytes) else {
-      throw .keyFile(path: path, reason: "it cannot be read")
-    }
-    let text = String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
-    guard let bytes = Data(base64Encoded: text),
+    let number = open(path, O_RDONLY | O_CLOEXEC)
+    defer { close(number) }
+    var text = [UInt8](repeating: 0, count: Self.mostBytes)
+    let count = read(number, &text, text.count)
+    guard count >= 0 else { throw .keyFile(path: path, reason: "it cannot be read") }
+    let words = String(decoding: text[..<count], as: UTF8.self)
+      .split(whereSeparator: \.isWhitespace)
+    guard words.count == 1, let bytes = Data(base64Encoded: String(words[0])),
       let key = try? Curve25519.Signing.PrivateKey(rawRepresentation: bytes)
     else { throw .keyFile(path: path, reason: "it is not one line with 32 bytes in base64") }
     self.init(key: key)

@@ -1,7 +1,12 @@
 import Checkpoints
 import Crypto
 import Federated
-import Foundation
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
 
 /// Who may take part.
 public enum DeviceAdmission: Sendable {

@@ -1,8 +1,13 @@
 import Crypto
 public import Federated
-import Foundation
 import Quantization
 import Tensor
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
 
 // The bytes of a device's model, little-endian:
 //

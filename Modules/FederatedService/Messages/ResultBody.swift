@@ -1,5 +1,3 @@
-import Foundation
-
 // The body of a result: one line of JSON, a line feed, and the bytes of the packed update.
 
 extension ResultMessage {

@@ -1,4 +1,8 @@
-import Foundation
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
 
 /// A request as the coordinator sees it, whatever carried it.
 public struct ServiceRequest: Sendable {

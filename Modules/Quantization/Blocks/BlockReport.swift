@@ -1,5 +1,10 @@
-import Foundation
 public import Tensor
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
 
 /// What became of one block.
 public struct BlockReport: Codable, Hashable, Sendable {

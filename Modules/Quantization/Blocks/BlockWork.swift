@@ -1,7 +1,12 @@
 import Autograd
 import Checkpoints
-import Foundation
 import Tensor
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
 
 /// The work folder of a block quantization: what is finished, and the states from which it goes on.
 ///
@@ -37,13 +42,8 @@ final class BlockWork {
       }
       try identity.check(file, folder: folder)
     } else {
-      do {
-        try manager.createDirectory(atPath: folder, withIntermediateDirectories: true)
-      } catch {
-        throw QuantizationError.foreignWork(
-          path: folder,
-          reason: "cannot be made (\(error.localizedDescription))"
-        )
+      do throws(FileProblem) { try makeFolder(folder) } catch {
+        throw QuantizationError.foreignWork(path: folder, reason: "cannot be made: \(error)")
       }
       try AtomicFile.write(identity.document.serialized(pretty: true) + "\n", to: file)
     }

@@ -1,7 +1,12 @@
 import Autograd
 import Checkpoints
-import Foundation
 public import Tensor
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
 
 /// The finished blocks in a work folder of `BlockQuantizer`, by the names of the checkpoint.
 public struct QuantizedBlocks: Sendable {

@@ -1,7 +1,12 @@
 import Autograd
 public import Checkpoints
-public import Foundation
 public import Tensor
+
+#if canImport(FoundationEssentials)
+  public import FoundationEssentials
+#else
+  public import Foundation
+#endif
 
 /// Writes a quantized model as a folder that other tools load: GPTQ, AWQ or compressed-tensors.
 ///

@@ -1,6 +1,13 @@
 public import Autograd
-import Foundation
 public import Tensor
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 /// AdaRound: each weight learns whether it is rounded down or up.
 ///

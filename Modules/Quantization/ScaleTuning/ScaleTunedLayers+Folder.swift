@@ -1,7 +1,12 @@
 import Autograd
 public import Checkpoints
-public import Foundation
 import Tensor
+
+#if canImport(FoundationEssentials)
+  public import FoundationEssentials
+#else
+  public import Foundation
+#endif
 
 /// The model folder with other scales: a complete quantized model that knows nothing of adapters.
 extension ScaleTunedLayers {

@@ -7,10 +7,10 @@ private let opensslPath = ["/usr/bin/openssl", "/opt/homebrew/bin/openssl"].firs
   FileManager.default.isExecutableFile(atPath: $0)
 }
 
-/// `apus-federate serve` and `device` over TLS: a server and devices in processes of their own.
+/// `apus-federate serve` and `apus-device` over TLS: a server and devices in processes of their own.
 @Suite struct FederateTests {
-  private func run(_ arguments: [String]) throws -> Outcome {
-    let invocation = try Invocation(arguments + ["--threads", "1"], of: "apus-federate")
+  private func run(_ arguments: [String], of program: String = "apus-device") throws -> Outcome {
+    let invocation = try Invocation(arguments + ["--threads", "1"], of: program)
     let status = invocation.wait()
     return Outcome(status: status, output: invocation.output, error: invocation.error)
   }
@@ -74,10 +74,13 @@ private let opensslPath = ["/usr/bin/openssl", "/opt/homebrew/bin/openssl"].firs
       try makeCertificates(in: folder)
       // The devices of one process: their keys are made beforehand, for the server's list.
       let lines = try (0..<2).map { index in
-        let arguments = ["device", "https://127.0.0.1:1", folder, "--public-key"]
+        let arguments = ["https://127.0.0.1:1", folder, "--public-key"]
         let key = ["--name", "meter-\(index)", "--key", folder + "/key-\(index)"]
         let outcome = try run(arguments + key)
         #expect(outcome.status == 0, "\(outcome.error)")
+        // The other program with the same command reads the same key.
+        let same = try run(["device"] + arguments + key, of: "apus-federate")
+        #expect(same.output == outcome.output, "\(same.error)")
         return outcome.output
       }
       try lines.joined().write(toFile: folder + "/list", atomically: true, encoding: .utf8)
@@ -87,7 +90,7 @@ private let opensslPath = ["/usr/bin/openssl", "/opt/homebrew/bin/openssl"].firs
         "--rounds", "1", "--wait-for", "2", "--output", folder + "/state",
       ])
 
-      let device = ["device", address, folder, "--hidden", "8"]
+      let device = [address, folder, "--hidden", "8"]
       // Whom the list does not name is told so, though the connection is good.
       let stranger = try run(
         device + ["--name", "stranger", "--key", folder + "/stranger", "--authority"]

@@ -1,6 +1,19 @@
 import Checkpoints
-import Foundation
 import Tensor
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 /// Which checkpoint of a run is the best.
 public enum BestCheckpoint: Hashable, Sendable, Codable {

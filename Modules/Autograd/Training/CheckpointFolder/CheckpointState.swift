@@ -1,5 +1,10 @@
 import Checkpoints
-import Foundation
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
 
 /// What `state.json` holds.
 struct CheckpointState: Codable {

@@ -1,6 +1,11 @@
 import Checkpoints
-import Foundation
 public import Tensor
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
 
 /// A checkpoint on the disk whose files were all compared with what was written.
 ///

@@ -1,4 +1,12 @@
-import Foundation
+import Checkpoints
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 /// How an axis spaces its values.
 public enum AxisScale: String, Hashable, Sendable, Codable {
@@ -96,7 +104,7 @@ private func tickLabel(
   if value == 0 {
     text = "0"
   } else if decimals <= 5 && largest < 1e6 {
-    text = String(format: "%.\(decimals)f", value)
+    text = value.text(.fixed, digits: decimals)
   } else {
     // As many digits as tell neighbours apart.
     let digits = max(
@@ -110,7 +118,7 @@ private func tickLabel(
 
 /// 1.5e−7 rather than 1.5e-07.
 private func scientific(_ value: Double, digits: Int) -> String {
-  let text = String(format: "%.\(min(digits, 15))e", value)
+  let text = value.text(.scientific, digits: min(digits, 15))
   let parts = text.split(separator: "e")
   guard parts.count == 2, let exponent = Int(parts[1]) else { return text }
   return "\(parts[0])e\(exponent)"

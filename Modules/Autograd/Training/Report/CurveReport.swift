@@ -1,5 +1,4 @@
 import Checkpoints
-import Foundation
 
 /// A page with the curves of one or several runs: one chart for each metric, and tables of where
 /// they ended.
@@ -136,7 +135,7 @@ public struct CurveReport: Sendable {
       let peak = run.records.map(\.memory.peakTensorBytes).max() ?? 0
       let resident = run.records.compactMap(\.memory.residentBytes).max()
       return [
-        run.name, "\(last.step)", String(format: "%.1f s", last.seconds), megabytes(peak),
+        run.name, "\(last.step)", last.seconds.text(.fixed, digits: 1) + " s", megabytes(peak),
         resident.map(megabytes) ?? "—",
       ]
     }
@@ -144,7 +143,9 @@ public struct CurveReport: Sendable {
     return table("Runs", headings, rows, textColumns: 1)
   }
 
-  private func megabytes(_ bytes: Int) -> String { String(format: "%.1f MB", Double(bytes) / 1e6) }
+  private func megabytes(_ bytes: Int) -> String {
+    (Double(bytes) / 1e6).text(.fixed, digits: 1) + " MB"
+  }
 
   private func table(
     _ heading: String,

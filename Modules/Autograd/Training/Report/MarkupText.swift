@@ -1,4 +1,4 @@
-import Foundation
+import Checkpoints
 
 extension String {
   /// The text as it may stand in an element or an attribute of XML and HTML.
@@ -43,6 +43,6 @@ extension Double {
   var readable: String {
     if isNaN { return "NaN" }
     if isInfinite { return self < 0 ? "−∞" : "∞" }
-    return String(format: "%.6g", self == 0 ? 0 : self).replacing("-", with: "−")
+    return (self == 0 ? 0 : self).text(.significant, digits: 6).replacing("-", with: "−")
   }
 }

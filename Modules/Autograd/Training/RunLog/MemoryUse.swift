@@ -1,5 +1,12 @@
-import Foundation
 import Tensor
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 /// The memory of the process at a moment.
 public struct MemoryUse: Hashable, Sendable, Codable {

@@ -1,5 +1,5 @@
 import Checkpoints
-import Foundation
+import Dispatch
 import Tensor
 
 /// The log of a run: a JSONL file, one record a line, each on its way to the disk when the call

@@ -1,11 +1,17 @@
 import ArgumentParser
-import Federated
-import Foundation
+import Checkpoints
+package import Federated
 import Support
 import Tensor
 
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
 /// What is learned: the data and the network.
-struct TaskArguments: ParsableArguments {
+package struct TaskArguments: ParsableArguments {
   @Argument(
     help: ArgumentHelp(
       "mnist, fashion or bytes (from APUS_DATA), a folder with MNIST's four files, or text files.",
@@ -19,7 +25,9 @@ struct TaskArguments: ParsableArguments {
   var testLimit: Int?
   @OptionGroup var network: NetworkArguments
 
-  func validate() throws {
+  package init() {}
+
+  package func validate() throws {
     guard !data.isEmpty else { throw ValidationError("name the data: mnist, for example") }
     guard trainingLimit ?? 1 > 0, testLimit ?? 1 > 0 else {
       throw ValidationError("limits must be above 0")
@@ -27,7 +35,7 @@ struct TaskArguments: ParsableArguments {
   }
 
   /// Reads the data.
-  func load() throws -> any FederatedTask {
+  package func load() throws -> any FederatedTask {
     switch data {
     case ["mnist"]: return try images("mnist", Self.folder("images/mnist"), nil)
     case ["fashion"]:
@@ -38,13 +46,12 @@ struct TaskArguments: ParsableArguments {
       return try texts("bytes", (names + more).map { Self.folder("text/\($0).txt") })
     default: break
     }
-    var isFolder = ObjCBool(false)
-    guard FileManager.default.fileExists(atPath: data[0], isDirectory: &isFolder) else {
+    guard let isFolder = isFolder(at: data[0]) else {
       throw CommandFailure(
         "no \(data[0].printable); give mnist, fashion, bytes, a folder or text files"
       )
     }
-    if isFolder.boolValue { return try images("images", data[0], nil) }
+    if isFolder { return try images("images", data[0], nil) }
     return try texts("bytes", data)
   }
 
@@ -77,7 +84,7 @@ struct TaskArguments: ParsableArguments {
 }
 
 /// The network of image tasks.
-struct NetworkArguments: ParsableArguments {
+package struct NetworkArguments: ParsableArguments {
   @Option(parsing: .upToNextOption, help: "The widths of a perceptron's hidden layers.")
   var hidden: [Int] = [128, 64]
   @Option(
@@ -88,13 +95,16 @@ struct NetworkArguments: ParsableArguments {
   @Option(help: "What follows a convolution: none, group or batch (static).")
   var norm = NormChoice.group
 
-  enum NormChoice: String, CaseIterable, ExpressibleByArgument {
+  package enum NormChoice: String, CaseIterable, ExpressibleByArgument {
     case none
     case group
     case batch
   }
 
-  var network: ImageNetwork {
+  package init() {}
+
+  /// The network that was chosen.
+  package var network: ImageNetwork {
     guard !channels.isEmpty else { return .perceptron(hidden: hidden) }
     switch norm {
     case .none: return .convolutional(channels: channels, norm: .none)
@@ -105,15 +115,18 @@ struct NetworkArguments: ParsableArguments {
 }
 
 /// What the machine may use.
-struct MachineArguments: ParsableArguments {
+package struct MachineArguments: ParsableArguments {
   @Option(help: "Threads; all cores by default.")
   var threads: Int?
 
-  func validate() throws {
+  package init() {}
+
+  package func validate() throws {
     guard threads ?? 1 > 0 else { throw ValidationError("--threads must be above 0") }
   }
 
-  func apply() {
+  /// Sets the number of threads.
+  package func apply() {
     if let threads { WorkPool.threadCount = threads }
   }
 }
