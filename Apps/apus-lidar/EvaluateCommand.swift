@@ -52,7 +52,7 @@ struct EvaluateCommand: ParsableCommand {
     let loaded = try zip(named, names).map { ($0, $1, try PointSegmenter.load($0.path)) }
     try checkClasses(loaded.map { (name: $0.1, classes: $0.2.configuration.classNames) })
     let columns = try sets.columns()
-    if let output { try makeFolder(output) }
+    if let output { try makeOutputFolder(output) }
     var report = EvaluationReport(columns)
     let reporter = display.progress("evaluating", unit: "scans")
     let total = columns.reduce(0) { $0 + $1.count } * loaded.count

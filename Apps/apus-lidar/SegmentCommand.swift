@@ -45,7 +45,7 @@ struct SegmentCommand: ParsableCommand {
     let network = try model.load()
     let map = try network.labelMap(from: labelSet)
     try checkOutputs()
-    try makeFolder(output)
+    try makeOutputFolder(output)
     var reports: [SegmentationReport] = []
     let reporter = display.progress("segmenting", unit: "scans")
     for (index, file) in files.enumerated() {

@@ -131,8 +131,8 @@ struct SimulatedSequence {
   /// Makes the folder, or takes over one of the same sensor and seed.
   init(_ root: String, _ simulator: LidarSimulator, seed: UInt64) throws {
     folder = root + "/sequences/00"
-    try makeFolder(folder + "/velodyne")
-    try makeFolder(folder + "/labels")
+    try makeOutputFolder(folder + "/velodyne")
+    try makeOutputFolder(folder + "/labels")
     let settings = Settings(sensor: simulator.model, returns: simulator.returns, seed: seed)
     try SettingsFile.claim(settings, at: root + "/" + Self.settingsName, what: "simulation")
     try simulator.model.write(to: root + "/" + Self.sensorName)

@@ -126,7 +126,7 @@ struct TrainCommand: ParsableCommand {
 
   /// Refuses a place that holds something else than a run.
   private func checkOutput() throws {
-    try makeFolder(output)
+    try makeOutputFolder(output)
     let names = (try? FileManager.default.contentsOfDirectory(atPath: output)) ?? []
     guard names.isEmpty || names.contains(TrainedRun.fileName) else {
       throw CommandFailure("output \(output) is not empty and holds no run; choose another folder")
