@@ -2,7 +2,7 @@ import Foundation
 import Support
 
 /// Makes a folder for results, and those that it is in.
-func makeFolder(_ path: String) throws(CommandFailure) {
+func makeOutputFolder(_ path: String) throws(CommandFailure) {
   guard !path.isEmpty else { throw CommandFailure("output is empty; name a folder") }
   var isFolder = ObjCBool(false)
   if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
@@ -13,7 +13,7 @@ func makeFolder(_ path: String) throws(CommandFailure) {
   }
   let parent = URL(filePath: path).deletingLastPathComponent().path(percentEncoded: false)
   if parent != path, parent.count > 1, !FileManager.default.fileExists(atPath: parent) {
-    try makeFolder(parent.hasSuffix("/") ? String(parent.dropLast()) : parent)
+    try makeOutputFolder(parent.hasSuffix("/") ? String(parent.dropLast()) : parent)
   }
   guard mkdir(path, 0o777) == 0 || errno == EEXIST else {
     throw CommandFailure("cannot make the folder \(path.printable): \(systemMessage(errno))")
@@ -27,7 +27,7 @@ func makeFolder(_ path: String) throws(CommandFailure) {
 ///   - name: the file that says that the folder is the command's own.
 /// - Throws: `CommandFailure`.
 func claimFolder(_ path: String, holding name: String) throws {
-  try makeFolder(path)
+  try makeOutputFolder(path)
   let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
   guard names.isEmpty || names.contains(name) else {
     throw CommandFailure(

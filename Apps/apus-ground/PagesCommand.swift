@@ -65,7 +65,7 @@ struct PagesCommand: AsyncParsableCommand {
     settings.loadSeconds = loadSeconds
     settings.network = allowNetwork ? .allowed : .blocked
     let sets = try sets.map { try pageSet($0) }
-    try makeFolder(output)
+    try makeOutputFolder(output)
     let renderer = PageRenderer(settings: settings, browserPath: browser)
     let reporter = display.progress("rendering", unit: "pages")
     defer { reporter.clear() }

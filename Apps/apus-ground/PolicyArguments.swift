@@ -177,7 +177,7 @@ struct RemoteArguments: ParsableArguments {
     limits.retries.limit = retries
     let use: CacheUse =
       cache.map { offline ? .readOnly(folder: $0) : .readAndWrite(folder: $0) } ?? .off
-    if let cache, !offline { try makeFolder(cache) }
+    if let cache, !offline { try makeOutputFolder(cache) }
     return try RemoteGroundingPolicy(
       server: server,
       family: try chosenFamily(),

@@ -39,7 +39,7 @@ struct StudyTraining {
       var generator = Philox(seed: seed).fork(0)
       policy = NativeGroundingPolicy(NativePolicyConfiguration(), using: &generator)
     }
-    try makeFolder(folder)
+    try makeOutputFolder(folder)
     policy.train()
     let start = processSeconds()
     let report = try train(policy, progress)

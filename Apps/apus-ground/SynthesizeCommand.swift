@@ -44,7 +44,7 @@ struct SynthesizeCommand: ParsableCommand {
 
   func run() throws {
     try claimFolder(output, holding: "elements.jsonl")
-    try makeFolder(output + "/images")
+    try makeOutputFolder(output + "/images")
     var options = SyntheticPageOptions()
     options.side = pageSide
     let reporter = display.progress("drawing", unit: "pages")
