@@ -117,6 +117,7 @@ struct ApusServe: ParsableCommand {
 
   func run() throws {
     threads.apply()
+    let (models, adapters, host, port) = (models, adapters, host, port)
     let names = models.flatMap { model in
       ([nil] + adapters).map { ModelShelf.name(ofPath: model, adapter: $0) }
     }
@@ -132,7 +133,6 @@ struct ApusServe: ParsableCommand {
       host: host,
       port: port
     )
-    let (models, adapters, host, port) = (models, adapters, host, port)
     let place = host.contains(":") ? "[\(host)]" : host
     let service = server.makeService { port in
       try? StandardStream.error.writeLine("listening at http://\(place):\(port)")
