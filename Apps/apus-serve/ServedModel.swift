@@ -20,9 +20,8 @@ final class ServedModel: Sendable {
   /// The template of conversations, or why there is none.
   private let template: Result<ChatTemplate, CommandFailure>
   private let variables: [String: JSONValue]
-  /// Texts that are written or wait, and how many may.
-  private let outstanding = Mutex(0)
-  private let outstandingLimit: Int
+  /// Texts that are written or wait.
+  private let outstanding: Outstanding
 
   init(_ name: String, _ pretrained: PretrainedModel, _ settings: ServingSettings) throws {
     self.name = name
@@ -34,20 +33,14 @@ final class ServedModel: Sendable {
     template = Result { try pretrained.requireChatTemplate() }
       .mapError { CommandFailure("\($0)") }
     variables = pretrained.templateVariables
-    outstandingLimit = settings.parallel + settings.queue
+    outstanding = Outstanding(limit: settings.parallel + settings.queue)
   }
 
   /// Takes places for so many texts; false where too many wait already.
-  func enter(_ count: Int) -> Bool {
-    outstanding.withLock { outstanding in
-      guard outstanding + count <= outstandingLimit else { return false }
-      outstanding += count
-      return true
-    }
-  }
+  func enter(_ count: Int) -> Bool { outstanding.enter(count) }
 
   /// Gives places back.
-  func leave(_ count: Int) { outstanding.withLock { $0 -= count } }
+  func leave(_ count: Int) { outstanding.leave(count) }
 
   /// The tokens of a conversation.
   ///
@@ -66,4 +59,22 @@ final class ServedModel: Sendable {
       throw .invalid("\(error)", parameter: "messages")
     }
   }
+}
+
+/// How many texts are written or wait, and how many may.
+private final class Outstanding: Sendable {
+  private let limit: Int
+  private let count = Mutex(0)
+
+  init(limit: Int) { self.limit = limit }
+
+  func enter(_ number: Int) -> Bool {
+    count.withLock { count in
+      guard count + number <= limit else { return false }
+      count += number
+      return true
+    }
+  }
+
+  func leave(_ number: Int) { count.withLock { $0 -= number } }
 }
