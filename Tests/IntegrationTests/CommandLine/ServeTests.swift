@@ -404,9 +404,10 @@ import Testing
       let first = try await reused(messages(start + ", one", "a"))
       _ = try await reused(messages(start + ", two", "b"))
       let again = try await reused(messages(start + ", one", "a", "more"))
-      #expect(again.reused > first.prompt - 8, "\(again), \(first)")
+      // All but the mark of the turn that was to come.
+      #expect(again.reused >= first.prompt - 10, "\(again), \(first)")
       let other = try await reused(messages(start + ", two", "b", "more"))
-      #expect(other.reused > first.prompt - 8, "\(other)")
+      #expect(other.reused >= first.prompt - 10, "\(other)")
     }
   }
 
@@ -443,7 +444,8 @@ import Testing
       let first = Task { try await server.post("/v1/completions", long) }
       let isFull = try await server.waits { try await server.metric("texts_waiting") ?? 0 > 50 }
       #expect(isFull)
-      let second = try await server.send("POST", "/v1/completions", completion("Twice"))
+      let many = completion("Twice", ["n": 80, "max_tokens": 1])
+      let second = try await server.send("POST", "/v1/completions", many)
       #expect(second.status == 429 && second.headers["retry-after"] == "1")
       #expect(try second.document()["error"]?["code"] == "rate_limit_exceeded")
       #expect(try await first.value["choices"]?.arrayValue?.count == 100)
