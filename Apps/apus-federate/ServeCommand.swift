@@ -5,7 +5,6 @@ import FederatedService
 import FederationSupport
 import Foundation
 import Support
-import Synchronization
 
 /// `serve`: a coordinator on the network.
 struct ServeCommand: ParsableCommand {
@@ -110,24 +109,17 @@ struct ServeCommand: ParsableCommand {
     )
     let scheme = certificate == nil ? "http" : "https"
     let name = host
-    let ended = DispatchSemaphore(value: 0)
-    let holder = FailureHolder()
-    let serving = Task {
-      do {
-        try await server.run { port in
-          try? StandardStream.error.writeLine("listening at \(scheme)://\(name):\(port)")
-        }
-      } catch {
-        holder.set(error)
+    let serving = BackgroundWork {
+      try await server.run { port in
+        try? StandardStream.error.writeLine("listening at \(scheme)://\(name):\(port)")
       }
-      ended.signal()
     }
     defer {
       serving.cancel()
-      _ = ended.wait(timeout: .now() + 5)
+      _ = serving.hasEnded(within: 5)
     }
-    try coordinator.run { Cancellation.isRequested || holder.error != nil }
-    if let error = holder.error {
+    try coordinator.run { Cancellation.isRequested || serving.error != nil }
+    if let error = serving.error {
       throw error as? CommandFailure ?? CommandFailure("the server cannot listen: \(error)")
     }
     try Cancellation.check("the same command goes on with the round that was under way")
@@ -141,11 +133,4 @@ struct ServeCommand: ParsableCommand {
       RunTable(report).text(width: StandardStream.output.columnCount)
     )
   }
-}
-
-/// The error of a task, for another thread.
-private final class FailureHolder: Sendable {
-  private let value = Mutex<(any Error)?>(nil)
-  var error: (any Error)? { value.withLock { $0 } }
-  func set(_ error: any Error) { value.withLock { $0 = error } }
 }

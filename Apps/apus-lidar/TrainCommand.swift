@@ -47,7 +47,7 @@ struct TrainCommand: ParsableCommand {
     let map = network.classes.map
     let scans = try data.scans(map)
     let tests = try heldOut.sets(map)
-    try checkOutput()
+    try claimFolder(output, holding: TrainedRun.fileName)
     let configuration = network.configuration(for: scans.sensor)
     if let flaw = configuration.flaw { throw CommandFailure("the network cannot be: \(flaw)") }
     let run = TrainedRun(
@@ -122,15 +122,6 @@ struct TrainCommand: ParsableCommand {
 
   private var defaultName: String {
     network.name + (training.augmentation ? " + augmentation" : "")
-  }
-
-  /// Refuses a place that holds something else than a run.
-  private func checkOutput() throws {
-    try makeOutputFolder(output)
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: output)) ?? []
-    guard names.isEmpty || names.contains(TrainedRun.fileName) else {
-      throw CommandFailure("output \(output) is not empty and holds no run; choose another folder")
-    }
   }
 
   private func writeReport(_ run: TrainedRun, _ model: PointSegmenter) throws {

@@ -4,7 +4,6 @@ import ModelSupport
 import NIOCore
 import ServiceLifecycle
 import Support
-import Synchronization
 
 /// The command line that puts models on the network.
 @main
@@ -150,39 +149,15 @@ struct ApusServe: ParsableCommand {
       }
     }
     while !Cancellation.isRequested {
-      if try work.hasEnded(within: 0.05) { return }
+      guard work.hasEnded(within: 0.05) else { continue }
+      if let error = work.error { throw error }
+      return
     }
     // It is how a server ends, and no failure. Readers are told before their connections are closed.
     shelf.engine.close()
     Task { await service.triggerGracefulShutdown() }
-    if try !work.hasEnded(within: 2) { work.cancel() }
-    _ = try work.hasEnded(within: 3)
-  }
-}
-
-/// Asynchronous work that a thread waits for.
-private final class BackgroundWork: Sendable {
-  private let failure = Mutex<(any Error)?>(nil)
-  private let ended = DispatchSemaphore(value: 0)
-  private let task = Mutex<Task<Void, Never>?>(nil)
-
-  init(_ body: @escaping @Sendable () async throws -> Void) {
-    let task = Task { [self] in
-      do { try await body() } catch { failure.withLock { $0 = error } }
-      ended.signal()
-    }
-    self.task.withLock { $0 = task }
-  }
-
-  func cancel() { task.withLock { $0?.cancel() } }
-
-  /// Waits so many seconds for the end.
-  ///
-  /// - Throws: what the work has thrown.
-  func hasEnded(within seconds: Double) throws -> Bool {
-    guard ended.wait(timeout: .now() + seconds) == .success else { return false }
-    ended.signal()
-    if let error = failure.withLock({ $0 }) { throw error }
-    return true
+    if !work.hasEnded(within: 2) { work.cancel() }
+    _ = work.hasEnded(within: 3)
+    if let error = work.error, !(error is CancellationError) { throw error }
   }
 }

@@ -74,13 +74,20 @@ import Testing
       #expect(file.architecture == "glm4")
       let logits = try SafetensorsFile(path: folder + "/own/tuned.logits")
       #expect(logits["logits"]?.extents == [100, 512])
-      try checkWithLlama(folder)
     }
   }
 
-  /// What llama.cpp makes of the file, where `APUS_LLAMA_PYTHON` names a Python that has it.
+  private static let python = ProcessInfo.processInfo.environment["APUS_LLAMA_PYTHON"]
+
+  @Test(
+    .enabled(if: python != nil, "needs Python with llama-cpp-python and numpy: APUS_LLAMA_PYTHON")
+  )
+  func llamaCppComputesWhatTheRecipeMade() throws {
+    try withPage("own-model") { _, folder in try checkWithLlama(folder) }
+  }
+
   private func checkWithLlama(_ folder: String) throws {
-    guard let python = ProcessInfo.processInfo.environment["APUS_LLAMA_PYTHON"] else { return }
+    let python = try #require(Self.python)
     let script = Self.root.appending(path: "Tools/peers/llama_logits.py").path(
       percentEncoded: false
     )

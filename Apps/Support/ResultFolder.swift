@@ -1,0 +1,37 @@
+import Checkpoints
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// Makes a folder for results, and those that it is in.
+///
+/// - Throws: `CommandFailure` for a file in its place, and what the system says.
+public func makeOutputFolder(_ path: String) throws(CommandFailure) {
+  guard !path.isEmpty else { throw CommandFailure("output is empty; name a folder") }
+  if isFolder(at: path) == false {
+    throw CommandFailure("output \(path.printable) is a file; choose a folder")
+  }
+  do { try makeFolder(path) } catch {
+    throw CommandFailure("cannot make the folder \(path.printable): \(error)")
+  }
+}
+
+/// Makes a folder for results, and refuses one that holds something else than what the command has
+/// begun there.
+///
+/// - Parameters:
+///   - path: the folder.
+///   - name: the file that says that the folder is the command's own.
+/// - Throws: `CommandFailure`.
+public func claimFolder(_ path: String, holding name: String) throws(CommandFailure) {
+  try makeOutputFolder(path)
+  let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+  guard names.isEmpty || names.contains(name) else {
+    throw CommandFailure(
+      "output \(path.printable) is not empty and holds no \(name); choose another folder"
+    )
+  }
+}

@@ -1,0 +1,30 @@
+import Transformer
+
+/// A text that somebody waits for.
+struct Job: Sendable {
+  /// What happens to it.
+  struct Event: Sendable {
+    /// Which of the texts of a request it is.
+    var choice: Int
+    /// Text that is certain now; often empty.
+    var piece = ""
+    /// Tokens that were drawn.
+    var tokens = 0
+    /// Tokens of the prompt that needed no reading; told once, with the first event.
+    var reused = 0
+    /// Why it has ended.
+    var finish: GenerationFinish?
+  }
+
+  let id: UInt64
+  /// Which of the texts of a request it is.
+  let choice: Int
+  let prompt: [Int32]
+  let options: GenerationOptions
+  let stopTexts: [String]
+  /// The time of uptime at which it came.
+  let start: Double
+  /// What it gives back at its end.
+  let stay: Stay
+  let events: AsyncStream<Event>.Continuation
+}
