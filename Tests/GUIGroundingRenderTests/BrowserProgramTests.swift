@@ -52,6 +52,22 @@ import Testing
     }
   }
 
+  /// Other children of this process may hold a copy of the descriptor for a moment.
+  @Test func aProgramThatIsStillBeingWrittenIsWaitedFor() async throws {
+    try await withTemporaryFolder { folder in
+      let path = folder + "/browser"
+      try program("#!/bin/sh\necho started >&2\nexit 1\n", path)
+      let writer = try #require(FileHandle(forWritingAtPath: path))
+      Thread.detachNewThread {
+        usleep(100_000)
+        try? writer.close()
+      }
+      await #expect(throws: BrowserError.ended(log: "started")) {
+        try await ChromiumBrowser.start(path: path)
+      }
+    }
+  }
+
   @Test func aFileThatIsNoProgramCannotBeStarted() async throws {
     try await withTemporaryFolder { folder in
       let path = folder + "/browser"

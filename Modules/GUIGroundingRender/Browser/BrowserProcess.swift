@@ -29,7 +29,13 @@ final class BrowserProcess: Sendable {
     let path = arguments.first ?? ""
     guard let ends = Self.makeSocket() else { throw Self.failure(path, errno) }
     var number: pid_t = 0
-    let code = Self.spawn(arguments, environment, log, ends.child, &number)
+    var code = Self.spawn(arguments, environment, log, ends.child, &number)
+    // A program that was written just now is busy for as long as another child of this process, on
+    // its way to a program of its own, holds the copy of a descriptor: some milliseconds.
+    for _ in 0..<200 where code == ETXTBSY {
+      usleep(10_000)
+      code = Self.spawn(arguments, environment, log, ends.child, &number)
+    }
     close(ends.child)
     guard code == 0 else {
       close(ends.parent)
