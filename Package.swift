@@ -189,7 +189,13 @@ let package = Package(
     ),
     .target(
       name: "GUIGroundingRemote",
-      dependencies: ["GUIGrounding", "Checkpoints", "Tensor"],
+      dependencies: [
+        "GUIGrounding", "Checkpoints", "Tensor",
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOTLS", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ],
       path: "Modules/GUIGroundingRemote",
       swiftSettings: strict,
       linkerSettings: math
@@ -241,7 +247,7 @@ let package = Package(
 
     .target(
       name: "Support",
-      dependencies: ["Checkpoints", argumentParser],
+      dependencies: ["Checkpoints", "Tensor", argumentParser],
       path: "Apps/Support",
       swiftSettings: strict
     ),
@@ -315,7 +321,8 @@ let package = Package(
     .executableTarget(
       name: "apus-lidar",
       dependencies: [
-        "Support", "PointCloud", "Checkpoints", "Autograd", "Tensor", argumentParser,
+        "Support", "PointCloud", "Quantization", "Checkpoints", "Autograd", "Tensor",
+        argumentParser,
       ],
       path: "Apps/apus-lidar",
       swiftSettings: strict
@@ -323,7 +330,8 @@ let package = Package(
     .executableTarget(
       name: "apus-novelty",
       dependencies: [
-        "Support", "Novelty", "ImageFiles", "Checkpoints", "Autograd", "Tensor", argumentParser,
+        "Support", "Novelty", "Transformer", "ImageFiles", "Checkpoints", "Autograd", "Tensor",
+        argumentParser,
       ],
       path: "Apps/apus-novelty",
       swiftSettings: strict
@@ -331,8 +339,8 @@ let package = Package(
     .executableTarget(
       name: "apus-ground",
       dependencies: [
-        "Support", "GUIGroundingRemote", "GUIGroundingRender", "GUIGrounding", "ImageFiles",
-        "Checkpoints", "Autograd", "Tensor", argumentParser,
+        "Support", "GUIGroundingRemote", "GUIGroundingRender", "GUIGrounding", "Quantization",
+        "ImageFiles", "Checkpoints", "Autograd", "Tensor", argumentParser,
       ],
       path: "Apps/apus-ground",
       swiftSettings: strict
@@ -354,8 +362,8 @@ let package = Package(
     .executableTarget(
       name: "apus-federate",
       dependencies: [
-        "FederationSupport", "Support", "FederatedService", "FederatedFlower", "Federated",
-        "Quantization", "Transformer", "Checkpoints", "Autograd", "Tensor", argumentParser,
+        "FederationSupport", "ModelSupport", "Support", "FederatedService", "FederatedFlower",
+        "Federated", "Quantization", "Transformer", "Checkpoints", "Autograd", "Tensor", argumentParser,
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),
@@ -446,6 +454,9 @@ let package = Package(
       name: "GUIGroundingRemoteTests",
       dependencies: [
         "GUIGroundingRemote", "GUIGrounding", "ImageFiles", "Checkpoints", "Tensor", "TestSupport",
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ],
       path: "Tests/GUIGroundingRemoteTests",
       swiftSettings: strict

@@ -6,7 +6,7 @@ import Tensor
 
 /// What a client may do to a server, and how long it waits.
 public struct ChatLimits: Codable, Hashable, Sendable {
-  /// Seconds until a connection stands.
+  /// Seconds until a connection stands, its certificate checked where there is one.
   public var connectSeconds: Double
   /// Seconds until a reply is whole.
   public var requestSeconds: Double
@@ -59,7 +59,7 @@ final class ChatClient: Sendable {
   private let key: String?
   private let limits: ChatLimits
   private let cache: ReplyCache?
-  private let transport = HTTPTransport()
+  private let transport: HTTPTransport
   private let gate: RequestGate
   private let jitter: Mutex<Philox>
   private let tallied = Mutex(ChatTally())
@@ -83,6 +83,9 @@ final class ChatClient: Sendable {
     self.limits = limits
     self.pause = pause
     url = try server.endpoint()
+    do throws(HTTPProblem) {
+      transport = try HTTPTransport(for: url, authority: server.authority)
+    } catch { throw ChatError(server.shownURL, ChatError.Reason(error)) }
     self.cache = ReplyCache(cache)
     // Replies that are at hand need no key.
     key = self.cache?.allowsRequests == false ? nil : try server.key(in: environment)

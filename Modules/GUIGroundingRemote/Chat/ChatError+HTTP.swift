@@ -30,6 +30,10 @@ extension ChatError.Reason {
     case .timedOut(let seconds): self = .timedOut(seconds: seconds)
     case .tooLarge(let limit): self = .tooLarge(limit: limit)
     case .network(let text): self = .connection(text)
+    case .certificate(let problem): self = .certificate(problem)
+    case .withoutTLS: self = .withoutTLS
+    case .onlyTLS: self = .onlyTLS
+    case .settings(let text): self = .invalid(text)
     case .cancelled: self = .connection("cancelled")
     }
   }

@@ -22,6 +22,12 @@ public struct ChatError: Error, Equatable, Sendable {
     case redirected(status: Int, location: String)
     /// The connection failed or broke; the system's words.
     case connection(String)
+    /// The certificate of the server was not accepted; nothing was sent.
+    case certificate(CertificateProblem)
+    /// The base URL says https, and the server speaks HTTP without TLS; nothing was sent.
+    case withoutTLS
+    /// The base URL says http, and the server wants TLS.
+    case onlyTLS
     /// No connection in that many seconds.
     case connectTimedOut(seconds: Double)
     /// No whole reply in that many seconds.
@@ -78,6 +84,10 @@ extension ChatError.Reason: CustomStringConvertible {
     case .redirected(let status, let location):
       "status \(status) leads to \(location), which is not followed: use that base URL if you trust it"
     case .connection(let text): text
+    case .certificate(let problem): "\(problem)"
+    case .withoutTLS:
+      "the server speaks HTTP without TLS: write http:// if you trust the network, or another port"
+    case .onlyTLS: "the server speaks TLS: write https://"
     case .connectTimedOut(let seconds): "no connection in \(seconds) s"
     case .timedOut(let seconds): "no whole reply in \(seconds) s: raise the time-out if it is slow"
     case .tooLarge(let limit): "the reply has more than \(limit) bytes"
@@ -94,8 +104,8 @@ extension ChatError.Reason {
   public var isPassing: Bool {
     switch self {
     case .rateLimited, .unavailable, .server, .connection, .connectTimedOut, .timedOut: true
-    case .invalid, .missingKey, .badRequest, .unauthorized, .malformed, .redirected, .tooLarge,
-      .tooFewChoices, .notCached, .cache:
+    case .invalid, .missingKey, .badRequest, .unauthorized, .malformed, .redirected, .certificate,
+      .withoutTLS, .onlyTLS, .tooLarge, .tooFewChoices, .notCached, .cache:
       false
     }
   }

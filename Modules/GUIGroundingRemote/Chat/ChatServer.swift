@@ -31,6 +31,9 @@ public struct ChatServer: Codable, Hashable, Sendable {
   public var model: String
   /// The environment variable that holds the key; nil for servers without one.
   public var keyVariable: String?
+  /// A PEM file with the certificates of authorities to trust instead of the system's, where the base
+  /// URL begins with https.
+  public var authority: String?
   /// How many answers a request may ask for.
   public var choices: ChoiceSupport
   /// Whether the beginning of an answer may be given.

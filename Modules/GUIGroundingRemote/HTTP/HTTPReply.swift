@@ -20,13 +20,21 @@ enum HTTPProblem: Error, Equatable, Sendable {
   case tooLarge(limit: Int)
   /// The connection failed or broke; the system's words.
   case network(String)
+  /// The certificate of the server was not accepted.
+  case certificate(CertificateProblem)
+  /// TLS was expected, and the server speaks plain HTTP.
+  case withoutTLS
+  /// Plain HTTP was spoken, and the server wants TLS.
+  case onlyTLS
+  /// What the transport was told makes no sense.
+  case settings(String)
   /// The caller's task was cancelled.
   case cancelled
 }
 
 /// How long an exchange may take and how large its reply may be.
 struct HTTPLimits: Equatable, Sendable {
-  /// Seconds until the first byte of the request is taken.
+  /// Seconds until the connection stands, its certificate checked where there is one.
   var connectSeconds: Double
   /// Seconds until the reply is whole.
   var totalSeconds: Double

@@ -22,6 +22,9 @@ struct HTTPReplyParser {
   /// The longest line that tells the size of a chunk.
   private static let sizeLineLimit = 4096
 
+  /// How a server that wants TLS begins to complain: a record of the type alert, version 3.
+  private static let alert: [UInt8] = [0x15, 0x03]
+
   private let limit: Int
   private var state = State.head
   /// The line, or the head, that is being read.
@@ -71,6 +74,7 @@ struct HTTPReplyParser {
   private mutating func takeHead(_ rest: inout ArraySlice<UInt8>) throws(HTTPProblem) {
     while let byte = rest.popFirst() {
       line.append(byte)
+      if line.count == 2, line == Self.alert { throw .onlyTLS }
       guard line.count <= Self.headLimit else { throw .network("the head of the reply is endless") }
       // Bare line feeds are taken for line ends, as many clients do.
       if byte == 0x0A, line.hasSuffix([0x0D, 0x0A, 0x0D, 0x0A]) || line.hasSuffix([0x0A, 0x0A]) {

@@ -6,14 +6,30 @@ import Foundation
 /// the server does. Redirections are not followed, since they would carry the key to another place;
 /// nothing is stored, neither cookies nor replies.
 ///
-/// Choice: plain HTTP, which local servers speak, goes over a socket of our own: the `URLSession` of
-/// Linux takes bytes from the network as fast as they come, whether or not anybody reads them, and
-/// lets go of a cancelled transfer late. Only HTTPS needs the session, for TLS.
+/// Choice: no `URLSession`. That of Linux takes bytes from the network as fast as they come, whether or
+/// not anybody reads them, lets go of a cancelled transfer late, takes no authority of one's own, and
+/// tells no fault of a certificate from any other. Plain HTTP goes over a socket, HTTPS over NIO.
 final class HTTPTransport: Sendable {
   private let table = ExchangeTable()
-  private let secure: SecureTransport
+  /// Nil for plain HTTP.
+  private let secure: SecureTransport?
 
-  init() { secure = SecureTransport(table) }
+  /// A transport for the scheme of a URL.
+  ///
+  /// - Parameters:
+  ///   - url: where requests will go.
+  ///   - authority: a PEM file with the certificates to trust instead of the system's; https alone.
+  /// - Throws: `HTTPProblem.settings`.
+  init(for url: URL, authority: String? = nil) throws(HTTPProblem) {
+    guard url.scheme?.lowercased() == "https" else {
+      guard authority == nil else {
+        throw .settings("an authority is named, but the base URL does not begin with https://")
+      }
+      secure = nil
+      return
+    }
+    secure = try SecureTransport(table, authority: authority)
+  }
 
   /// Sends a request with a body.
   ///
@@ -25,10 +41,9 @@ final class HTTPTransport: Sendable {
     headers: [String: String],
     limits: HTTPLimits
   ) async throws(HTTPProblem) -> HTTPReply {
-    guard url.scheme?.lowercased() == "http" else {
-      return try await secure.post(body, to: url, headers: headers, limits: limits)
-    }
-    let exchange = SocketExchange(body, to: url, headers: headers, limit: limits.bodyByteCount)
+    if let secure { return try await secure.post(body, to: url, headers: headers, limits: limits) }
+    let request = HTTPRequestBytes(body, to: url, headers: headers)
+    let exchange = SocketExchange(request, limit: limits.bodyByteCount)
     return try await table.run(limits) { [table] number in
       // Looking up a name, connecting and sending may all block.
       Thread.detachNewThread { exchange.run(number, table) }

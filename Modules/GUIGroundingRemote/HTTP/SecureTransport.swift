@@ -1,165 +1,118 @@
 import Foundation
+import NIOCore
+import NIOPosix
+import NIOSSL
 import Synchronization
 
-#if canImport(FoundationNetworking)
-  import FoundationNetworking
-#endif
-
-/// Exchanges through `URLSession`.
+/// Exchanges over TLS.
+///
+/// The certificate is checked, with its name and its time, before anything is sent. Each exchange has a
+/// connection of its own.
 final class SecureTransport: Sendable {
-  private let session: URLSession
-  private let replies: ReplyCollector
   private let table: ExchangeTable
-  // The operation queue does not own it. A thread of its own: what waits in it waits in memory.
-  private let delegateThread = DispatchQueue(label: "SecureTransport", qos: .userInteractive)
+  private let settings: NIOSSLContext
 
-  init(_ table: ExchangeTable) {
-    let configuration = URLSessionConfiguration.ephemeral
-    configuration.urlCache = nil
-    configuration.httpCookieStorage = nil
-    configuration.httpShouldSetCookies = false
-    configuration.requestCachePolicy = .reloadIgnoringLocalCacheData
-    configuration.httpMaximumConnectionsPerHost = 64
-    let queue = OperationQueue()
-    queue.maxConcurrentOperationCount = 1
-    queue.underlyingQueue = delegateThread
+  /// A transport.
+  ///
+  /// - Parameters:
+  ///   - table: the exchanges.
+  ///   - authority: a PEM file with the certificates to trust instead of the system's.
+  /// - Throws: `HTTPProblem.settings` for a file without certificates.
+  init(_ table: ExchangeTable, authority: String? = nil) throws(HTTPProblem) {
     self.table = table
-    replies = ReplyCollector(table)
-    session = URLSession(configuration: configuration, delegate: replies, delegateQueue: queue)
+    var configuration = TLSConfiguration.makeClientConfiguration()
+    // A server that floods is not listened to for long after the end.
+    configuration.shutdownTimeout = .milliseconds(100)
+    if let authority {
+      let certificates: [NIOSSLCertificate]
+      do { certificates = try NIOSSLCertificate.fromPEMFile(authority) } catch {
+        throw .settings("\(authority) is no PEM file of certificates that can be read")
+      }
+      guard !certificates.isEmpty else { throw .settings("\(authority) holds no certificate") }
+      configuration.trustRoots = .certificates(certificates)
+    }
+    do { settings = try NIOSSLContext(configuration: configuration) } catch {
+      throw .settings("TLS cannot be used: \(error)")
+    }
   }
 
-  // The session keeps its delegate until it is invalidated.
-  deinit { session.invalidateAndCancel() }
-
+  /// Sends a request with a body.
+  ///
+  /// - Returns: the reply, whatever its status.
+  /// - Throws: `HTTPProblem`.
   func post(
     _ body: [UInt8],
     to url: URL,
     headers: [String: String],
     limits: HTTPLimits
   ) async throws(HTTPProblem) -> HTTPReply {
-    var request = URLRequest(url: url)
-    request.httpMethod = "POST"
-    request.httpBody = Data(body)
-    for (name, value) in headers { request.setValue(value, forHTTPHeaderField: name) }
-    // Ours end first; this one only has to be out of the way.
-    request.timeoutInterval = limits.totalSeconds + 60
-    let task = session.dataTask(with: request)
+    let request = HTTPRequestBytes(body, to: url, headers: headers)
+    let connection = Connection()
     return try await table.run(limits) { number in
-      replies.begin(task.taskIdentifier, number, limits)
-      task.resume()
+      connect(request, number, limits, connection)
     } stop: { _ in
-      replies.forget(task.taskIdentifier)
-      task.cancel()
+      connection.close()
     }
+  }
+
+  private func connect(
+    _ request: HTTPRequestBytes,
+    _ number: Int,
+    _ limits: HTTPLimits,
+    _ connection: Connection
+  ) {
+    let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+      .connectTimeout(.nanoseconds(Int64(limits.connectSeconds * 1e9)))
+      .channelInitializer { [settings, table] channel in
+        channel.eventLoop.makeCompletedFuture {
+          let tls = try Self.handler(settings, request.host)
+          let exchange = SecureExchange(request, number, table, limits, tls)
+          try channel.pipeline.syncOperations.addHandlers(tls, exchange)
+        }
+      }
+    bootstrap.connect(host: request.host, port: request.port).whenComplete { [table] result in
+      switch result {
+      case .success(let channel): connection.take(channel)
+      case .failure(let error):
+        table.end(number, .failure(HTTPProblem(error, certificate: nil, request)))
+      }
+    }
+  }
+
+  /// The handler of TLS; names go to the server, addresses are compared with the certificate alone.
+  private static func handler(
+    _ settings: NIOSSLContext,
+    _ host: String
+  ) throws -> NIOSSLClientHandler {
+    let isAddress = (try? SocketAddress(ipAddress: host, port: 0)) != nil
+    return try NIOSSLClientHandler(context: settings, serverHostname: isAddress ? nil : host)
   }
 }
 
-/// Collects replies, by the number of their task.
-private final class ReplyCollector: NSObject, URLSessionDataDelegate {
-  private struct Collected {
-    let number: Int
-    let limits: HTTPLimits
-    var reply: HTTPReply?
+/// The connection of an exchange, which may end before there is one.
+private final class Connection: Sendable {
+  private enum State {
+    case waiting
+    case open(any Channel)
+    case over
   }
 
-  private let tasks = Mutex<[Int: Collected]>([:])
-  private let table: ExchangeTable
+  private let state = Mutex(State.waiting)
 
-  init(_ table: ExchangeTable) { self.table = table }
-
-  func begin(_ task: Int, _ number: Int, _ limits: HTTPLimits) {
-    tasks.withLock { $0[task] = Collected(number: number, limits: limits) }
-  }
-
-  func forget(_ task: Int) { _ = tasks.withLock { $0.removeValue(forKey: task) } }
-
-  func urlSession(
-    _ session: URLSession,
-    task: URLSessionTask,
-    didSendBodyData bytesSent: Int64,
-    totalBytesSent: Int64,
-    totalBytesExpectedToSend: Int64
-  ) {
-    let number = tasks.withLock { $0[task.taskIdentifier]?.number }
-    if let number { table.noteConnected(number) }
-  }
-
-  func urlSession(
-    _ session: URLSession,
-    task: URLSessionTask,
-    willPerformHTTPRedirection response: HTTPURLResponse,
-    newRequest request: URLRequest,
-    completionHandler: @escaping (URLRequest?) -> Void
-  ) {
-    // The redirection itself is the reply.
-    _ = note(response, of: task)
-    completionHandler(nil)
-  }
-
-  func urlSession(
-    _ session: URLSession,
-    dataTask: URLSessionDataTask,
-    didReceive response: URLResponse,
-    completionHandler: @escaping (URLSession.ResponseDisposition) -> Void
-  ) {
-    completionHandler(note(response, of: dataTask) ? .allow : .cancel)
-  }
-
-  /// Whether the body may come.
-  private func note(_ response: URLResponse, of task: URLSessionTask) -> Bool {
-    guard let response = response as? HTTPURLResponse else { return false }
-    var headers: [String: String] = [:]
-    for (name, value) in response.allHeaderFields {
-      headers["\(name)".lowercased()] = "\(value)"
-    }
-    let reply = HTTPReply(status: response.statusCode, headers: headers, body: [])
-    let collected = tasks.withLock { tasks in
-      tasks[task.taskIdentifier]?.reply = reply
-      return tasks[task.taskIdentifier]
-    }
-    guard let collected else { return false }
-    table.noteConnected(collected.number)
-    guard response.expectedContentLength <= collected.limits.bodyByteCount else {
-      table.end(collected.number, .failure(.tooLarge(limit: collected.limits.bodyByteCount)))
+  func take(_ channel: any Channel) {
+    let isOver = state.withLock { state in
+      if case .over = state { return true }
+      state = .open(channel)
       return false
     }
-    return true
+    if isOver { channel.close(promise: nil) }
   }
 
-  func urlSession(_ session: URLSession, dataTask: URLSessionDataTask, didReceive data: Data) {
-    let task = dataTask.taskIdentifier
-    let excess = tasks.withLock { tasks -> Collected? in
-      guard let collected = tasks[task] else { return nil }
-      let limit = collected.limits.bodyByteCount
-      guard let reply = collected.reply, reply.body.count + data.count <= limit else {
-        tasks[task] = nil
-        return collected
-      }
-      tasks[task]?.reply?.body.append(contentsOf: data)
-      return nil
+  func close() {
+    let before = state.withLock { state in
+      defer { state = .over }
+      return state
     }
-    guard let excess else { return }
-    table.end(excess.number, .failure(.tooLarge(limit: excess.limits.bodyByteCount)))
-    dataTask.cancel()
-  }
-
-  func urlSession(
-    _ session: URLSession,
-    task: URLSessionTask,
-    didCompleteWithError error: (any Error)?
-  ) {
-    let collected = tasks.withLock { $0.removeValue(forKey: task.taskIdentifier) }
-    guard let collected else { return }
-    if let error = error as NSError? {
-      // On a machine that has no time for ours, the session's own clock may be first.
-      let isLate = error.domain == NSURLErrorDomain && error.code == NSURLErrorTimedOut
-      let problem = HTTPProblem.network(error.localizedDescription)
-      let late = HTTPProblem.timedOut(seconds: collected.limits.totalSeconds)
-      table.end(collected.number, .failure(isLate ? late : problem))
-    } else if let reply = collected.reply {
-      table.end(collected.number, .success(reply))
-    } else {
-      table.end(collected.number, .failure(.network("the connection ended without a reply")))
-    }
+    if case .open(let channel) = before { channel.close(promise: nil) }
   }
 }

@@ -5,31 +5,13 @@ import Foundation
 /// Runs on a thread of its own and stops within a twentieth of a second when nobody waits any more.
 /// Bytes are read when there is room for them: a server that floods waits for us, not we for it.
 struct SocketExchange: Sendable {
-  private let host: String
-  private let port: Int
-  private let head: [UInt8]
-  private let body: [UInt8]
+  private let request: HTTPRequestBytes
   private let limit: Int
 
   /// Milliseconds between two looks at whether somebody still waits.
   private static let sliceMilliseconds: Int32 = 50
 
-  init(_ body: [UInt8], to url: URL, headers: [String: String], limit: Int) {
-    // Brackets mark an address of version 6 in a URL only.
-    host = (url.host ?? "").trimmingCharacters(in: CharacterSet(charactersIn: "[]"))
-    port = url.port ?? 80
-    let name = host.contains(":") ? "[\(host)]" : host
-    let path = url.path.isEmpty ? "/" : url.path(percentEncoded: true)
-    var lines = [
-      "POST \(path) HTTP/1.1", "Host: \(name)" + (port == 80 ? "" : ":\(port)"),
-      "User-Agent: apus", "Accept-Encoding: identity", "Connection: close",
-      "Content-Length: \(body.count)",
-    ]
-    lines += headers.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
-    head = Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8)
-    self.body = body
-    self.limit = limit
-  }
+  init(_ request: HTTPRequestBytes, limit: Int) { (self.request, self.limit) = (request, limit) }
 
   /// Runs the exchange and ends it in the table.
   func run(_ number: Int, _ table: ExchangeTable) {
@@ -59,6 +41,7 @@ struct SocketExchange: Sendable {
       hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
     #endif
     var list: UnsafeMutablePointer<addrinfo>?
+    let (host, port) = (request.host, request.port)
     let code = getaddrinfo(host, String(port), &hints, &list)
     defer { if let list { freeaddrinfo(list) } }
     guard code == 0 else {
@@ -138,7 +121,7 @@ struct SocketExchange: Sendable {
     #else
       let flags = Int32(MSG_NOSIGNAL)
     #endif
-    for part in [head, body] {
+    for part in [request.head, request.body] {
       var done = 0
       while done < part.count {
         guard wait(socket, Int16(POLLOUT), number, table) else { return "given up" }

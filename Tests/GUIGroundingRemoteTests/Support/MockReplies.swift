@@ -65,10 +65,10 @@ enum Scene {
     resize: .none
   )
 
-  /// Short times; retries that do not wait.
+  /// Times that a busy machine keeps too; retries that do not wait.
   static func limits(
-    connect: Double = 5,
-    total: Double = 10,
+    connect: Double = 30,
+    total: Double = 60,
     concurrent: Int = 4,
     bytes: Int = 1 << 20,
     retries: Int = 4

@@ -30,12 +30,27 @@ final class MockServer: Sendable {
   let port: UInt16
   private let listener: Int32
   private let handler: @Sendable (Request, Int) -> [Step]
+  /// What is said before a request has been understood; nil for a server that listens first.
+  private let greeting: [UInt8]?
   private let seen = Mutex<[Request]>([])
   private let isStopped = Mutex(false)
   private let active = Mutex((now: 0, most: 0))
 
   /// A server on a port of its own; `handler` gets each request and its number from 0.
-  init(_ handler: @escaping @Sendable (Request, Int) -> [Step]) throws {
+  convenience init(_ handler: @escaping @Sendable (Request, Int) -> [Step]) throws {
+    try self.init(greeting: nil, handler)
+  }
+
+  /// A server that answers whatever comes first with these bytes, and closes.
+  convenience init(answersAtOnce bytes: [UInt8]) throws {
+    try self.init(greeting: bytes) { _, _ in [] }
+  }
+
+  private init(
+    greeting: [UInt8]?,
+    _ handler: @escaping @Sendable (Request, Int) -> [Step]
+  ) throws {
+    self.greeting = greeting
     self.handler = handler
     #if canImport(Darwin)
       let listener = socket(AF_INET, SOCK_STREAM, 0)
@@ -95,6 +110,11 @@ final class MockServer: Sendable {
       var on: Int32 = 1
       setsockopt(client, SOL_SOCKET, SO_NOSIGPIPE, &on, socklen_t(MemoryLayout<Int32>.size))
     #endif
+    if let greeting {
+      var bytes: [UInt8] = []
+      if fill(&bytes, client), send(greeting, client) { _ = isGone(client, within: 5) }
+      return
+    }
     guard let request = read(client) else { return }
     let number = seen.withLock { seen in
       seen.append(request)
