@@ -1,6 +1,7 @@
 public import ArgumentParser
 public import GUIGrounding
 public import GUIGroundingRemote
+public import Quantization
 
 extension AdvantageScaling: ExpressibleByArgument {}
 extension ConsistencyMode: ExpressibleByArgument {}
@@ -9,6 +10,7 @@ extension CoordinateSpace: ExpressibleByArgument {}
 extension GRPOReduction: ExpressibleByArgument {}
 extension GroundingLayout: ExpressibleByArgument {}
 extension PromptTemplate: ExpressibleByArgument {}
+extension RangeEstimation: ExpressibleByArgument {}
 extension RatioLevel: ExpressibleByArgument {}
 extension TrainingRowLayout: ExpressibleByArgument {}
 extension VoteAggregation: ExpressibleByArgument {}

@@ -68,7 +68,7 @@ struct ConsistCommand: ParsableCommand {
 
   func run() throws {
     machine.apply()
-    let policy = try NativeFile.read(from)
+    let policy = try NativeFile.readFloats(from)
     let description = data.description(pages: 6000, seed: 3)
     let examples = try description.load().examples()
     var options = options

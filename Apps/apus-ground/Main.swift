@@ -22,6 +22,7 @@ struct ApusGround: AsyncParsableCommand {
         apus-ground sft --output sft
         apus-ground rl --from sft --output rl
         apus-ground consist --from rl --output consist
+        apus-ground quantize consist --scheme W4 --output consist-w4.safetensors
         apus-ground eval --model consist --pages 500 --methods greedy full --output eval
         apus-ground report eval --output eval.html
       """,
@@ -29,7 +30,8 @@ struct ApusGround: AsyncParsableCommand {
     subcommands: [
       GroundCommand.self, SearchCommand.self, EvaluateCommand.self, CalibrateCommand.self,
       ReportCommand.self, PagesCommand.self, SynthesizeCommand.self, SupervisedCommand.self,
-      ReinforceCommand.self, ConsistCommand.self, ExportCommand.self, StudyCommand.self,
+      ReinforceCommand.self, ConsistCommand.self, QuantizeCommand.self, SpeedCommand.self,
+      ExportCommand.self, StudyCommand.self,
     ]
   )
 

@@ -79,7 +79,29 @@ enum NativeFile {
     return exists && isFolder.boolValue ? path + "/" + name : path
   }
 
+  /// A policy that answers, whatever its layers hold.
   static func read(_ place: String) throws -> NativeGroundingPolicy {
+    let file = try open(place)
+    let policy =
+      if let document = file.quantization {
+        try PolicyQuantization.policy(of: file, document)
+      } else {
+        try NativeGroundingPolicy(file, layers: file)
+      }
+    policy.eval()
+    return policy
+  }
+
+  /// A policy in full precision, to be trained or rounded.
+  static func readFloats(_ place: String) throws -> NativeGroundingPolicy {
+    let file = try open(place)
+    guard file.quantization == nil else { throw NativePolicyError.quantized(path: file.path) }
+    let policy = try NativeGroundingPolicy(file, layers: file)
+    policy.eval()
+    return policy
+  }
+
+  private static func open(_ place: String) throws -> NativePolicyFile {
     let path = path(place)
     guard FileManager.default.fileExists(atPath: path) else {
       let advice =
@@ -88,9 +110,7 @@ enum NativeFile {
         : "the run has not ended; run its command again"
       throw CommandFailure("model \(path.printable): there is no such file; \(advice)")
     }
-    let policy = try NativeGroundingPolicy(path: path)
-    policy.eval()
-    return policy
+    return try NativePolicyFile(path: path)
   }
 }
 
@@ -98,6 +118,13 @@ enum NativeFile {
 struct RemoteArguments: ParsableArguments {
   @Option(help: ArgumentHelp("The server's base URL, usually ending in /v1.", valueName: "url"))
   var endpoint: String?
+  @Option(
+    help: ArgumentHelp(
+      "The certificates to trust instead of the system's, for an https endpoint (PEM).",
+      valueName: "file"
+    )
+  )
+  var authority: String?
   @Option(
     help: ArgumentHelp(
       "What the model is: \(ModelFamily.all.map(\.name).joined(separator: ", ")).",
@@ -150,6 +177,9 @@ struct RemoteArguments: ParsableArguments {
     }
     guard !offline || cache != nil else { throw ValidationError("--offline needs --cache") }
     if endpoint == nil, cache != nil { throw ValidationError("--cache needs --endpoint") }
+    if authority != nil, endpoint?.lowercased().hasPrefix("https://") != true {
+      throw ValidationError("--authority needs an --endpoint that begins with https://")
+    }
   }
 
   /// What decides answers, in words.
@@ -171,6 +201,7 @@ struct RemoteArguments: ParsableArguments {
       case .other: ChatServer(baseURL: endpoint, model: model)
       }
     server.keyVariable = keyVariable
+    server.authority = authority
     server.extraFields = extraFields
     server.wantsLogProbabilities = logProbabilities
     var limits = ChatLimits(requestSeconds: timeout, concurrentRequests: concurrency)

@@ -52,7 +52,7 @@ struct ReinforceCommand: ParsableCommand {
 
   func run() throws {
     machine.apply()
-    let policy = try NativeFile.read(from)
+    let policy = try NativeFile.readFloats(from)
     let description = data.description(pages: 6000, seed: 2)
     let examples = try description.load().examples()
     var options = options

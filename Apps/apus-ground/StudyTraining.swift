@@ -30,7 +30,9 @@ struct StudyTraining {
 
   /// The trained policy; trained now if it is not there.
   func policy(_ progress: @escaping (TrainingProgress) -> Void) throws -> NativeGroundingPolicy {
-    if FileManager.default.fileExists(atPath: policyPath) { return try NativeFile.read(folder) }
+    if FileManager.default.fileExists(atPath: policyPath) {
+      return try NativeFile.readFloats(folder)
+    }
     let policy: NativeGroundingPolicy
     if let parent = row.parent {
       let before = StudyTraining(plan: plan, row: parent, seed: seed, study: study)

@@ -82,7 +82,7 @@ struct SupervisedCommand: ParsableCommand {
     machine.apply()
     var generator = Philox(seed: stage.seed).fork(0)
     let policy =
-      if let from { try NativeFile.read(from) } else {
+      if let from { try NativeFile.readFloats(from) } else {
         NativeGroundingPolicy(try new.configuration(), using: &generator)
       }
     let description = data.description(pages: 1500, seed: 1)

@@ -10,13 +10,13 @@ import Tensor
 ///
 /// - Shapes: views [P × 3 × H × W], c [P × d], z [P × S × d] with S = H/4 · W/4.
 /// - Source: Perez et al. 2018, "FiLM: Visual Reasoning with a General Conditioning Layer".
-final class ConditionedStem: Module {
+final class ConditionedStem: LinearLayerOwner {
   let first: Conv2d
   let second: Conv2d
   let third: Conv2d
   let fourth: Conv2d
-  let thirdFilm: Linear
-  let fourthFilm: Linear
+  var thirdFilm: any LinearLayer
+  var fourthFilm: any LinearLayer
   /// [h × 1 × d].
   let rows: Parameter
   /// [1 × w × d].
@@ -47,6 +47,11 @@ final class ConditionedStem: Module {
     rows = Parameter(start([configuration.gridHeight, 1, d], using: &generator))
     columns = Parameter(start([1, configuration.gridWidth, d], using: &generator))
     norm = LayerNorm(width: d)
+  }
+
+  /// The layers that may be replaced.
+  static var linearLayers: [LinearLayerPath<ConditionedStem>] {
+    [("thirdFilm", \.thirdFilm), ("fourthFilm", \.fourthFilm)]
   }
 
   /// The tokens of the grid for views and what their instructions say.

@@ -14,21 +14,21 @@ struct ImageMemory {
 ///     x += SelfAttention(LN x);  x += CrossAttention(LN x, z);  x += W₂ GELU(W₁ LN x)
 ///
 /// Responses to one image lie side by side, so all of them attend to it in one product: its keys and
-/// values are never repeated.
+/// values are never repeated. Linear layers may hold codes instead of floats.
 ///
 /// - Shapes: x [N × T × d] with N = P · G, z [P × S × d].
-final class DecoderBlock: Module {
+final class DecoderBlock: LinearLayerOwner {
   let selfNorm: LayerNorm
-  let projection: Linear
-  let selfOutput: Linear
+  var projection: any LinearLayer
+  var selfOutput: any LinearLayer
   let crossNorm: LayerNorm
-  let crossQuery: Linear
-  let crossKey: Linear
-  let crossValue: Linear
-  let crossOutput: Linear
+  var crossQuery: any LinearLayer
+  var crossKey: any LinearLayer
+  var crossValue: any LinearLayer
+  var crossOutput: any LinearLayer
   let feedForwardNorm: LayerNorm
-  let up: Linear
-  let down: Linear
+  var up: any LinearLayer
+  var down: any LinearLayer
   private let headCount: Int
 
   init(_ width: Int, _ headCount: Int, using generator: inout Philox) {
@@ -49,14 +49,20 @@ final class DecoderBlock: Module {
     down = linear(4 * width, width)
   }
 
-  /// The keys and values of grid tokens [P × S × d].
-  func memory(of grid: Variable) -> ImageMemory {
-    let (prompts, cells, width) = (grid.shape[0], grid.shape[1], grid.shape[2])
+  /// The layers that may be replaced.
+  static var linearLayers: [LinearLayerPath<DecoderBlock>] {
+    [
+      ("projection", \.projection), ("selfOutput", \.selfOutput), ("crossQuery", \.crossQuery),
+      ("crossKey", \.crossKey), ("crossValue", \.crossValue), ("crossOutput", \.crossOutput),
+      ("up", \.up), ("down", \.down),
+    ]
+  }
+
+  /// What `crossKey` and `crossValue` made of grid tokens [P × S × d], by heads.
+  func memory(keys: Variable, values: Variable) -> ImageMemory {
+    let (prompts, cells, width) = (keys.shape[0], keys.shape[1], keys.shape[2])
     let shape: Shape = [prompts, cells, headCount, width / headCount]
-    return ImageMemory(
-      keys: crossKey(grid).reshaped(to: shape),
-      values: crossValue(grid).reshaped(to: shape)
-    )
+    return ImageMemory(keys: keys.reshaped(to: shape), values: values.reshaped(to: shape))
   }
 
   /// All positions at once.

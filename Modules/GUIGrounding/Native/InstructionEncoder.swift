@@ -33,12 +33,12 @@ struct EncodedInstructions {
 ///     x = embedding(byte) + position;  L blocks of x += Attn(LN x), x += MLP(LN x);  c = mean LN x
 ///
 /// - Choice: the response is preceded by one vector, a linear map of c.
-final class ByteEncoder: Module {
+final class ByteEncoder: LinearLayerOwner {
   let embedding: Embedding
   let positions: Parameter
   let blocks: [EncoderBlock]
   let norm: LayerNorm
-  let prefix: Linear
+  var prefix: any LinearLayer
 
   init(
     _ configuration: NativePolicyConfiguration,
@@ -59,6 +59,9 @@ final class ByteEncoder: Module {
     prefix = Linear(inputWidth: d, outputWidth: d, using: &generator)
   }
 
+  /// The layers that may be replaced.
+  static var linearLayers: [LinearLayerPath<ByteEncoder>] { [("prefix", \.prefix)] }
+
   func callAsFunction(_ batch: InstructionBatch) -> EncodedInstructions {
     let (count, length) = (batch.count, batch.ids.shape[1])
     let lengths = batch.lengths ?? Array(repeating: length, count: count)
@@ -78,13 +81,13 @@ final class ByteEncoder: Module {
 }
 
 /// One bidirectional block, norms first.
-final class EncoderBlock: Module {
+final class EncoderBlock: LinearLayerOwner {
   let attentionNorm: LayerNorm
-  let projection: Linear
-  let output: Linear
+  var projection: any LinearLayer
+  var output: any LinearLayer
   let feedForwardNorm: LayerNorm
-  let up: Linear
-  let down: Linear
+  var up: any LinearLayer
+  var down: any LinearLayer
   private let headCount: Int
 
   init(_ width: Int, _ headCount: Int, using generator: inout Philox) {
@@ -95,6 +98,11 @@ final class EncoderBlock: Module {
     feedForwardNorm = LayerNorm(width: width)
     up = Linear(inputWidth: width, outputWidth: 4 * width, using: &generator)
     down = Linear(inputWidth: 4 * width, outputWidth: width, using: &generator)
+  }
+
+  /// The layers that may be replaced.
+  static var linearLayers: [LinearLayerPath<EncoderBlock>] {
+    [("projection", \.projection), ("output", \.output), ("up", \.up), ("down", \.down)]
   }
 
   func callAsFunction(_ input: Variable, mask: AttentionMask) -> Variable {

@@ -1,71 +1,147 @@
-import Autograd
-import Checkpoints
+public import Autograd
+public import Checkpoints
 import Foundation
 import Tensor
 
 extension NativeGroundingPolicy {
-  /// The value of `format` in the header of a file.
-  private static let format = "apus-native-grounding-policy"
-
-  /// The most numbers that a file may hold.
-  private static let maximumParameterCount = 1_000_000_000
-
-  /// Reads a policy from one safetensors file.
+  /// Reads a policy in full precision from one safetensors file.
   ///
-  /// - Throws: `NativePolicyError`.
+  /// - Throws: `NativePolicyError`; `.quantized` for a file of codes.
   public convenience init(path: String) throws(NativePolicyError) {
-    let file: SafetensorsFile
-    do throws(CheckpointError) {
-      file = try SafetensorsFile(path: path, mode: .inMemory)
-    } catch { throw .checkpoint(error) }
-    guard file.metadata["format"] == Self.format, let text = file.metadata["policy"] else {
-      throw .malformed(path: path, reason: "no native policy")
-    }
-    let configuration: NativePolicyConfiguration
-    do {
-      configuration = try JSONDecoder().decode(
-        NativePolicyConfiguration.self,
-        from: Data(text.utf8)
-      )
-    } catch {
-      throw .malformed(path: path, reason: "a damaged configuration, \(error)")
-    }
-    if let flaw = configuration.flaw { throw .malformed(path: path, reason: flaw) }
-    let stored = file.entries.reduce(0) { $0 + ($1.shape?.count ?? 0) }
-    guard stored <= Self.maximumParameterCount, configuration.parameterEstimate <= 2 * stored else {
-      throw .malformed(path: path, reason: "\(stored) numbers for a policy of another size")
-    }
+    let file = try NativePolicyFile(path: path)
+    guard file.quantization == nil else { throw .quantized(path: path) }
     var generator = Philox(seed: 0)
-    self.init(configuration, using: &generator)
-    do throws(ModuleError) { try load(from: path) } catch {
-      throw .weights(path: path, error)
+    self.init(file.configuration, using: &generator)
+    try takeParameters(of: file, besides: [])
+  }
+
+  /// Reads a policy whose layers may hold codes.
+  ///
+  /// - Parameters:
+  ///   - file: the file.
+  ///   - layers: where the layers come from that have no weight in the file.
+  /// - Throws: `NativePolicyError.weights` where the file does not fit its configuration, and what the
+  ///   source throws.
+  public convenience init(_ file: NativePolicyFile, layers: any WeightSource) throws {
+    var generator = Philox(seed: 0)
+    self.init(file.configuration, using: &generator)
+    var coded: Set<String> = []
+    for (name, layer) in namedLinearLayers() where !file.contains(name + ".weight") {
+      let other = try layers.linear(
+        name,
+        outputWidth: layer.outputWidth,
+        inputWidth: layer.inputWidth,
+        hasBias: true
+      )
+      do throws(ModuleError) { try replaceLayer(at: name, with: other) } catch {
+        throw NativePolicyError.weights(path: file.path, error)
+      }
+      coded.insert(name)
     }
+    try takeParameters(of: file, besides: coded)
+  }
+
+  /// Takes all tensors over but those of layers that hold codes.
+  private func takeParameters(
+    of file: NativePolicyFile,
+    besides coded: Set<String>
+  ) throws(NativePolicyError) {
+    do throws(ModuleError) {
+      var state: [String: Tensor<Float>] = [:]
+      for name in file.tensors.names {
+        let layer = name.lastIndex(of: ".").map { String(name[..<$0]) }
+        if let layer, coded.contains(layer) { continue }
+        do throws(CheckpointError) {
+          state[name] = try file.tensors.tensor(named: name)
+        } catch { throw .checkpoint(error) }
+      }
+      try load(state)
+    } catch { throw .weights(path: file.path, error) }
   }
 
   /// Writes the policy to one safetensors file, which appears complete or not at all.
   ///
-  /// - Throws: `NativePolicyError`.
+  /// - Throws: `NativePolicyError`; `.codedLayers` where layers hold codes.
   public func write(to path: String) throws(NativePolicyError) {
+    let coded = codedLayers.map(\.name)
+    guard coded.isEmpty else { throw .codedLayers(coded) }
+    let header = try header(path)
+    do throws(ModuleError) { try save(to: path, metadata: header) } catch {
+      throw .weights(path: path, error)
+    }
+  }
+
+  /// The header of a file.
+  private func header(_ path: String) throws(NativePolicyError) -> [String: String] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
-    let text: String
-    do { text = String(decoding: try encoder.encode(configuration), as: UTF8.self) } catch {
+    do {
+      let text = String(decoding: try encoder.encode(configuration), as: UTF8.self)
+      return [
+        NativePolicyFile.formatKey: NativePolicyFile.format, NativePolicyFile.policyKey: text,
+      ]
+    } catch {
       throw .malformed(path: path, reason: "a configuration that cannot be written, \(error)")
     }
-    do throws(ModuleError) {
-      try save(to: path, metadata: ["format": Self.format, "policy": text])
-    } catch { throw .weights(path: path, error) }
   }
 }
 
-extension NativePolicyConfiguration {
-  /// About how many numbers a policy has, and never many more than it has.
+// MARK: - Codes
+
+/// The codes of a layer as tensors of a file, which stand there in place of its weight.
+public struct PolicyLayerCodes {
+  /// The layer, such as `blocks.0.up`.
+  public let layer: String
+  /// The tensors; their names begin with the layer's and a dot.
+  public let tensors: [SafetensorsDeclaration]
+  /// Writes them.
+  public let write: (SafetensorsWriter) throws -> Void
+
+  /// The codes of a layer.
+  public init(
+    layer: String,
+    tensors: [SafetensorsDeclaration],
+    write: @escaping (SafetensorsWriter) throws -> Void
+  ) {
+    (self.layer, self.tensors, self.write) = (layer, tensors, write)
+  }
+}
+
+extension NativeGroundingPolicy {
+  /// Writes the policy with codes in place of the weights of some layers.
   ///
-  /// Checked before one is made, so that a damaged file cannot ask for memory.
-  fileprivate var parameterEstimate: Int {
-    let blocks = blockCount * 16 * width * width
-    let stem = stemWidths[0] * 75 + stemWidths[0] * stemWidths[1] * 9
-    let rest = (stemWidths[1] + width) * width * 9 + vocabulary.count * width
-    return blocks + stem + rest + (gridWidth + gridHeight) * width
+  /// - Parameters:
+  ///   - path: the file, which appears complete or not at all.
+  ///   - codes: the codes of layers that are dense here.
+  ///   - quantization: what the reader of the codes has to know.
+  /// - Throws: `NativePolicyError`, and what writing the codes throws.
+  public func write(
+    to path: String,
+    codes: [PolicyLayerCodes],
+    quantization: JSONObject
+  ) throws {
+    var state = state()
+    for layer in codes {
+      guard state.removeValue(forKey: layer.layer + ".weight") != nil else {
+        let known = namedLinearLayers().map(\.name)
+        throw NativePolicyError.weights(
+          path: path,
+          .missingLayer(path: layer.layer, known: known)
+        )
+      }
+    }
+    var header = try header(path)
+    header[NativePolicyFile.quantizationKey] = JSONValue.object(quantization).serialized()
+    let kept = state.map { name, tensor in
+      SafetensorsDeclaration(name: name, type: .float32, shape: tensor.shape)
+    }
+    let writer = try SafetensorsWriter(
+      path: path,
+      tensors: kept + codes.flatMap(\.tensors),
+      metadata: header
+    )
+    for (name, tensor) in state { try writer.write(tensor, named: name) }
+    for layer in codes { try layer.write(writer) }
+    try writer.finish()
   }
 }

@@ -1,9 +1,11 @@
 import Tensor
 
 extension NativeGroundingPolicy: GroundingPolicy {
-  /// The width and the number of blocks: `native d64 L2 64×64`.
+  /// The width and the number of blocks: `native d64 L2 64×64`, and whether layers hold codes.
   public var name: String {
-    "native d\(configuration.width) L\(configuration.blockCount) \(configuration.view)"
+    let codes = isQuantized ? ", quantized" : ""
+    return
+      "native d\(configuration.width) L\(configuration.blockCount) \(configuration.view)\(codes)"
   }
 
   /// The configuration's view, whatever the picture.

@@ -12,10 +12,13 @@ public import Tensor
 /// match: "FiLM stem + pointer". Image and instruction are computed once for all responses to them,
 /// in use and in training: that makes training by rewards affordable without an accelerator.
 ///
+/// Linear layers may be replaced by others that compute from codes (`replaceLayer(at:with:)`): such a
+/// policy answers, and its codes are not trained.
+///
 /// Checkpoint paths: `stem.first.weight`, `blocks.0.projection.weight`, `head.weight`.
 ///
 /// - Shapes: P prompts, G responses to each, N = P · G rows, T tokens of a response, S cells.
-public final class NativeGroundingPolicy: Module {
+public final class NativeGroundingPolicy: LinearLayerOwner {
   /// What the policy is made of.
   public let configuration: NativePolicyConfiguration
   let stem: ConditionedStem
@@ -29,10 +32,10 @@ public final class NativeGroundingPolicy: Module {
   let positions: Parameter
   let blocks: [DecoderBlock]
   let norm: LayerNorm
-  let head: Linear
-  let pointerQuery: Linear
-  let pointerKey: Linear
-  let gates: Linear
+  var head: any LinearLayer
+  var pointerQuery: any LinearLayer
+  var pointerKey: any LinearLayer
+  var gates: any LinearLayer
   let groups: PointerGroups
 
   /// A policy that starts from random numbers.
@@ -100,6 +103,23 @@ public final class NativeGroundingPolicy: Module {
     return blocks
   }
 
+  /// The layers of the policy itself that may be replaced; `namedLinearLayers()` has those of its parts
+  /// too.
+  public static var linearLayers: [LinearLayerPath<NativeGroundingPolicy>] {
+    [
+      ("head", \.head), ("pointerQuery", \.pointerQuery), ("pointerKey", \.pointerKey),
+      ("gates", \.gates),
+    ]
+  }
+
+  /// The linear layers whose weights are no parameters: those that hold codes.
+  var codedLayers: [(name: String, layer: any LinearLayer)] {
+    namedLinearLayers().filter { !($0.layer is Linear) }
+  }
+
+  /// Whether any layer computes from codes.
+  public var isQuantized: Bool { !codedLayers.isEmpty }
+
   /// A copy whose parameters are not trained: a reference, or the judge of its own responses.
   public func frozenCopy() -> NativeGroundingPolicy {
     let copy = self.copy()
@@ -107,10 +127,15 @@ public final class NativeGroundingPolicy: Module {
     return copy
   }
 
-  /// A copy with parameters of its own.
+  /// A copy with parameters of its own; layers of codes, which never change, are shared.
   public func copy() -> NativeGroundingPolicy {
     var generator = Philox(seed: 0)
     let copy = NativeGroundingPolicy(configuration, using: &generator)
+    for (name, layer) in codedLayers {
+      do throws(ModuleError) { try copy.replaceLayer(at: name, with: layer) } catch {
+        expect(false, "native policy: copy, \(error)")
+      }
+    }
     for (mine, other) in zip(parameters(), copy.parameters()) {
       other.value = mine.value
       other.isTrainable = mine.isTrainable
@@ -138,11 +163,18 @@ extension NativeGroundingPolicy {
   func context(views: Tensor<Float>, instructions: InstructionBatch) -> PolicyContext {
     let encoded = encode(instructions)
     let grid = stem(views, condition: encoded.condition)  // [P, S, d]
+    // Layers of codes round what they read: once for all that read the same.
+    let made = InterleavedLinear.outputs(
+      of: grid,
+      by: blocks.flatMap { [$0.crossKey, $0.crossValue] } + [pointerKey]
+    )
     return PolicyContext(
       promptCount: views.shape[0],
       prefix: encoded.prefix,
-      memories: blocks.map { $0.memory(of: grid) },
-      pointerKeys: pointerKey(grid)
+      memories: blocks.indices.map { index in
+        blocks[index].memory(keys: made[2 * index], values: made[2 * index + 1])
+      },
+      pointerKeys: made[2 * blocks.count]
     )
   }
 
@@ -190,13 +222,14 @@ extension NativeGroundingPolicy {
     let width = configuration.width
     let h = norm(hidden).reshaped(to: [hidden.count / width, width])
     let shape: Shape = [context.promptCount, h.shape[0] / context.promptCount, width]
-    let scores = pointerQuery(h).reshaped(to: shape).matmul(
+    let made = InterleavedLinear.outputs(of: h, by: [pointerQuery, head])
+    let scores = made[0].reshaped(to: shape).matmul(
       context.pointerKeys,
       transposingOther: true
     )  // [P, G · T, S]
     let scale = 1 / Float(width).squareRoot()
     return addingPointerBias(
-      to: head(h),
+      to: made[1],
       scores: scores.reshaped(to: [h.shape[0], scores.shape[2]]) * scale,
       gates: gates(h),
       groups: groups

@@ -11,6 +11,10 @@ public enum NativePolicyError: Error {
   case checkpoint(CheckpointError)
   /// The file is not one of a native policy, or is damaged.
   case malformed(path: String, reason: String)
+  /// The file holds codes, which a module for quantization reads.
+  case quantized(path: String)
+  /// These layers of the policy hold codes, which are written by whoever made them.
+  case codedLayers([String])
   /// The weights do not fit the configuration beside them.
   case weights(path: String, ModuleError)
 }
@@ -27,6 +31,11 @@ extension NativePolicyError: CustomStringConvertible {
     case .checkpoint(let error): "\(error)"
     case .malformed(let path, let reason):
       "\(path): \(reason); a file that 'NativeGroundingPolicy.write' has written is needed"
+    case .quantized(let path):
+      "\(path): the layers of this policy are quantized; a policy in full precision is needed"
+    case .codedLayers(let names):
+      "write a policy: \(names.count) layers hold codes (\(names.prefix(3).joined(separator: ", "))…); "
+        + "their codes are needed"
     case .weights(let path, let error): "\(path): \(error)"
     }
   }

@@ -73,14 +73,15 @@ extension NativeGroundingPolicy {
     var logarithms = [Float](repeating: 0, count: rows * length)
     var isDone = [Bool](repeating: false, count: rows)
     var writing = begin(context, count: count)
-    for position in 0..<min(length, draw.maximumCount) {
+    let last = min(length, draw.maximumCount) - 1
+    for position in 0...last {
       let chosen = choose(writing.logits, draw, isDone, &generators)
       for row in 0..<rows where !isDone[row] {
         tokens[row * length + position] = chosen.tokens[row]
         logarithms[row * length + position] = chosen.logarithms[row]
         isDone[row] = chosen.tokens[row] == GroundingVocabulary.end
       }
-      if position + 1 == length || !isDone.contains(false) { break }
+      if position == last || !isDone.contains(false) { break }
       advance(&writing, by: chosen.tokens)
     }
     return PolicyRollout(

@@ -136,6 +136,72 @@ extension GroundCommandTests {
     #expect(lineCount(folder + "/rows/rows.jsonl") == rows)
   }
 
+  /// Codes answer as the floats did that they were made of, in every command.
+  @Test(.timeLimit(.minutes(10))) func quantizedPoliciesAreUsedAsOthers() throws {
+    try withTemporaryFolder { folder in
+      _ = try document(warmUp(to: folder + "/sft", steps: 120))
+      let coded = folder + "/w8.safetensors"
+      let report = try document(["quantize", folder + "/sft", "--scheme", "w8", "--output", coded])
+      let layers = try #require(report["layers"] as? [[String: Any]])
+      // Eight of the block, two of the image, the head and the pointer.
+      #expect(layers.count == 13 && !layers.contains { $0["name"] as? String == "gates" })
+      for layer in layers {
+        #expect(try #require(layer["relativeError"] as? Double) < 1e-4, "\(layer)")
+      }
+      let (bytes, before) = (report["byteCount"] as? Int, report["sourceByteCount"] as? Int)
+      #expect(try #require(bytes) < #require(before))
+      let pages = ["--pages", "40", "--methods", "greedy", "--threads", "1"]
+      let (floats, codes) = (folder + "/floats", folder + "/codes")
+      _ = try document(["eval", "--model", folder + "/sft", "--output", floats] + pages)
+      let other = try document(
+        ["eval", "--model", coded, "--against", floats, "--output", codes] + pages
+      )
+      #expect((other["policy"] as? String)?.hasSuffix(", quantized") == true)
+      let comparison = try #require((other["comparisons"] as? [[String: Any]])?.first)
+      let test = try #require(comparison["test"] as? [String: Any])
+      #expect(try #require(test["onlyFirst"] as? Int) + #require(test["onlySecond"] as? Int) <= 4)
+      try searchAndMeasure(coded, beside: folder + "/sft", in: folder)
+      try refuseCodes(coded, beside: folder + "/sft", in: folder)
+    }
+  }
+
+  private func searchAndMeasure(_ coded: String, beside model: String, in folder: String) throws {
+    _ = try document(["synth", "--pages", "1", "--output", folder + "/p"])
+    let page = folder + "/p/images/page-0.png"
+    let arguments = [
+      page, "click the red ring", "--model", coded, "--samples", "4", "--no-picture",
+    ]
+    let search = try document(["search"] + arguments)
+    let stages = try #require(search["stages"] as? [[String: Any]])
+    #expect((stages[0]["samples"] as? [Any])?.count == 4)
+    let speed = try document([
+      "speed", model, coded, "--samples", "1", "4", "--pages", "2", "--threads", "1",
+    ])
+    let rows = try #require(speed["rows"] as? [[String: Any]])
+    #expect(rows.map { $0["model"] as? String } == [model, coded, model, coded])
+    #expect(rows.map { $0["samples"] as? Int } == [1, 1, 4, 4])
+    for row in rows {
+      let (page, reading) = (row["pageMilliseconds"], row["readingMilliseconds"])
+      #expect(try #require(page as? Double) > 0 && #require(reading as? Double) > 0)
+      #expect(try #require(row["ratio"] as? Double) > 0)
+    }
+  }
+
+  private func refuseCodes(_ coded: String, beside model: String, in folder: String) throws {
+    let output = ["--output", folder + "/new"]
+    for arguments in [["sft", "--from", coded], ["quantize", coded]] {
+      let refused = try run(arguments + output)
+      #expect(refused.status == 1 && refused.error.contains("quantized"), "\(refused.error)")
+    }
+    let unknown = try run(["quantize", model, "--keep", "blocks.0.side"] + output)
+    #expect(unknown.status == 1 && unknown.error.contains("blocks.0.side"))
+    #expect(unknown.error.contains("blocks.0.up"))
+    let kept = try run(
+      ["quantize", model, "--quiet", "--keep", "blocks", "stem", "head", "gates"] + output
+    )
+    #expect(kept.status == 0 && kept.output.contains("2 layers at W4"), "\(kept.output)")
+  }
+
   @Test(.timeLimit(.minutes(10))) func aStoppedTrainingGoesOnWithTheSameBits() throws {
     try withTemporaryFolder { folder in
       let (whole, stopped) = (folder + "/whole", folder + "/stopped")
@@ -218,6 +284,13 @@ extension GroundCommandTests {
     (["calibrate", "--model", "m"], "--endpoint is needed"),
     (["synth", "--pages", "0", "--output", "o"], "must be above 0"),
     (["study", "--seeds", "1", "1", "--output", "o"], "each once"),
+    (["quantize", "m", "--scheme", "W9", "--output", "o"], "--scheme"),
+    (["quantize", "m", "--scheme", "W4A8", "--output", "o"], "rounds more than weights"),
+    (
+      ["calibrate", "--model", "m", "--endpoint", "http://h/v1", "--authority", "a.pem"],
+      "begins with https://"
+    ),
+    (["speed", "m", "--samples", "0"], "--samples must be"),
     (["calibrate", "--model", "m", "--endpoint", "http://h/v1", "--family", "x"], "--family x"),
   ])
   func wronglyTypedCommands(_ arguments: [String], _ complaint: String) throws {
@@ -265,6 +338,12 @@ extension GroundCommandTests {
       #expect(ground.status == 1 && ground.error.contains("chat http://127.0.0.1:1/v1"))
       let calibrate = try run(["calibrate", "--quiet"] + server)
       #expect(calibrate.status == 1 && calibrate.error.contains("127.0.0.1:1"))
+      let authority = folder + "/authority.pem"
+      let secure = ["--model", "m", "--endpoint", "https://127.0.0.1:1/v1", "--retries", "0"]
+      let refused = try run(["calibrate", "--quiet"] + secure)
+      #expect(refused.status == 1 && refused.error.contains("Connection refused"))
+      let unknown = try run(["calibrate", "--quiet", "--authority", authority] + secure)
+      #expect(unknown.status == 1 && unknown.error.contains(authority))
       let evaluation = try document(
         [
           "eval", "--data", folder + "/p", "--methods", "greedy", "--record-failures", "--output",
