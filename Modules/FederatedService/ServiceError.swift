@@ -10,6 +10,10 @@ public enum ServiceError: Error, Hashable, Sendable {
   case settings(String)
   /// Saved state that cannot be read or written.
   case state(String)
+  /// A folder of state in which another coordinator works.
+  case folderInUse(path: String)
+  /// A folder of state that belongs to another task, or to a federation with other settings.
+  case otherFederation(path: String, [SettingDifference])
   /// A round that cannot go on.
   case round(RoundError)
   /// The model does not fit the task.
@@ -23,13 +27,21 @@ public enum ServiceError: Error, Hashable, Sendable {
 }
 
 extension ServiceError: CustomStringConvertible {
-  /// What is wrong, where, and what to do.
-  public var description: String {
+  /// What is wrong, where, and what to do; on one line, whatever the other side wrote.
+  public var description: String { text.onOneLine }
+
+  private var text: String {
     switch self {
     case .keyFile(let path, let reason): "key file \(path): \(reason)"
     case .deviceList(let path, let line, let reason): "device list \(path), line \(line): \(reason)"
     case .settings(let reason): "federation: \(reason)"
     case .state(let reason): "federation state: \(reason)"
+    case .folderInUse(let path):
+      "federation state: another coordinator works in \(path); stop it, or choose another folder"
+    case .otherFederation(let path, let differences):
+      "federation state: \(path) belongs to another federation, "
+        + differences.map { "\($0)" }.joined(separator: ", ")
+        + "; give the settings that it began with, or choose another folder"
     case .round(let error): "federation: \(error)"
     case .training(let reason): "federation: \(reason)"
     case .invalidAddress(let text): "'\(text)' is no address; write https://host:port"

@@ -74,7 +74,7 @@ import Testing
     let configuration = SampleFederation.configuration(rounds: 6)
     let identities = (0..<4).map { _ in DeviceIdentity() }
     // The first life: after two rounds the state in memory is lost with the process.
-    let first = try FederatedCoordinator(
+    var first: FederatedCoordinator? = try FederatedCoordinator(
       task,
       configuration,
       folder: folder.path,
@@ -82,25 +82,28 @@ import Testing
     )
     let current = SwappingTransport(first)
     let stop = Flag()
-    let firstRounds = Task { try await SampleFederation.rounds(of: first, until: stop) }
+    let firstRounds = rounds(of: try #require(first), until: stop)
     let devices = try (0..<4).map {
       try SampleFederation.device($0, of: 4, task, current, identity: identities[$0])
     }
     let running = devices.map { device in Task { try await device.run() } }
-    while first.reports.count < 2 { try await Task.sleep(for: .milliseconds(5)) }
+    while (first?.reports.count ?? 2) < 2 { try await Task.sleep(for: .milliseconds(5)) }
     current.target = nil
     stop.set()
     try await firstRounds.value
-    let before = first.reports.count
+    let before = try #require(first?.reports.count)
+    first = nil
     // The second life finds devices and rounds in the folder.
     let events = Recorder<CoordinatorEvent>()
-    let second = try FederatedCoordinator(
-      task,
-      configuration,
-      folder: folder.path,
-      admission: .open(token: nil),
-      log: { events.add($0) }
-    )
+    let second = try await SampleFederation.restarted {
+      try FederatedCoordinator(
+        task,
+        configuration,
+        folder: folder.path,
+        admission: .open(token: nil),
+        log: { events.add($0) }
+      )
+    }
     #expect(second.status.registered == 4)
     #expect(second.reports.count >= 2 && second.reports.count <= before)
     current.target = second
@@ -109,12 +112,13 @@ import Testing
     #expect(second.reports.map(\.round) == [0, 1, 2, 3, 4, 5])
     #expect(second.status.modelVersion == 6)
     #expect(try #require(second.reports.last?.evaluation?.accuracy) > 0.9)
-    // Another seed is another run.
-    var other = configuration
-    other.seed += 1
-    #expect(throws: ServiceError.self) {
-      try FederatedCoordinator(task, other, folder: folder.path, admission: .open(token: nil))
-    }
+  }
+
+  private func rounds(
+    of coordinator: FederatedCoordinator,
+    until stop: Flag
+  ) -> Task<Void, any Error> {
+    Task { try await SampleFederation.rounds(of: coordinator, until: stop) }
   }
 
   /// A device that vanishes loses its task when its lease ends; the round goes on without it.
@@ -162,26 +166,35 @@ import Testing
     #expect(throws: ServiceError.self) {
       try FederatedCoordinator(task, configuration, admission: .open(token: nil))
     }
-    configuration = SampleFederation.configuration()
-    configuration.deviceCount = 1
-    #expect(throws: ServiceError.self) {
-      try FederatedCoordinator(task, configuration, admission: .open(token: nil))
+    let changes: [(inout CoordinatorConfiguration) -> Void] = [
+      { $0.deviceCount = 1 }, { $0.exampleLimit = 0 }, { $0.exampleFactor = 0.5 },
+      { $0.exampleFactor = .nan }, { $0.updateNormLimit = 0 }, { $0.noticeSeconds = 0 },
+    ]
+    for change in changes {
+      configuration = SampleFederation.configuration()
+      change(&configuration)
+      #expect(throws: ServiceError.self) {
+        try FederatedCoordinator(task, configuration, admission: .open(token: nil))
+      }
     }
   }
 
-  @Test func damagedStateIsNotOverwritten() throws {
-    let folder = try TemporaryFolder()
-    let path = folder.path + "/devices.json"
-    try AtomicFile.write("[{]", to: path)
-    let task = try SampleFederation.task()
-    #expect(throws: ServiceError.self) {
-      try FederatedCoordinator(
-        task,
-        SampleFederation.configuration(),
-        folder: folder.path,
-        admission: .open(token: nil)
-      )
+  /// What watches a server asks with HEAD, and gets what GET gives but the body.
+  @Test func healthIsToldToHeadToo() async throws {
+    let coordinator = try FederatedCoordinator(
+      try SampleFederation.task(),
+      SampleFederation.configuration(),
+      admission: .open(token: nil)
+    )
+    for path in ["/healthz", "/v1/status"] {
+      let get = await coordinator.handle(ServiceRequest(method: "GET", path: path))
+      let head = await coordinator.handle(ServiceRequest(method: "HEAD", path: path))
+      #expect(get.status == 200 && !get.body.isEmpty)
+      #expect(head.status == 200 && head.body.isEmpty)
+      #expect(head.contentType == get.contentType)
+      #expect(head.headers["content-length"] == "\(get.body.count)")
     }
-    #expect(try String(contentsOfFile: path, encoding: .utf8) == "[{]")
+    let none = await coordinator.handle(ServiceRequest(method: "HEAD", path: "/v1/task"))
+    #expect(none.status == 404 && none.body.isEmpty)
   }
 }

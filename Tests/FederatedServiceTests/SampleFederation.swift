@@ -9,11 +9,16 @@ import Testing
 /// A small federation: images of two classes that a mean tells apart.
 enum SampleFederation {
   /// 8 × 8 images; class 1 is bright in the upper half, class 0 in the lower.
-  static func task(count: Int = 240, seed: UInt64 = 5) throws -> ImageTask {
+  static func task(
+    count: Int = 240,
+    seed: UInt64 = 5,
+    name: String = "halves",
+    hidden: Int = 12
+  ) throws -> ImageTask {
     var configuration = ImageTask.Configuration()
-    configuration.network = .perceptron(hidden: [12])
+    configuration.network = .perceptron(hidden: [hidden])
     return try ImageTask(
-      name: "halves",
+      name: name,
       training: images(count, seed),
       test: images(100, seed + 1),
       configuration
@@ -80,6 +85,18 @@ enum SampleFederation {
     )
   }
 
+  /// A coordinator over a folder that another one is about to leave: calls that wait on it end first.
+  static func restarted(
+    _ make: () throws -> FederatedCoordinator
+  ) async throws -> FederatedCoordinator {
+    for _ in 0..<3000 {
+      do { return try make() } catch ServiceError.folderInUse {
+        try await Task.sleep(for: .milliseconds(10))
+      }
+    }
+    return try make()
+  }
+
   /// Runs the rounds of a coordinator on a thread of its own.
   static func rounds(
     of coordinator: FederatedCoordinator,
@@ -109,13 +126,16 @@ struct HandDevice {
   var identity = DeviceIdentity()
   let coordinator: FederatedCoordinator
   var exampleCount = 60
+  var deviceClass = "gateway"
+  var profile = DeviceClass.gateway.profile
   var time: @Sendable () -> Double = { Date().timeIntervalSince1970 }
 
   func signed(_ method: String, _ path: String, _ body: [UInt8] = []) throws -> ServiceRequest {
     try ServiceRequest(method: method, path: path, body: body).signed(
       by: identity,
       device: name,
-      time: Int(time() * 1000)
+      time: Int(time() * 1000),
+      session: coordinator.session
     )
   }
 
@@ -127,8 +147,9 @@ struct HandDevice {
   var registration: Registration {
     Registration(
       publicKey: identity.publicKey,
-      profile: DeviceClass.gateway.profile,
-      deviceClass: "gateway",
+      task: coordinator.sharedTask,
+      profile: profile,
+      deviceClass: deviceClass,
       exampleCount: exampleCount
     )
   }
@@ -136,6 +157,11 @@ struct HandDevice {
   @discardableResult
   func register() async throws -> ServiceResponse {
     try await send("POST", "/v1/register", ServiceJSON.encoded(registration))
+  }
+
+  /// The code of the answer to a call for work; "" where it is no refusal.
+  func ask() async throws -> String {
+    try await send("POST", "/v1/task", ServiceJSON.encoded(TaskCall(waitSeconds: 0))).code
   }
 
   /// The open task; waits for it.

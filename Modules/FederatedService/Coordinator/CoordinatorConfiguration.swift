@@ -18,6 +18,17 @@ public struct CoordinatorConfiguration: Codable, Hashable, Sendable {
   public var aggregation = AggregationSettings()
   /// The model is measured every so many rounds and in the last one; 0 for never.
   public var testInterval = 1
+  /// n_k counts up to so many examples, whatever a device says that it has.
+  public var exampleLimit = 1_000_000
+  /// n_k counts up to so many times the median of the devices that are there; nil for no such limit.
+  public var exampleFactor: Double?
+  /// An update whose norm is above this is refused, from the first round on; nil for no such limit.
+  ///
+  /// Beside it stand `AggregationSettings.normLimit`, which knows no norm before five results were
+  /// accepted, and `normBound`, which shortens an update instead of refusing it.
+  public var updateNormLimit: Double?
+  /// The log says so when a round has waited so many seconds for devices, then after twice as long.
+  public var noticeSeconds = 30.0
   /// The most devices that may register.
   public var mostDevices = 10_000
   /// How many seconds a device's clock may be off.
@@ -38,6 +49,12 @@ public struct CoordinatorConfiguration: Codable, Hashable, Sendable {
       return "\(deviceCount) devices to begin with, where a round needs \(rounds.minimumReports)"
     }
     if !(gatherSeconds >= 0) { return "\(gatherSeconds) s to gather" }
+    if exampleLimit < 1 { return "at most \(exampleLimit) examples of a device" }
+    if let exampleFactor, !(exampleFactor >= 1) {
+      return "at most \(exampleFactor) times the median of the examples"
+    }
+    if let updateNormLimit, !(updateNormLimit > 0) { return "updates of norm \(updateNormLimit)" }
+    if !(noticeSeconds > 0) { return "notices after \(noticeSeconds) s" }
     if testInterval < 0 { return "a test interval of \(testInterval)" }
     if !(clockTolerance > 0 && clockTolerance <= 86_400) {
       return "clocks that are \(clockTolerance) s off"

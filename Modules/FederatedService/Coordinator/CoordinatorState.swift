@@ -16,6 +16,14 @@ struct CoordinatorState: Sendable {
   var updateLimits: [Int: UpdateLimit] = [:]
   /// The devices whose results are being read or checked: one of each at a time.
   var readers: Set<Int> = []
+  /// Why devices take no part, as the log has it.
+  var reasons: [Int: String] = [:]
+  /// The examples of devices of which not all count, as the log has it.
+  var clipped: [Int: Int] = [:]
+  /// How long the round has waited for devices; nil while it does not.
+  var wait: RoundWait?
+  /// Plans are not made again before this time.
+  var retryTime = 0.0
   /// Who has heard that the federation has ended.
   var told: Set<Int> = []
   /// Whether a round has begun since the process started.
@@ -45,6 +53,14 @@ struct CoordinatorState: Sendable {
     let engine = engine
     updateLimits = updateLimits.filter { engine.remembers(task: $0.key) }
   }
+}
+
+/// How long a round has waited for devices.
+struct RoundWait: Sendable {
+  /// When that began.
+  var start: Double
+  /// It is said after so many seconds.
+  var notice: Double
 }
 
 /// Whose task it is, and how large the update may be that comes for it.

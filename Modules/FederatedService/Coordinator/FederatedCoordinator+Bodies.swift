@@ -25,10 +25,24 @@ extension FederatedCoordinator {
   ///   - head: the request without its body.
   ///   - body: reads the body; given the most bytes that it may have, it stops behind them, and
   ///     returns more than so many where the body is longer.
-  /// - Returns: an answer of 200, or a `ServiceRefusal`'s status with `ErrorMessage`.
+  /// - Returns: an answer of 200, or a `ServiceRefusal`'s status with `ErrorMessage`; to HEAD without
+  ///   its body.
   /// - Throws: what `body` throws.
   public func handle<Failure: Error>(
     _ head: ServiceRequest,
+    reading body: (_ limit: Int) async throws(Failure) -> [UInt8]
+  ) async throws(Failure) -> ServiceResponse {
+    var response = try await response(to: head, reading: body)
+    response.headers[RequestSignature.Field.session] = session
+    if head.method == "HEAD" {
+      response.headers["content-length"] = "\(response.body.count)"
+      response.body = []
+    }
+    return response
+  }
+
+  private func response<Failure: Error>(
+    to head: ServiceRequest,
     reading body: (_ limit: Int) async throws(Failure) -> [UInt8]
   ) async throws(Failure) -> ServiceResponse {
     let admitted: AdmittedRequest
@@ -53,9 +67,15 @@ extension FederatedCoordinator {
 
   /// The answer to a request that is refused, which is logged too.
   private func refusal(_ refusal: ServiceRefusal, path: String) -> ServiceResponse {
-    log(.refused(path: String(path.prefix(128)), refusal))
+    // The first request of every device is one without a session.
+    var isGreeting = false
+    if case .otherSession(_, session: "") = refusal { isGreeting = true }
+    if !isGreeting { log(.refused(path: String(path.prefix(128)), refusal)) }
+    var time = Int(date() * 1000)
+    // A device whose clock went back goes on after its own last requests.
+    if case .outdated(_, let last) = refusal { time = max(time, last + 2) }
     var response = ServiceResponse(refusal)
-    response.headers[RequestSignature.Field.time] = "\(Int(date() * 1000))"
+    response.headers[RequestSignature.Field.time] = "\(time)"
     return response
   }
 
@@ -69,9 +89,9 @@ extension FederatedCoordinator {
     var admitted = AdmittedRequest(call: call, limit: Self.smallBody)
     switch call {
     case .status: break
-    case .register: admitted.signature = try RequestSignature(head.headers)
+    case .register: admitted.signature = try signature(of: head)
     case .work, .model, .heartbeat, .failure, .result:
-      let signature = try RequestSignature(head.headers)
+      let signature = try signature(of: head)
       (admitted.signature, admitted.device) = (signature, try authenticate(head, signature))
     }
     if case .result(let id) = call, let device = admitted.device {
@@ -87,6 +107,15 @@ extension FederatedCoordinator {
     return admitted
   }
 
+  /// The signature of a request that was made for this start of the server.
+  private func signature(of head: ServiceRequest) throws(ServiceRefusal) -> RequestSignature {
+    let signature = try RequestSignature(head.headers)
+    guard signature.session == session else {
+      throw .otherSession(device: signature.device, session: signature.session)
+    }
+    return signature
+  }
+
   /// The device that signed a request; it is seen by that.
   private func authenticate(
     _ head: ServiceRequest,
@@ -97,22 +126,27 @@ extension FederatedCoordinator {
     }
     guard let device = known.0, let key = known.1 else { throw .unknownDevice(signature.device) }
     try verify(signature, of: head, key)
-    let now = now
-    locked { $0.lastSeen[device.client] = now }
+    let (seconds, now) = (date(), now)
+    try locked { (state) throws(ServiceRefusal) in
+      try state.nonces.check(signature, now: seconds)
+      state.nonces.add(signature)
+      state.lastSeen[device.client] = now
+    }
     return device
   }
 
-  /// Stops unless a key made the signature, now and for the first time.
+  /// Stops unless a key made the signature, and whoever has it may take part.
   func verify(
     _ signature: RequestSignature,
     of head: ServiceRequest,
     _ key: Curve25519.Signing.PublicKey
   ) throws(ServiceRefusal) {
-    guard signature.isValid(for: head, key: key) else {
-      throw .badSignature(device: signature.device)
+    let name = signature.device
+    guard signature.isValid(for: head, key: key) else { throw .badSignature(device: name) }
+    let token = head.headers["authorization"]
+    if let fault = admission.fault(of: name, key: key, authorization: token) {
+      throw .notAdmitted(device: name, reason: fault)
     }
-    let seconds = date()
-    try locked { (state) throws(ServiceRefusal) in try state.nonces.note(signature, now: seconds) }
   }
 
   /// The most bytes of an update for a task of a device, which brings no other one meanwhile.

@@ -14,7 +14,7 @@ extension FederatedCoordinator {
   ///
   /// | call | body | answer |
   /// |---|---|---|
-  /// | `GET /healthz`, `GET /v1/status` | | `ServiceStatus`; these two are not signed |
+  /// | `GET` or `HEAD` of `/healthz`, `/v1/status` | | `ServiceStatus`; these are not signed |
   /// | `POST /v1/register` | `Registration` | `ServiceStatus` |
   /// | `POST /v1/task` | `TaskCall` | `TaskAnswer` |
   /// | `GET /v1/tasks/ID/model` | | the bytes of `LocalModel(decoding:)` |
@@ -58,42 +58,27 @@ extension FederatedCoordinator {
     guard let key = DeviceRegistry.key(registration.publicKey) else {
       throw .malformed("the public key is not 32 bytes in base64")
     }
-    try admit(name, registration, request.headers["authorization"])
     try verify(signature, of: request, key)
-    let now = now
+    guard registration.task == sharedTask else {
+      throw .otherTask(device: name, expected: sharedTask, found: registration.task)
+    }
+    let (seconds, now) = (date(), now)
     let count = try locked { (state) throws(ServiceRefusal) in
       if let known = state.registry.key(of: name),
         known.rawRepresentation != key.rawRepresentation, case .open = self.admission
       {
         throw .notAdmitted(device: name, reason: "another key has this name")
       }
+      try state.nonces.check(signature, now: seconds)
       let device = try state.registry.register(name, registration, key: key)
+      // Only now it is certain whose the request is: nobody is remembered for what others sign.
+      state.nonces.add(signature)
       state.lastSeen[device.client] = now
+      state.retryTime = 0
       return state.registry.devices.count
     }
     log(.registered(device: name, deviceClass: registration.deviceClass, count: count))
     return ServiceResponse(status)
-  }
-
-  private func admit(
-    _ name: String,
-    _ registration: Registration,
-    _ header: String?
-  ) throws(ServiceRefusal) {
-    switch admission {
-    case .enrolled(let keys):
-      guard keys[name] == registration.publicKey else {
-        let reason = keys[name] == nil ? "it is not on the list" : "the list has another key"
-        throw .notAdmitted(device: name, reason: reason)
-      }
-    case .open(nil): return
-    case .open(let token?):
-      // Digests of equal length are compared in constant time.
-      let expected = SHA256.hash(data: Data("Bearer \(token)".utf8))
-      guard expected == SHA256.hash(data: Data((header ?? "").utf8)) else {
-        throw .notAdmitted(device: name, reason: "the token is wrong")
-      }
-    }
   }
 
   // MARK: Tasks
@@ -179,7 +164,7 @@ extension FederatedCoordinator {
   ) throws(ServiceRefusal) -> ServiceResponse {
     let message = try ServiceJSON.decoded(request.body, as: FailureMessage.self)
     guard let (task, _) = try open(id, device) else { throw .unknownTask(id) }
-    let reason = String(message.reason.prefix(500))
+    let reason = String(message.reason.onOneLine.prefix(500))
     let error: RoundError =
       message.kind == .outOfMemory
       ? .outOfMemory(client: device.client)
@@ -252,18 +237,28 @@ extension FederatedCoordinator {
       giveBack(task, .invalidUpdate(client: device.client, reason: "\(error)"))
       throw .invalidUpdate(device: device.name, reason: "\(error)")
     }
-    let result = RoundResult(
-      of: task,
-      update: ParameterUpdate(
-        delta: packed.unpacked(layout),
-        exampleCount: message.exampleCount,
-        stepCount: message.stepCount,
-        loss: message.loss
-      ),
-      message: message,
-      byteCount: bytes.count
+    let update = ParameterUpdate(
+      delta: packed.unpacked(layout),
+      exampleCount: message.exampleCount,
+      stepCount: message.stepCount,
+      loss: message.loss
     )
+    if let fault = normFault(of: update, local) {
+      giveBack(task, .invalidUpdate(client: device.client, reason: fault))
+      throw .invalidUpdate(device: device.name, reason: fault)
+    }
+    let result = RoundResult(of: task, update: update, message: message, byteCount: bytes.count)
     return engine.prepare(result, for: task, local: local)
+  }
+
+  /// Why an update is too large whatever others send, in words; nil where it is not.
+  private func normFault(of update: ParameterUpdate, _ local: LocalModel) -> String? {
+    // What cannot be lifted is refused by the engine.
+    guard let limit = configuration.updateNormLimit, let lifted = try? local.lifted(update) else {
+      return nil
+    }
+    let norm = lifted.delta.norm
+    return norm <= limit ? nil : "its norm is \(Float(norm)), at most \(Float(limit)) is allowed"
   }
 
   private func response(

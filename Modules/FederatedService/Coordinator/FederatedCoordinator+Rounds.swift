@@ -1,6 +1,5 @@
 import Dispatch
 import Federated
-import Tensor
 
 extension FederatedCoordinator {
   /// Runs the rounds on this thread until the last one is over and devices have heard so.
@@ -63,67 +62,69 @@ extension FederatedCoordinator {
 
   private func begin() throws(ServiceError) -> Bool {
     let now = now
-    let event = try rounding { (state) throws(RoundError) -> CoordinatorEvent? in
+    let (events, hasBegun) = try rounding { (state) throws(RoundError) in
       let present = state.available(at: now)
-      guard isEnough(present.count, state, now) else { return nil }
-      let candidates = present.compactMap { candidate($0, &state) }
-      guard candidates.count >= configuration.rounds.minimumReports else { return nil }
+      let needed = neededCount(state, now)
+      guard present.count >= needed else {
+        return (wait(&state, now, available: present.count, eligible: nil, needed: needed), false)
+      }
+      guard now >= state.retryTime else { return ([], false) }
+      var (candidates, events) = self.candidates(present, &state)
+      let least = configuration.rounds.minimumReports
+      guard candidates.count >= least else {
+        state.retryTime = now + Self.planningPause
+        events += wait(
+          &state,
+          now,
+          available: present.count,
+          eligible: candidates.count,
+          needed: least
+        )
+        return (events, false)
+      }
       let tasks = try state.engine.begin(candidates, now: now)
-      state.hasBegun = true
+      (state.hasBegun, state.wait) = (true, nil)
       state.forgetLimits()
       assign(tasks, &state)
-      return .began(
+      let began = CoordinatorEvent.began(
         round: state.engine.state.round,
         attempt: state.engine.state.attempt,
         tasks: tasks.count,
         available: present.count
       )
+      return (events + [began], true)
     }
-    if let event { log(event) }
-    return event != nil
+    events.forEach(log)
+    return hasBegun
   }
 
-  private func isEnough(_ count: Int, _ state: CoordinatorState, _ now: Double) -> Bool {
-    if count >= configuration.deviceCount { return true }
-    guard state.engine.state.round > 0 || state.engine.state.attempt > 0 else { return false }
-    let hasWaited = state.hasBegun || now - startTime >= configuration.gatherSeconds
-    return hasWaited && count >= configuration.rounds.minimumReports
+  /// So many seconds pass before plans are made again for devices that are too few with one.
+  private static var planningPause: Double { 1 }
+
+  /// How many devices must be there for the next round.
+  private func neededCount(_ state: CoordinatorState, _ now: Double) -> Int {
+    guard state.engine.state.round > 0 || state.engine.state.attempt > 0,
+      state.hasBegun || now - startTime >= configuration.gatherSeconds
+    else { return configuration.deviceCount }
+    return configuration.rounds.minimumReports
   }
 
-  /// A device as the engine sees it; nil if no plan fits it.
-  private func candidate(
-    _ device: RegisteredDevice,
-    _ state: inout CoordinatorState
-  ) -> RoundCandidate? {
-    guard let plan = plan(of: device, &state) else { return nil }
-    let registration = device.registration
-    return RoundCandidate(
-      client: device.client,
-      exampleCount: registration.exampleCount,
-      plan: plan,
-      classes: configuration.aggregation.masksHead ? registration.classes : nil,
-      expectedSeconds: DeviceCost(task.model, plan: plan).seconds(
-        on: registration.profile,
-        exampleCount: registration.exampleCount,
-        epochs: configuration.training.epochs
-      )
-    )
-  }
-
-  private func plan(of device: RegisteredDevice, _ state: inout CoordinatorState) -> DevicePlan? {
-    switch configuration.planning {
-    case .fixed(let plans): return plans[device.client % plans.count]
-    case .resampled(let plans):
-      let round = state.engine.state.round
-      var draws = Philox(seed: configuration.seed).fork(-1).fork(round).fork(device.client)
-      return plans[draws.integer(below: plans.count)]
-    case .planned:
-      return state.schedules[device.client, default: PlanSchedule()].next(
-        planner,
-        profile: device.registration.profile,
-        exampleCount: device.registration.exampleCount
-      )
+  /// Notes that a round waits for devices; what the log should say of it now.
+  private func wait(
+    _ state: inout CoordinatorState,
+    _ now: Double,
+    available: Int,
+    eligible: Int?,
+    needed: Int
+  ) -> [CoordinatorEvent] {
+    guard let wait = state.wait else {
+      state.wait = RoundWait(start: now, notice: configuration.noticeSeconds)
+      return []
     }
+    let seconds = now - wait.start
+    guard seconds >= wait.notice else { return [] }
+    state.wait?.notice = 2 * seconds
+    return [.waiting(seconds: seconds, available: available, eligible: eligible, needed: needed)]
   }
 
   // MARK: Collecting

@@ -25,14 +25,21 @@ import Tensor
 /// health is signed by its device. All calls may come twice: a device that lost an answer asks again.
 ///
 /// After each round the state is written to its folder. A coordinator that was killed begins the round
-/// again that it was in: results that had come are asked for anew, so none is lost or counted twice.
+/// again that it was in: results that had come are asked for anew, so none is lost or counted twice. The
+/// folder belongs to one federation, and one coordinator at a time works in it.
 public final class FederatedCoordinator: Sendable {
   /// What is learned.
   public let task: any FederatedTask
   /// Rounds, training and plans.
   public let configuration: CoordinatorConfiguration
+  /// What is learned, as devices have to tell it.
+  public let sharedTask: SharedTask
   let admission: DeviceAdmission
   let log: @Sendable (CoordinatorEvent) -> Void
+  /// What devices sign their requests for: nothing that was heard before this start can be sent again.
+  let session = RequestSignature.token()
+  /// Keeps other coordinators away.
+  private let folder: StateFolder?
   let checkpoints: CheckpointFolder?
   let planner: DevicePlanner
   private let state: Mutex<CoordinatorState>
@@ -53,7 +60,9 @@ public final class FederatedCoordinator: Sendable {
   ///   - admission: who may take part.
   ///   - date: seconds since 1970, for signatures.
   ///   - log: told about everything that happens.
-  /// - Throws: `ServiceError`.
+  /// - Throws: `ServiceError`: `.settings` for a configuration out of range, `.folderInUse` where another
+  ///   coordinator works in the folder, `.otherFederation` where it belongs to another task or to other
+  ///   settings, `.state` where it cannot be read or written.
   public init(
     _ task: any FederatedTask,
     _ configuration: CoordinatorConfiguration,
@@ -65,6 +74,8 @@ public final class FederatedCoordinator: Sendable {
     if let fault = configuration.fault { throw .settings(fault) }
     self.task = task
     self.configuration = configuration
+    let sharedTask = SharedTask(task)
+    self.sharedTask = sharedTask
     self.admission = admission
     self.log = log
     self.date = date
@@ -75,18 +86,13 @@ public final class FederatedCoordinator: Sendable {
       hasMomentum: configuration.training.momentum > 0,
       deadline: configuration.rounds.deadline ?? .greatestFiniteMagnitude
     )
-    var folders: CheckpointFolder?
-    if let folder {
-      do { folders = try CheckpointFolder(at: folder + "/rounds", keeping: 2) } catch {
-        throw .state("\(error)")
-      }
+    let held = try folder.map { (path) throws(ServiceError) in
+      try StateFolder(claiming: path, for: FederationSettings(sharedTask, configuration))
     }
-    checkpoints = folders
-    let registry = try DeviceRegistry(
-      path: folder.map { $0 + "/devices.json" },
-      limit: configuration.mostDevices
-    )
-    let (engine, saved) = try Self.engine(task, configuration, folders)
+    self.folder = held
+    checkpoints = try held.map { (held) throws(ServiceError) in try held.checkpoints() }
+    let registry = try DeviceRegistry(path: held?.devicesPath, limit: configuration.mostDevices)
+    let (engine, saved) = try Self.engine(task, configuration, checkpoints)
     var state = CoordinatorState(
       engine: engine,
       registry: registry,

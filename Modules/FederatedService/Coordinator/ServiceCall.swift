@@ -11,7 +11,8 @@ enum ServiceCall: Hashable, Sendable {
   /// The meaning of a request; nil if it has none.
   init?(_ method: String, _ path: String) {
     switch (method, path) {
-    case ("GET", "/healthz"), ("GET", "/v1/status"): self = .status
+    case ("GET", "/healthz"), ("HEAD", "/healthz"), ("GET", "/v1/status"), ("HEAD", "/v1/status"):
+      self = .status
     case ("POST", "/v1/register"): self = .register
     case ("POST", "/v1/task"): self = .work
     default:

@@ -15,8 +15,10 @@ public enum DeviceEvent: Sendable, CustomStringConvertible {
   /// The federation has ended.
   case finished
 
-  /// The event in words.
-  public var description: String {
+  /// The event in words, on one line whatever the server wrote.
+  public var description: String { text.onOneLine }
+
+  private var text: String {
     switch self {
     case .registered: "registered"
     case .sent(let round, let count): "round \(round): sent \(count) bytes"

@@ -70,7 +70,9 @@ public final class ServiceDevice: Sendable {
   let token: String?
   let log: @Sendable (DeviceEvent) -> Void
   let clock: ServiceClock
+  let session = ServiceSession()
   let executor = TrainingThread()
+  private let sharedTask: SharedTask
   private let residual = Mutex(ParameterSet())
 
   /// A device.
@@ -103,6 +105,7 @@ public final class ServiceDevice: Sendable {
     self.identity = identity
     self.transport = transport
     self.work = work
+    sharedTask = SharedTask(work.task)
     self.token = token
     self.patience = patience
     self.clock = ServiceClock(clock)
@@ -111,8 +114,8 @@ public final class ServiceDevice: Sendable {
 
   /// Takes part until the federation ends or the task is cancelled.
   ///
-  /// - Throws: `ServiceError.refused` where the server will never let it take part, `.unreachable`
-  ///   when it gave up.
+  /// - Throws: `ServiceError.refused` where the server will never let it take part: it is not admitted
+  ///   (any more), or learns another task than the server; `.unreachable` when it gave up.
   public func run() async throws(ServiceError) {
     try await register()
     while !Task.isCancelled {
@@ -130,6 +133,7 @@ public final class ServiceDevice: Sendable {
   private func register() async throws(ServiceError) {
     let registration = Registration(
       publicKey: identity.publicKey,
+      task: sharedTask,
       profile: work.profile,
       deviceClass: work.deviceClass,
       exampleCount: work.examples.count,
@@ -137,7 +141,6 @@ public final class ServiceDevice: Sendable {
     )
     var request = ServiceRequest(method: "POST", path: "/v1/register")
     request.body = ServiceJSON.encoded(registration)
-    if let token { request.headers["authorization"] = "Bearer \(token)" }
     switch try await call(request, limit: Self.smallAnswer) {
     case .success: log(.registered)
     case .failure(let problem): throw .refused(problem)
@@ -232,6 +235,8 @@ public final class ServiceDevice: Sendable {
     let packed = try compressor.pack(update.delta, of: local, using: &draws)
     residual.withLock { $0 = compressor.residual }
     update.delta = packed.unpacked(layout)
+    // Of a device with very many examples the server counts some alone.
+    update.exampleCount = min(update.exampleCount, message.task.exampleCount)
     let result = ResultMessage(
       round: message.task.round,
       planID: message.task.planID,

@@ -8,39 +8,6 @@ import Federated
   import Foundation
 #endif
 
-/// Who may take part.
-public enum DeviceAdmission: Sendable {
-  /// The devices of a list, by name and public key.
-  case enrolled([String: String])
-  /// Whoever comes; with a token, whoever knows it. The first key of a name keeps it.
-  case open(token: String?)
-
-  /// The devices of a list in a file: a name and a public key on each line; `#` begins a comment.
-  ///
-  /// - Throws: `ServiceError.deviceList` with the line that is none.
-  public static func enrolled(path: String) throws(ServiceError) -> DeviceAdmission {
-    let text: String
-    do { text = try String(contentsOfFile: path, encoding: .utf8) } catch {
-      throw .deviceList(path: path, line: 0, reason: "it cannot be read")
-    }
-    var keys: [String: String] = [:]
-    for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
-    {
-      let words = line.prefix { $0 != "#" }.split(whereSeparator: \.isWhitespace)
-      if words.isEmpty { continue }
-      guard words.count == 2, DeviceName.isValid(String(words[0])),
-        DeviceRegistry.key(String(words[1])) != nil
-      else {
-        throw .deviceList(path: path, line: index + 1, reason: "not a name and a public key")
-      }
-      guard keys.updateValue(String(words[1]), forKey: String(words[0])) == nil else {
-        throw .deviceList(path: path, line: index + 1, reason: "'\(words[0])' comes twice")
-      }
-    }
-    return .enrolled(keys)
-  }
-}
-
 /// A device that has registered.
 struct RegisteredDevice: Codable, Hashable, Sendable {
   /// Its number in the rounds.

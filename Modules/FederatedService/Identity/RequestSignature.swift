@@ -8,15 +8,18 @@ import Crypto
 
 // What a device signs, lines joined by line feeds:
 //
-//     apus-federation-1
+//     apus-federation-2
 //     METHOD
 //     PATH
 //     NAME           of the device
 //     TIME           milliseconds since 1970
 //     NONCE          16 random bytes in hexadecimal
+//     SESSION        16 random bytes that the server made at its start, in hexadecimal
 //     DIGEST         SHA-256 of the body in hexadecimal
 //
 // All but method and path travel as headers, so a signature can be checked before the body is read.
+// The session comes with every answer. A request that names none, or that of an earlier start, is
+// refused, and the device signs anew: so nothing that was heard before a restart can be sent after it.
 
 /// The signature of a request: who sends it, when, and that nothing was changed on its way.
 struct RequestSignature: Sendable {
@@ -24,6 +27,8 @@ struct RequestSignature: Sendable {
   /// Milliseconds since 1970.
   var time: Int
   var nonce: String
+  /// The session of the server that the request is for; empty before the device knows one.
+  var session: String
   /// The SHA-256 of the body in hexadecimal.
   var digest: String
   var signature: Data
@@ -33,6 +38,7 @@ struct RequestSignature: Sendable {
     static let device = "x-apus-device"
     static let time = "x-apus-time"
     static let nonce = "x-apus-nonce"
+    static let session = "x-apus-session"
     static let digest = "x-apus-digest"
     static let signature = "x-apus-signature"
   }
@@ -47,9 +53,13 @@ struct RequestSignature: Sendable {
     guard let time = headers[Field.time].flatMap({ Int($0) }), time > 0, time < 1 << 50 else {
       throw .malformed("the header \(Field.time) must hold milliseconds since 1970")
     }
-    guard let nonce = headers[Field.nonce], nonce.utf8.count == 32,
-      nonce.allSatisfy({ $0.isASCII && $0.isHexDigit })
-    else { throw .malformed("the header \(Field.nonce) must hold 32 hexadecimal digits") }
+    guard let nonce = headers[Field.nonce], Self.isToken(nonce) else {
+      throw .malformed("the header \(Field.nonce) must hold 32 hexadecimal digits")
+    }
+    let session = headers[Field.session] ?? ""
+    guard session.isEmpty || Self.isToken(session) else {
+      throw .malformed("the header \(Field.session) must hold 32 hexadecimal digits")
+    }
     guard let digest = headers[Field.digest], digest.utf8.count == 64 else {
       throw .malformed("the header \(Field.digest) must hold the SHA-256 of the body")
     }
@@ -59,17 +69,28 @@ struct RequestSignature: Sendable {
     self.device = device
     self.time = time
     self.nonce = nonce
+    self.session = session
     self.digest = digest
     self.signature = signature
   }
 
-  /// A signature that is still to be made.
-  fileprivate init(of body: [UInt8], device: String, time: Int) {
+  /// 16 random bytes in hexadecimal.
+  static func token() -> String {
     var random = SystemRandomNumberGenerator()
-    let bytes = (0..<16).map { _ in UInt8.random(in: 0...255, using: &random) }
+    return hexadecimal((0..<16).map { _ in UInt8.random(in: 0...255, using: &random) })
+  }
+
+  /// Whether a text can be a nonce or a session.
+  static func isToken(_ text: String) -> Bool {
+    text.utf8.count == 32 && text.allSatisfy { $0.isASCII && $0.isHexDigit }
+  }
+
+  /// A signature that is still to be made.
+  fileprivate init(of body: [UInt8], device: String, time: Int, session: String) {
     self.device = device
     self.time = time
-    nonce = Self.hexadecimal(bytes)
+    self.session = session
+    nonce = Self.token()
     digest = Self.digest(of: body)
     signature = Data()
   }
@@ -77,7 +98,7 @@ struct RequestSignature: Sendable {
   /// The bytes that are signed for a request, whose body the digest stands for.
   fileprivate func text(_ head: ServiceRequest) -> Data {
     let lines = [
-      "apus-federation-1", head.method, head.path, device, "\(time)", nonce, digest,
+      "apus-federation-2", head.method, head.path, device, "\(time)", nonce, session, digest,
     ]
     return Data(lines.joined(separator: "\n").utf8)
   }
@@ -90,7 +111,8 @@ struct RequestSignature: Sendable {
   /// Whether a body is the one that was signed.
   func covers(_ body: [UInt8]) -> Bool { digest == Self.digest(of: body) }
 
-  private static func digest(of body: [UInt8]) -> String {
+  /// The SHA-256 of bytes in hexadecimal.
+  static func digest(of body: [UInt8]) -> String {
     hexadecimal(Array(SHA256.hash(data: body)))
   }
 
@@ -100,15 +122,16 @@ struct RequestSignature: Sendable {
 }
 
 extension ServiceRequest {
-  /// The request with the signature of a device.
+  /// The request with the signature of a device, for a session of the server.
   ///
   /// - Throws: `ServiceError.keyFile` where the key cannot sign.
   func signed(
     by identity: DeviceIdentity,
     device: String,
-    time: Int
+    time: Int,
+    session: String
   ) throws(ServiceError) -> ServiceRequest {
-    var parts = RequestSignature(of: body, device: device, time: time)
+    var parts = RequestSignature(of: body, device: device, time: time, session: session)
     guard let signature = try? identity.key.signature(for: parts.text(self)) else {
       throw .keyFile(path: "in memory", reason: "signing failed")
     }
@@ -117,6 +140,7 @@ extension ServiceRequest {
     result.headers[RequestSignature.Field.device] = device
     result.headers[RequestSignature.Field.time] = "\(time)"
     result.headers[RequestSignature.Field.nonce] = parts.nonce
+    result.headers[RequestSignature.Field.session] = session
     result.headers[RequestSignature.Field.digest] = parts.digest
     result.headers[RequestSignature.Field.signature] = signature.base64EncodedString()
     return result

@@ -4,11 +4,13 @@ public import Federated
 public struct Registration: Codable, Hashable, Sendable {
   /// The device's public key, base64 of the 32 bytes of Ed25519.
   public var publicKey: String
+  /// What it learns; the server refuses a device that learns something else.
+  public var task: SharedTask
   /// What it can do.
   public var profile: DeviceProfile
   /// The class it belongs to, for reports.
   public var deviceClass: String
-  /// n_k: the largest number of examples that its results may claim.
+  /// n_k, as the device says; results count with no more than the coordinator's limit.
   public var exampleCount: Int
   /// The classes that it holds; nil for all.
   public var classes: Set<Int>?
@@ -16,12 +18,14 @@ public struct Registration: Codable, Hashable, Sendable {
   /// A registration.
   public init(
     publicKey: String,
+    task: SharedTask,
     profile: DeviceProfile,
     deviceClass: String,
     exampleCount: Int,
     classes: Set<Int>? = nil
   ) {
     self.publicKey = publicKey
+    self.task = task
     self.profile = profile
     self.deviceClass = deviceClass
     self.exampleCount = exampleCount
@@ -33,6 +37,8 @@ public struct Registration: Codable, Hashable, Sendable {
     if deviceClass.isEmpty || deviceClass.utf8.count > 32 {
       return "a device class of \(deviceClass.utf8.count) bytes, 1 to 32 are allowed"
     }
+    if deviceClass != deviceClass.onOneLine { return "a device class with control characters" }
+    if let fault = task.fault { return fault }
     if !(1...1_000_000_000).contains(exampleCount) { return "\(exampleCount) examples" }
     if profile.memoryBytes < 1 { return "a memory of \(profile.memoryBytes) bytes" }
     let rates = [
@@ -89,7 +95,7 @@ public struct ResultMessage: Codable, Hashable, Sendable {
   public var modelVersion: Int
   /// The checksum of the update, as the server will unpack it.
   public var checksum: UInt64
-  /// n_k, how many examples were trained on.
+  /// n_k, how many examples were trained on: at most as many as the task says.
   public var exampleCount: Int
   /// τ_k, how many steps were made.
   public var stepCount: Int

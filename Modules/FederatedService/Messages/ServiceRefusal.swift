@@ -8,9 +8,16 @@ public enum ServiceRefusal: Error, Hashable, Sendable {
   case clockSkew(device: String, seconds: Double)
   /// The request was here before.
   case replayed(device: String)
+  /// The request is as old as ones that are not remembered any more: those until so many milliseconds
+  /// after 1970.
+  case outdated(device: String, after: Int)
+  /// The request names no session of the server, or that of another start.
+  case otherSession(device: String, session: String)
   /// The device may not register.
   case notAdmitted(device: String, reason: String)
-  /// So many requests in the time in which they can be told from replays.
+  /// The device learns something else than the server.
+  case otherTask(device: String, expected: SharedTask, found: SharedTask)
+  /// Another result of the device is being read.
   case tooManyRequests(device: String)
   /// So many devices are registered.
   case tooManyDevices(limit: Int)
@@ -38,10 +45,10 @@ extension ServiceRefusal {
   /// The status of HTTP.
   public var status: Int {
     switch self {
-    case .unknownDevice, .badSignature, .clockSkew, .replayed: 401
+    case .unknownDevice, .badSignature, .clockSkew, .replayed, .outdated, .otherSession: 401
     case .notAdmitted, .foreignTask: 403
     case .notFound, .unknownTask: 404
-    case .conflicting: 409
+    case .conflicting, .otherTask: 409
     case .late: 410
     case .tooLarge: 413
     case .malformed: 400
@@ -58,7 +65,10 @@ extension ServiceRefusal {
     case .badSignature: "bad_signature"
     case .clockSkew: "clock_skew"
     case .replayed: "replayed"
+    case .outdated: "outdated"
+    case .otherSession: "other_session"
     case .notAdmitted: "not_admitted"
+    case .otherTask: "other_task"
     case .tooManyRequests: "too_many_requests"
     case .tooManyDevices: "too_many_devices"
     case .malformed: "malformed"
@@ -83,8 +93,17 @@ extension ServiceRefusal: CustomStringConvertible {
     case .clockSkew(let name, let seconds):
       "the clock of device '\(name)' is \(Int(seconds)) s away from the server's; take its time"
     case .replayed(let name): "a request of device '\(name)' came twice"
+    case .outdated(let name, _):
+      "a request of device '\(name)' is older than those that are remembered; take the server's time"
+    case .otherSession(let name, let session):
+      session.isEmpty
+        ? "a request of device '\(name)' names no session of the server; sign anew"
+        : "a request of device '\(name)' was signed for another start of the server; sign anew"
+    case .otherTask(let name, let expected, let found):
+      "device '\(name)' learns \(found), the server \(expected); give both the same task and network"
     case .notAdmitted(let name, let reason): "device '\(name)' is not admitted: \(reason)"
-    case .tooManyRequests(let name): "device '\(name)' asks too often; wait a minute"
+    case .tooManyRequests(let name):
+      "another result of device '\(name)' is being read; wait a minute"
     case .tooManyDevices(let limit): "there are \(limit) devices already"
     case .malformed(let reason): "malformed request: \(reason)"
     case .tooLarge(let bytes, let limit): "\(bytes) bytes, at most \(limit) are expected"
