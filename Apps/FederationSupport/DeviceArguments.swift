@@ -1,6 +1,6 @@
-import ArgumentParser
+package import ArgumentParser
 import Dispatch
-import Federated
+package import Federated
 import FederatedService
 import Support
 import Synchronization
@@ -17,7 +17,8 @@ package struct DeviceArguments: ParsableArguments {
   package static func discussion(of command: String) -> String {
     """
     The device's key lies in a file, made at the first start; --public-key prints the line for the \
-    server's list. Without a list, the token is taken from the variable APUS_FEDERATE_TOKEN.
+    server's list. Without a list, the token is taken from the variable APUS_FEDERATE_TOKEN. What is \
+    learned must have the server's name and network (see --task).
 
     With --count many devices run in this process, each with a part of the data and a key of its own \
     beside the file; trials can make them fail: --kills is the probability that a device dies in a \
@@ -31,7 +32,7 @@ package struct DeviceArguments: ParsableArguments {
 
   @Argument(help: "The address of the server: http://host:port or https://host:port.")
   var server: String
-  @OptionGroup(title: "Data") var task: TaskArguments
+  @OptionGroup(title: "Data") package var task: TaskArguments
   @Option(help: "The name of the device; with --count a number follows it.")
   var name = "device"
   @Option(help: ArgumentHelp("The key of the device.", valueName: "file"))
@@ -72,7 +73,10 @@ package struct DeviceArguments: ParsableArguments {
   }
 
   /// Runs the devices until the federation ends, or prints the public key.
-  package func run() throws {
+  ///
+  /// - Parameter load: reads what is learned; nil for the networks of `TaskArguments`.
+  /// - Throws: `CommandFailure`; what reading throws.
+  package func run(load: ((TaskArguments) throws -> any FederatedTask)? = nil) throws {
     machine.apply()
     do {
       if publicKey {
@@ -80,7 +84,7 @@ package struct DeviceArguments: ParsableArguments {
         try StandardStream.output.writeLine("\(name) \(identity.publicKey)")
         return
       }
-      let task = try task.load()
+      let task = try load?(task) ?? task.load()
       let trials = try (0..<count).map { try trial($0, task) }
       try wait(for: trials)
     } catch let error as ServiceError {

@@ -1,7 +1,7 @@
-import ArgumentParser
+package import ArgumentParser
 import Checkpoints
 package import Federated
-import Support
+package import Support
 import Tensor
 
 #if canImport(FoundationEssentials)
@@ -18,11 +18,18 @@ package struct TaskArguments: ParsableArguments {
       valueName: "data"
     )
   )
-  var data: [String]
+  package var data: [String]
   @Option(help: "So many of the first training images; of each text, so many windows.")
-  var trainingLimit: Int?
+  package var trainingLimit: Int?
   @Option(help: "So many of the first test images.")
   var testLimit: Int?
+  @Option(
+    help: """
+      The name of what is learned, which a server and its devices must share: devices with images or \
+      texts of their own say what the server says. (default: mnist, fashion, images or bytes)
+      """
+  )
+  package var task: String?
   @OptionGroup var network: NetworkArguments
 
   package init() {}
@@ -31,6 +38,16 @@ package struct TaskArguments: ParsableArguments {
     guard !data.isEmpty else { throw ValidationError("name the data: mnist, for example") }
     guard trainingLimit ?? 1 > 0, testLimit ?? 1 > 0 else {
       throw ValidationError("limits must be above 0")
+    }
+  }
+
+  /// Refuses options for images beside texts.
+  package func checkTexts() throws(CommandFailure) {
+    guard testLimit == nil && network.isStandard else {
+      throw CommandFailure(
+        "--hidden, --channels, --norm and --test-limit belong to images; leave them out",
+        code: .usage
+      )
     }
   }
 
@@ -65,15 +82,16 @@ package struct TaskArguments: ParsableArguments {
     configuration.trainingLimit = trainingLimit
     configuration.testLimit = testLimit
     if let pixels { (configuration.mean, configuration.deviation) = pixels }
-    do { return try ImageTask(name: name, folder: folder, configuration) } catch {
+    do { return try ImageTask(name: task ?? name, folder: folder, configuration) } catch {
       throw CommandFailure("\(error)")
     }
   }
 
   private func texts(_ name: String, _ files: [String]) throws -> any FederatedTask {
     var configuration = ByteLanguageTask.Configuration()
+    try checkTexts()
     configuration.windowLimit = trainingLimit
-    do { return try ByteLanguageTask(name: name, files: files, configuration) } catch {
+    do { return try ByteLanguageTask(name: task ?? name, files: files, configuration) } catch {
       throw CommandFailure("\(error)")
     }
   }
@@ -102,6 +120,9 @@ package struct NetworkArguments: ParsableArguments {
   }
 
   package init() {}
+
+  /// Whether nothing was chosen.
+  package var isStandard: Bool { hidden == [128, 64] && channels.isEmpty && norm == .group }
 
   /// The network that was chosen.
   package var network: ImageNetwork {

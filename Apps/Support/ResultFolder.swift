@@ -35,3 +35,24 @@ public func claimFolder(_ path: String, holding name: String) throws(CommandFail
     )
   }
 }
+
+/// Refuses a file that cannot be written, before the work whose result it would hold.
+///
+/// - Parameter path: the file, which may be there; nil is accepted.
+/// - Throws: `CommandFailure` where it is a folder, or its folder is missing or may not be written to.
+public func checkOutputFile(_ path: String?) throws(CommandFailure) {
+  guard let path else { return }
+  guard !path.isEmpty else { throw CommandFailure("output is empty; name a file") }
+  guard isFolder(at: path) != true else {
+    throw CommandFailure("output \(path.printable) is a folder; name a file")
+  }
+  let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+  let folder =
+    parts.isEmpty ? "." : parts.count == 1 && parts[0].isEmpty ? "/" : parts.joined(separator: "/")
+  guard isFolder(at: folder) == true else {
+    throw CommandFailure("output \(path.printable): there is no folder \(folder.printable)")
+  }
+  guard FileManager.default.isWritableFile(atPath: folder) else {
+    throw CommandFailure("output \(path.printable): the folder may not be written to")
+  }
+}

@@ -73,7 +73,8 @@ struct CoordinatorResponder: HTTPResponder {
     var headers: [String: String] = [:]
     for field in request.headers { headers[field.name.canonicalName] = field.value }
     let head = ServiceRequest(
-      method: request.method.rawValue,
+      // The library under this leaves out the body of an answer to HEAD.
+      method: request.method == .head ? "GET" : request.method.rawValue,
       path: request.uri.path,
       headers: headers
     )

@@ -10,6 +10,7 @@ struct DeviceCommand: ParsableCommand {
   )
 
   @OptionGroup var device: DeviceArguments
+  @OptionGroup(title: "Base") var base: BaseArguments
 
-  func run() throws { try device.run() }
+  func run() throws { try device.run(load: base.load) }
 }

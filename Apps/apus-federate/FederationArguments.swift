@@ -7,9 +7,11 @@ enum Strategy: String, CaseIterable, ExpressibleByArgument {
   case full
   case slice
   case rolling
+  case random
   case ordered
   case mask
   case bits
+  case scales
   case rank
   case planned
 }
@@ -35,14 +37,20 @@ enum ProfileMix: String, CaseIterable, ExpressibleByArgument {
 
 /// What devices do with the model.
 struct PlanArguments: ParsableArguments {
-  @Option(help: "full, slice, rolling, ordered, mask, bits, rank, or planned by profile.")
+  @Option(
+    help: "full, slice, rolling, random, ordered, mask, bits, scales, rank, or planned by profile."
+  )
   var strategy = Strategy.full
   @Option(
     parsing: .upToNextOption,
     help: "Widths or densities such as 1 1/2 1/4; device k takes the k-th of n in turn."
   )
   var rates: [Rate] = [.one, Rate(1, of: 2), Rate(1, of: 4)]
-  @Option(parsing: .upToNextOption, help: "Bits of weights with --strategy bits.")
+  @Option(
+    parsing: .upToNextOption,
+    help:
+      "Bits of weights with --strategy bits (rounded in each pass) or scales (step sizes alone train)."
+  )
   var bits: [Int] = [32, 8, 4]
   @Option(parsing: .upToNextOption, help: "Ranks with --strategy rank; 0 is the whole matrix.")
   var ranks: [Int] = [0, 16, 8]
@@ -60,6 +68,7 @@ struct PlanArguments: ParsableArguments {
     case .full, .planned: return [DevicePlan(update: update)]
     case .slice: return width(.prefix)
     case .rolling: return width(.rolling)
+    case .random: return width(.random)
     case .ordered: return width(.ordered)
     case .mask:
       return rates.map { rate in
@@ -68,6 +77,13 @@ struct PlanArguments: ParsableArguments {
     case .bits:
       return bits.map { bits in
         DevicePlan(lowBit: bits == 32 ? nil : LowBitPlan(bits: bits), update: update)
+      }
+    case .scales:
+      return bits.map { bits in
+        DevicePlan(
+          lowBit: bits == 32 ? nil : LowBitPlan(bits: bits, training: .scales),
+          update: update
+        )
       }
     case .rank:
       return ranks.map { DevicePlan(rank: $0 == 0 ? nil : .fixed($0), update: update) }
@@ -89,10 +105,15 @@ struct PlanArguments: ParsableArguments {
 struct FederationArguments: ParsableArguments {
   @Option(help: "The devices.")
   var clients = 10
-  @Option(help: "Label skew by Dirichlet's α; without it data are shared out evenly.")
+  @Option(
+    parsing: .unconditional,
+    help: "Label skew by Dirichlet's α; without it data are shared out evenly."
+  )
   var alpha: Double?
   @Option(help: "Label skew by so many shards of sorted data for each device.")
   var shards: Int?
+  @Option(help: "The fewest examples of a device under --alpha.")
+  var leastExamples = 10
   @Option(help: "The classes of devices: server, mixed or tiny.")
   var profiles = ProfileMix.server
   @Option(help: "The probability that a device vanishes during a task.")
@@ -105,12 +126,19 @@ struct FederationArguments: ParsableArguments {
     configuration.partition = .even
     if let alpha { configuration.partition = .dirichlet(alpha: alpha) }
     if let shards { configuration.partition = .shards(perClient: shards) }
+    configuration.leastExamples = leastExamples
     configuration.planning = plan.planning
     configuration.faults.dropOut = dropOut
   }
 
   func validate() throws {
     guard alpha == nil || shards == nil else { throw ValidationError("give --alpha or --shards") }
+    guard (0...1 << 30).contains(leastExamples) else {
+      throw ValidationError("--least-examples must lie between 0 and 2³⁰")
+    }
+    guard (0..<1).contains(dropOut) else {
+      throw ValidationError("--drop-out is a probability below 1")
+    }
   }
 }
 
@@ -134,16 +162,47 @@ struct RoundArguments: ParsableArguments {
   var rate: Float = 0.05
   @Option(help: "The momentum of devices.")
   var momentum: Float = 0
+  @Option(help: "The largest norm of the gradients of a device's step; none by default.")
+  var clip: Float?
   @Option(help: "The pull towards the received model (FedProx).")
   var proximal: Float = 0
   @Flag(help: "Absent classes take no gradient, and their rows are averaged over their holders.")
   var maskClasses = false
+  @Option(
+    help: """
+      How results are combined: mean over the devices that cover an entry, diluted (over all that \
+      report), median, trimmed (without a tenth on each side) or krum (against a fifth).
+      """
+  )
+  var combine = Combination.mean
+  @Option(help: "The largest norm of an update, to which longer ones are shortened.")
+  var normBound: Double?
   @Option(help: "The server's step: average, momentum, adagrad, adam or yogi.")
   var server = ServerRule.average
   @Option(help: "The server's learning rate.")
   var serverRate: Double?
   @Option(help: "Noise of central differential privacy, in units of the clipping norm 1.")
   var noise: Double?
+
+  enum Combination: String, CaseIterable, ExpressibleByArgument {
+    case mean
+    case diluted
+    case median
+    case trimmed
+    case krum
+
+    func apply(to settings: inout AggregationSettings, reports: Int) {
+      switch self {
+      case .mean: break
+      case .diluted: settings.mean.normalization = .diluted(total: nil)
+      case .median: settings.rule = .median
+      case .trimmed: settings.rule = .trimmedMean(share: 0.1)
+      case .krum:
+        let byzantine = reports / 5
+        settings.rule = .krum(byzantine: byzantine, selected: max(reports - byzantine, 1))
+      }
+    }
+  }
 
   enum ServerRule: String, CaseIterable, ExpressibleByArgument {
     case average
@@ -174,10 +233,14 @@ struct RoundArguments: ParsableArguments {
     configuration.training.batchSize = batch
     configuration.training.learningRate = rate
     configuration.training.momentum = momentum
+    configuration.training.gradientNorm = clip
     configuration.training.proximal = proximal
     configuration.training.masksAbsentClasses = maskClasses
     configuration.aggregation.masksHead = maskClasses
     configuration.aggregation.optimizer = .init(server.rule, learningRate: serverRate)
+    let reports = Int((fraction * Double(configuration.deviceCount)).rounded(.up))
+    combine.apply(to: &configuration.aggregation, reports: max(reports, 1))
+    configuration.aggregation.normBound = normBound
     if let noise {
       let expected = fraction * overSampling * Double(configuration.deviceCount)
       configuration.aggregation.privacy = CentralPrivacy(
@@ -188,6 +251,11 @@ struct RoundArguments: ParsableArguments {
   }
 
   func validate() throws {
-    guard noise ?? 0 >= 0 else { throw ValidationError("--noise must not be negative") }
+    guard noise ?? 0 >= 0, noise?.isFinite ?? true else {
+      throw ValidationError("--noise must be a number that is not negative")
+    }
+    if let serverRate, !(serverRate > 0 && serverRate.isFinite) {
+      throw ValidationError("--server-rate must be above 0")
+    }
   }
 }

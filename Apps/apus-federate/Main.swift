@@ -24,7 +24,7 @@ struct ApusFederate: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       SimulateCommand.self, ServeCommand.self, DeviceCommand.self, NodeCommand.self,
-      PlanCommand.self, ReportCommand.self,
+      ScalesCommand.self, PlanCommand.self, ReportCommand.self,
     ]
   )
 

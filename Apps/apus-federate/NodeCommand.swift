@@ -23,12 +23,14 @@ struct NodeCommand: ParsableCommand {
       EXAMPLES
         apus-federate node http://127.0.0.1:8000 mnist --key node-0.pem --part 0 --of 10
         apus-federate node https://superlink:8000 mnist --authority ca.pem --registered --rate 1/4
+        apus-federate node http://127.0.0.1:8000 letters.txt --base small-4bit --learning-rate 1e-3
       """
   )
 
   @Argument(help: "The address of the server: http://host:port or https://host:port.")
   var server: String
   @OptionGroup(title: "Data") var task: TaskArguments
+  @OptionGroup(title: "Base") var base: BaseArguments
   @Option(help: "Which part of the training data this device holds, from 0.")
   var part = 0
   @Option(help: "How many parts there are.")
@@ -53,6 +55,8 @@ struct NodeCommand: ParsableCommand {
   var batch = 32
   @Option(help: "The learning rate.")
   var learningRate: Float = 0.05
+  @Option(help: "The largest norm of a step's gradients; none by default.")
+  var clip: Float?
   @Option(help: "The seed of the order of the examples.")
   var seed: UInt64 = 1
   @OptionGroup(title: "Machine") var machine: MachineArguments
@@ -69,6 +73,7 @@ struct NodeCommand: ParsableCommand {
     settings.epochs = epochs
     settings.batchSize = batch
     settings.learningRate = learningRate
+    settings.gradientNorm = clip
     return settings
   }
 
@@ -87,7 +92,7 @@ struct NodeCommand: ParsableCommand {
   }
 
   private func node(_ identity: FlowerIdentity) throws -> FlowerNode {
-    let task = try task.load()
+    let task = try base.load(task)
     let first = part * task.trainingCount / of
     let end = (part + 1) * task.trainingCount / of
     var device = FlowerDevice(

@@ -17,7 +17,7 @@ struct ReportCommand: ParsableCommand {
       """
   )
 
-  @Argument(help: "Reports that 'simulate' has written.")
+  @Argument(help: "Reports that 'simulate' or 'serve' has written.")
   var reports: [String]
   @Option(name: .shortAndLong, help: ArgumentHelp("The file to write.", valueName: "file"))
   var output: String

@@ -14,9 +14,12 @@ struct ServeCommand: ParsableCommand {
     discussion: """
       Devices register with a key of their own, fetch tasks and send results; see 'device'. Who may \
       take part is said by --devices (names and public keys, a line each), or by --open, with a token \
-      from the variable APUS_FEDERATE_TOKEN where there is one. After each round the state is written; \
+      from the variable APUS_FEDERATE_TOKEN where there is one; to shut a device out, take its line from \
+      the list and start the server again. The folder belongs to one federation and one server at a time. \
+      After each round the state is written; \
       a server that was killed goes on with the same command. At the end the model \
-      (model.safetensors) and the report (report.json) lie in the folder.
+      (model.safetensors) and the report (report.json) lie in the folder, with --base also the tuned \
+      step sizes as an adapter (adapter.safetensors).
 
       EXAMPLES
         apus-federate serve mnist --open --wait-for 2 --rounds 20 --output federation
@@ -26,6 +29,7 @@ struct ServeCommand: ParsableCommand {
   )
 
   @OptionGroup(title: "Data") var task: TaskArguments
+  @OptionGroup(title: "Base") var base: BaseArguments
   @Option(help: "The address to listen at.")
   var host = "127.0.0.1"
   @Option(help: "The port; 0 takes a free one, which is printed.")
@@ -38,6 +42,12 @@ struct ServeCommand: ParsableCommand {
   var devices: String?
   @Flag(help: "Any device may take part, or any that knows APUS_FEDERATE_TOKEN.")
   var open = false
+  @Option(help: "The most examples that a device may claim, by which its result weighs.")
+  var exampleLimit = 1_000_000
+  @Option(help: "The same as a multiple of what the median device claims; none by default.")
+  var exampleFactor: Double?
+  @Option(help: "The largest norm of an update that is accepted; by default what is usual decides.")
+  var normLimit: Double?
   @Option(help: "The first round begins when so many devices are there.")
   var waitFor = 2
   @Option(help: "A device shows itself every so many seconds; two missed signs lose its task.")
@@ -63,6 +73,8 @@ struct ServeCommand: ParsableCommand {
 
   private var settings: CoordinatorConfiguration {
     var simulated = SimulationConfiguration()
+    // Shares and noise count from the devices that are there at least.
+    simulated.deviceCount = waitFor
     rounds.apply(to: &simulated)
     var settings = CoordinatorConfiguration(seed: seed)
     settings.roundCount = simulated.roundCount
@@ -73,6 +85,9 @@ struct ServeCommand: ParsableCommand {
     settings.rounds.heartbeatSeconds = heartbeat
     settings.aggregation = simulated.aggregation
     settings.testInterval = testInterval
+    settings.exampleLimit = exampleLimit
+    settings.exampleFactor = exampleFactor
+    settings.updateNormLimit = normLimit
     return settings
   }
 
@@ -86,7 +101,7 @@ struct ServeCommand: ParsableCommand {
         admission = .open(token: ProcessInfo.processInfo.environment["APUS_FEDERATE_TOKEN"])
       }
       let coordinator = try FederatedCoordinator(
-        try task.load(),
+        try base.load(task),
         settings,
         folder: output,
         admission: admission,
@@ -126,7 +141,14 @@ struct ServeCommand: ParsableCommand {
   }
 
   private func leave(_ coordinator: FederatedCoordinator) throws {
-    let report = coordinator.report(name: URL(fileURLWithPath: output).lastPathComponent)
+    let name = URL(fileURLWithPath: output).lastPathComponent
+    let report = coordinator.report(name: name)
+    try base.write(
+      coordinator.model,
+      rounds: report.rounds.count,
+      task: name,
+      to: output + "/adapter.safetensors"
+    )
     try SafetensorsFile.write(coordinator.model.dictionary, to: output + "/model.safetensors")
     try AtomicFile.write(try jsonText(report) + "\n", to: output + "/report.json")
     try StandardStream.output.writeLine(

@@ -20,10 +20,19 @@ struct SimulateCommand: ParsableCommand {
         apus-federate simulate mnist --clients 20 --alpha 0.3 --profiles mixed --strategy planned \\
           --deadline 60 --rounds 30 --output run.json
         apus-federate simulate mnist --preset reference --seeds 1 2 3 --output study
+        apus-federate simulate law.txt sea.txt --base small-4bit --rate 1e-3 --adapter both.safetensors
       """
   )
 
   @OptionGroup(title: "Data") var task: TaskArguments
+  @OptionGroup(title: "Base") var base: BaseArguments
+  @Option(
+    help: ArgumentHelp(
+      "With --base: where the tuned step sizes go, as an adapter.",
+      valueName: "file"
+    )
+  )
+  var adapter: String?
   @OptionGroup(title: "Devices") var federation: FederationArguments
   @OptionGroup(title: "Rounds") var rounds: RoundArguments
   @Option(help: "A study instead of one run: reference, or language.")
@@ -51,7 +60,29 @@ struct SimulateCommand: ParsableCommand {
     guard preset == nil || output != nil else {
       throw ValidationError("--preset needs a folder: --output")
     }
+    if preset == nil, !rows.isEmpty { throw ValidationError("--rows belongs to --preset") }
+    if preset != nil { try checkPreset() }
+    guard adapter == nil || base.base != nil && preset == nil else {
+      throw ValidationError("--adapter belongs to one run with --base")
+    }
     if preset == nil, let fault = single.fault { throw ValidationError(fault) }
+  }
+
+  /// Refuses what the rows of a study say themselves.
+  private func checkPreset() throws {
+    var plain = SimulationConfiguration()
+    try FederationArguments.parse([]).apply(to: &plain)
+    try RoundArguments.parse([]).apply(to: &plain)
+    var typed = plain
+    federation.apply(to: &typed)
+    rounds.apply(to: &typed)
+    let differences = differingSettings(plain, typed)
+    guard differences.isEmpty && checkpoints == nil && testInterval == 1 && clientInterval == 0
+    else {
+      let list =
+        differences.isEmpty ? "checkpoints and intervals" : differences.joined(separator: ", ")
+      throw ValidationError("--preset sets what its runs do, so leave out the options for \(list)")
+    }
   }
 
   private var single: SimulationConfiguration {
@@ -66,7 +97,9 @@ struct SimulateCommand: ParsableCommand {
 
   func run() throws {
     machine.apply()
-    let task = try task.load()
+    // What cannot be written in the end is found out at the start.
+    for path in [preset == nil ? output : nil, adapter] { try checkOutputFile(path) }
+    let task = try base.load(task)
     if let preset, let output {
       try runStudy(preset, task, output)
     } else {
@@ -78,7 +111,7 @@ struct SimulateCommand: ParsableCommand {
     let reporter = display.progress("simulating", unit: "rounds")
     var configuration = single
     configuration.name = output.map { URL(fileURLWithPath: $0).lastPathComponent } ?? "simulation"
-    let report = try simulate(task, configuration, seed: seeds[0]) { round in
+    let (report, model) = try simulate(task, configuration, seed: seeds[0]) { round in
       let accuracy = round.evaluation.map { ", accuracy \((100 * $0.accuracy).fixed(1)) %" } ?? ""
       reporter.update(
         completed: round.round + 1,
@@ -87,6 +120,9 @@ struct SimulateCommand: ParsableCommand {
       )
     }
     reporter.finish()
+    if let adapter {
+      try base.write(model, rounds: report.rounds.count, task: configuration.name, to: adapter)
+    }
     let text = try jsonText(report)
     if let output { try AtomicFile.write(text + "\n", to: output) }
     try StandardStream.output.writeLine(
@@ -99,14 +135,16 @@ struct SimulateCommand: ParsableCommand {
     _ configuration: SimulationConfiguration,
     seed: UInt64,
     progress: (RoundReport) -> Void
-  ) throws -> SimulationReport {
+  ) throws -> (report: SimulationReport, model: ParameterSet) {
     do {
       let folder = try preset == nil ? checkpoints.map { try CheckpointFolder(at: $0) } : nil
-      return try FederatedSimulation(task, configuration, seed: seed).run(
+      let simulation = try FederatedSimulation(task, configuration, seed: seed)
+      let report = try simulation.run(
         folder: folder,
         progress: progress,
         shouldStop: { Cancellation.isRequested }
       )
+      return (report, simulation.engine.model)
     } catch SimulationError.interrupted(let round) {
       try Cancellation.check("\(round) rounds were done, \(whatIsLeft)")
       throw CommandFailure("stopped after \(round) rounds")
@@ -127,6 +165,7 @@ struct SimulateCommand: ParsableCommand {
     _ output: String
   ) throws {
     let study = try StudyFolder(output)
+    let identity = TaskIdentity(of: task)
     var configurations = preset.configurations
     if !rows.isEmpty {
       let known = configurations.map(\.name)
@@ -140,9 +179,9 @@ struct SimulateCommand: ParsableCommand {
     let total = configurations.count * seeds.count
     for (index, configuration) in configurations.enumerated() {
       for (place, seed) in seeds.enumerated()
-      where try study.report(configuration, task: task.name, seed) == nil {
+      where try study.report(configuration, task: identity, seed) == nil {
         let done = index * seeds.count + place
-        let report = try simulate(task, configuration, seed: seed) { round in
+        let (report, _) = try simulate(task, configuration, seed: seed) { round in
           let share = Double(round.round + 1) / Double(configuration.roundCount)
           reporter.update(
             completed: done,
@@ -155,7 +194,7 @@ struct SimulateCommand: ParsableCommand {
       }
     }
     reporter.clear()
-    let table = try StudyTable(study, configurations, task: task.name, seeds: seeds)
+    let table = try StudyTable(study, configurations, task: identity, seeds: seeds)
     try AtomicFile.write(table.markdown + "\n", to: output + "/study.md")
     try StandardStream.output.writeLine(
       display.json ? jsonText(table.rows) : table.markdown

@@ -20,16 +20,16 @@ struct StudyFolder {
     "\(path)/\(task)-\(name)-\(seed).json"
   }
 
-  /// The report of a configuration; nil if there is none, or it is of other settings.
+  /// The report of a configuration; nil if there is none, or it is of other settings or another task.
   func report(
     _ configuration: SimulationConfiguration,
-    task: String,
+    task: TaskIdentity,
     _ seed: UInt64
   ) throws -> SimulationReport? {
-    let path = file(task, configuration.name, seed)
+    let path = file(task.name, configuration.name, seed)
     guard FileManager.default.fileExists(atPath: path) else { return nil }
     let report = try ReportFile.read(path)
-    return report.configuration == configuration ? report : nil
+    return report.configuration == configuration && report.identity == task ? report : nil
   }
 
   func add(_ report: SimulationReport) throws {
@@ -51,7 +51,13 @@ enum ReportFile {
     )
     do {
       let data = try Data(contentsOf: URL(fileURLWithPath: path))
-      return try decoder.decode(SimulationReport.self, from: data)
+      let report = try decoder.decode(SimulationReport.self, from: data)
+      guard report.rounds.allSatisfy({ $0.round >= 0 && $0.round < .max }) else {
+        throw CommandFailure("\(path.printable) has rounds with impossible numbers")
+      }
+      return report
+    } catch let failure as CommandFailure {
+      throw failure
     } catch is DecodingError {
       throw CommandFailure("\(path.printable) is no report of a simulation, or is cut off")
     } catch {

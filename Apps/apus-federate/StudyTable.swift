@@ -23,7 +23,7 @@ struct StudyTable {
   init(
     _ study: StudyFolder,
     _ configurations: [SimulationConfiguration],
-    task: String,
+    task: TaskIdentity,
     seeds: [UInt64]
   ) throws {
     rows = try configurations.compactMap { configuration in

@@ -11,7 +11,7 @@ extension FederatedSimulation {
         in: folder,
         values: [
           "configuration": configuration, "flights": flights, "clock": clock,
-          "schedules": schedules,
+          "schedules": schedules, "task": TaskIdentity(of: task),
         ],
         tensors: Dictionary(
           uniqueKeysWithValues: residuals.map { ("\(Self.residualPrefix)\($0)", $1.dictionary) }
@@ -31,10 +31,17 @@ extension FederatedSimulation {
     do {
       guard let saved = try folder.latest() else { return }
       var found = try saved.value("configuration", as: SimulationConfiguration.self)
-      // More rounds of the same run may be asked for.
+      // More rounds of the same run may be asked for, under another name.
       found.roundCount = configuration.roundCount
-      guard found == configuration else {
-        throw SimulationError.checkpoint("\(saved.path) is of another configuration")
+      found.name = configuration.name
+      var differences = differingSettings(found, configuration)
+      let identity = try saved.value("task", as: TaskIdentity.self)
+      differences += differingSettings(identity, TaskIdentity(of: task)).map { "task.\($0)" }
+      guard differences.isEmpty else {
+        let list = differences.joined(separator: ", ")
+        throw SimulationError.checkpoint(
+          "\(saved.path) is of another run, which differs in \(list)"
+        )
       }
       try engine.restore(saved)
       flights = try saved.value("flights", as: [Flight].self)

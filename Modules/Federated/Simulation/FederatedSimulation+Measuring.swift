@@ -80,7 +80,7 @@ extension FederatedSimulation {
     examples count: Int,
     of part: ExamplePart
   ) throws(SimulationError) -> (total: Evaluation, correct: [Int32]) {
-    let size = LocalTrainer.evaluationBatch
+    let size = LocalTrainer.evaluationBatch(of: task)
     let query = (0..<Int32(min(Self.queryLimit, task.trainingCount))).map { $0 }
     let norms =
       try pool.map(1) { trainer, _ in

@@ -143,6 +143,7 @@ public final class FederatedSimulation {
     SimulationReport(
       name: configuration.name,
       task: task.name,
+      identity: TaskIdentity(of: task),
       seed: engine.state.seed,
       parameterCount: engine.model.scalarCount,
       configuration: configuration,

@@ -4,6 +4,8 @@ public struct SimulationReport: Codable, Hashable, Sendable {
   public var name: String
   /// The name of the task.
   public var task: String
+  /// What the task was, by checksums; nil in reports of earlier versions.
+  public var identity: TaskIdentity?
   /// The seed.
   public var seed: UInt64
   /// The numbers of the global model.
@@ -20,6 +22,7 @@ public struct SimulationReport: Codable, Hashable, Sendable {
   package init(
     name: String,
     task: String,
+    identity: TaskIdentity? = nil,
     seed: UInt64,
     parameterCount: Int,
     configuration: SimulationConfiguration,
@@ -29,6 +32,7 @@ public struct SimulationReport: Codable, Hashable, Sendable {
   ) {
     self.name = name
     self.task = task
+    self.identity = identity
     self.seed = seed
     self.parameterCount = parameterCount
     self.configuration = configuration

@@ -52,7 +52,11 @@ public struct ByteLanguageTask: FederatedTask {
     }
     guard !labels.isEmpty, !windows.test.isEmpty else {
       let sizes = texts.map(\.count)
-      throw .settings("texts of \(sizes) bytes are too short for windows of \(windows.length)")
+      let limit = configuration.windowLimit.map { ", of which \($0) windows each are used," } ?? ""
+      throw .settings(
+        "texts of \(sizes) bytes\(limit) are too short: each needs \(configuration.testStride) windows "
+          + "of \(windows.length), the last of which measures"
+      )
     }
     self.labels = labels
     self.windows = windows

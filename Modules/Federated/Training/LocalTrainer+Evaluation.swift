@@ -30,8 +30,14 @@ extension LocalTrainer {
   /// What the norms of a network have seen: only static batch norms have something to tell.
   typealias NormStatistics = [RunningStatistics]
 
-  /// The largest number of examples whose activations are in memory at once.
-  static var evaluationBatch: Int { 250 }
+  /// The number of examples that are evaluated at once: at most 250, and so many that the logits of
+  /// all predictions stay below 64 MiB.
+  var evaluationBatch: Int { Self.evaluationBatch(of: task) }
+
+  /// The number of examples of a task that are evaluated at once.
+  static func evaluationBatch(of task: any FederatedTask) -> Int {
+    max(min(250, (1 << 24) / max(task.predictionsPerExample * task.classCount, 1)), 1)
+  }
 
   /// The predictions for some examples.
   ///
@@ -65,8 +71,8 @@ extension LocalTrainer {
       norm.mode = .fixed
     }
     var result = Evaluation()
-    for first in stride(from: 0, to: examples.count, by: Self.evaluationBatch) {
-      let batch = Array(examples[first..<min(first + Self.evaluationBatch, examples.count)])
+    for first in stride(from: 0, to: examples.count, by: evaluationBatch) {
+      let batch = Array(examples[first..<min(first + evaluationBatch, examples.count)])
       result.add(Self.predict(network, batch, part, each))
     }
     return result
@@ -108,8 +114,8 @@ extension LocalTrainer {
     let network = try loaded(model)
     guard !network.norms.isEmpty, !examples.isEmpty else { return [] }
     for norm in network.norms { norm.mode = .query }
-    for first in stride(from: 0, to: examples.count, by: Self.evaluationBatch) {
-      let batch = Array(examples[first..<min(first + Self.evaluationBatch, examples.count)])
+    for first in stride(from: 0, to: examples.count, by: evaluationBatch) {
+      let batch = Array(examples[first..<min(first + evaluationBatch, examples.count)])
       _ = withoutGradients { network.module(batch, of: .training, scale: 1) }
     }
     for norm in network.norms { norm.finishQuery() }

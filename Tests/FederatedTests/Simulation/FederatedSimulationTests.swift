@@ -129,9 +129,42 @@ import Testing
       #expect(throws: SimulationError.self) { try other.run(folder: folder) }
       let seeded = try FederatedSimulation(Self.task, Self.configuration(), seed: 8)
       #expect(throws: SimulationError.self) { try seeded.run(folder: folder) }
-      // More rounds of the same run are welcome.
-      #expect(try run(Self.configuration(), folder: folder).rounds.count == 4)
+      // More rounds of the same run are welcome, under any name.
+      let more = try run(Self.configuration { $0.name = "renamed" }, folder: folder)
+      #expect(more.rounds.count == 4)
     }
+  }
+
+  @Test func theMessageSaysWhatDiffers() throws {
+    try withTemporaryFolder { path in
+      let folder = try CheckpointFolder(at: path + "/checkpoints")
+      _ = try run(Self.configuration { $0.roundCount = 1 }, folder: folder)
+      func message(
+        _ task: VectorTask,
+        _ change: (inout SimulationConfiguration) -> Void = { _ in }
+      ) throws -> String {
+        let other = try FederatedSimulation(task, Self.configuration(change), seed: 7)
+        let error = try #require(throws: SimulationError.self) { try other.run(folder: folder) }
+        return "\(error)"
+      }
+      let rate = try message(Self.task) { $0.training.learningRate = 1 }
+      #expect(rate.contains("training.learningRate"), "\(rate)")
+      // The same network on fewer examples.
+      let fewer = VectorTask.random(count: 120, width: 8, hidden: [8], classCount: 4, seed: 2)
+      let data = try message(fewer)
+      #expect(data.contains("task.data") && !data.contains("task.model"), "\(data)")
+    }
+  }
+
+  @Test func identitiesTellTasksApart() {
+    let task = Self.task
+    let same = VectorTask.random(count: 240, width: 8, hidden: [8], classCount: 4, seed: 2)
+    let wider = VectorTask.random(count: 240, width: 8, hidden: [9], classCount: 4, seed: 2)
+    let fewer = VectorTask.random(count: 239, width: 8, hidden: [8], classCount: 4, seed: 2)
+    #expect(TaskIdentity(of: task) == TaskIdentity(of: same))
+    #expect(TaskIdentity(of: task).model != TaskIdentity(of: wider).model)
+    #expect(TaskIdentity(of: task).data == TaskIdentity(of: wider).data)
+    #expect(TaskIdentity(of: task).data != TaskIdentity(of: fewer).data)
   }
 
   @Test func wholeModelsOnAllDevicesAreFederatedAveraging() throws {
