@@ -8,7 +8,7 @@ import Testing
 /// A real server of Flower in processes of its own, out of a Python environment that has it.
 ///
 /// `APUS_FLOWER_PYTHON` names the interpreter, or the folder of its virtual environment; make one
-/// with `python3 -m venv V && V/bin/pip install flwr==1.40.0`.
+/// with `python3 -m venv V && V/bin/pip install 'flwr>=1.40,<1.43'`.
 struct SuperLink: Sendable {
   /// The folder of the environment's programs; nil where there is none with Flower.
   static let programs: String? = {
@@ -24,7 +24,7 @@ struct SuperLink: Sendable {
 
   static let isThere = programs != nil
   static let skipMessage: Comment =
-    "needs Python with flwr 1.40: set APUS_FLOWER_PYTHON to the interpreter or its environment"
+    "needs Python with flwr 1.40 to 1.42: set APUS_FLOWER_PYTHON to the interpreter or its environment"
 
   enum Security: Sendable { case open, authenticated }
 
