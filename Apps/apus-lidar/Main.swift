@@ -23,11 +23,12 @@ struct ApusLidar: ParsableCommand {
         apus-lidar inspect scan.bin --sensor os1_128
         apus-lidar train --simulated 120 --sensor hdl64e --output run
         apus-lidar eval run --sensors hdl64e,waymoTop,os1_128,hdl32e,vlp16
+        apus-lidar features scans/ --sensor vlp16 --output scans.safetensors
       """,
     version: "0.1.0",
     subcommands: [
       SimulateCommand.self, TrainCommand.self, EvaluateCommand.self, SegmentCommand.self,
-      InspectCommand.self, ViewCommand.self,
+      InspectCommand.self, ViewCommand.self, FeaturesCommand.self,
     ]
   )
 

@@ -19,6 +19,7 @@ struct SimulateCommand: ParsableCommand {
         apus-lidar simulate --sensors vlp16 --output scan.ply
         apus-lidar simulate --sensors hdl64e --scenes 120 --output train
         apus-lidar simulate --sensors vlp16,vlp16@2.4,my32.json --scenes 24 --first 5000 --output test
+        apus-lidar simulate --sensors vlp16 --strength 0.5 --scenes 24 --output dirty
       """
   )
 
@@ -39,11 +40,21 @@ struct SimulateCommand: ParsableCommand {
   var seed: UInt64 = 0
   @Option(help: "The height of all sensors above the road in metres. (default: each one's own)")
   var mountHeight: Double?
+  @Option(
+    help: """
+      How much light the sensors have to spare at 100 m; a hundredth is like a dirty window. (default: \
+      what is typical of each, 40 to 120)
+      """
+  )
+  var strength: Double?
   @OptionGroup(title: "Machine") var machine: MachineArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws {
     try sensors.validate()
+    if let strength, !(strength > 0 && strength <= 1e6) {
+      throw ValidationError("--strength \(strength) must be above 0, at most 10⁶")
+    }
     guard scenes > 0, first >= 0, scenes <= SceneArguments.most, first <= SceneArguments.most else {
       throw ValidationError("--scenes must be above 0, --first not below, both at most 10⁹")
     }
@@ -60,7 +71,11 @@ struct SimulateCommand: ParsableCommand {
 
   func run() throws {
     machine.apply()
-    let simulators = try sensors.choices.map { try $0.simulator(mountHeight: mountHeight) }
+    let simulators = try sensors.choices.map { choice in
+      var simulator = try choice.simulator(mountHeight: mountHeight)
+      simulator.returns.strength = strength ?? simulator.returns.strength
+      return simulator
+    }
     var summary = SimulationSummary(output: output, seed: seed, scans: [])
     let reporter = display.progress("simulating", unit: "scans")
     for (choice, simulator) in zip(sensors.choices, simulators) {

@@ -9,7 +9,8 @@ struct ApusNovelty: ParsableCommand {
     abstract: "Learns what is normal, and finds what is not.",
     discussion: """
       Data are a folder with MNIST's files (IDX), a folder of PNG and JPEG files, perhaps in folders \
-      named after their classes, or vectors: CSV, NPY, safetensors.
+      named after their classes, or vectors: CSV, NPY, safetensors. 'embed' makes vectors of texts, \
+      'apus-lidar features' of LiDAR scans.
 
       Results go to standard output, progress and errors to standard error. Exit codes: 0 done, \
       1 failed, 64 typed wrongly, 130 interrupted.
@@ -19,9 +20,12 @@ struct ApusNovelty: ParsableCommand {
         apus-novelty score normal.safetensors photos/new --resize --fpr 0.01
         apus-novelty eval mnist --output study --methods oaae ae --classes 1 9 --profile small
         apus-novelty report oaae.safetensors --data mnist --novel 1 --output report.html
+        apus-novelty embed mails.txt --encoder all-MiniLM-L6-v2 --output mails.safetensors
       """,
     version: "0.1.0",
-    subcommands: [TrainCommand.self, ScoreCommand.self, EvalCommand.self, ReportCommand.self]
+    subcommands: [
+      EmbedCommand.self, TrainCommand.self, ScoreCommand.self, EvalCommand.self, ReportCommand.self,
+    ]
   )
 
   static func main() { runToItsEnd() }

@@ -112,14 +112,23 @@ struct SampleReader {
 
   private func safetensors(_ path: String) throws -> Samples {
     let file = try SafetensorsFile(path: path, mode: .inMemory)
-    let others = file.names.filter { $0 != vectors.labelTensor }
+    // What 'embed' and 'apus-lidar features' write says itself which tensor is which.
+    let names = vectors.labelTensor == nil ? SampleFile.classNames(in: file.metadata) : nil
+    let labelTensor = vectors.labelTensor ?? names.map { _ in SampleFile.labelsName }
+    let others = file.names.filter { $0 != labelTensor }
     guard let name = vectors.tensor ?? (others.count == 1 ? others.first : nil) else {
       throw CommandFailure(
         "\(path): give --tensor; there are " + file.names.prefix(12).joined(separator: ", ")
       )
     }
-    let labels = try vectors.labelTensor.map { label in
-      try file.tensor(named: label, as: Int32.self).elements.map { "\($0)" }
+    let labels = try labelTensor.map { label in
+      try file.tensor(named: label, as: Int32.self).elements.map { place in
+        guard let names else { return "\(place)" }
+        guard names.indices.contains(Int(place)) else {
+          throw CommandFailure("\(path): label \(place), the file names \(names.count) classes")
+        }
+        return names[Int(place)]
+      }
     }
     return try samples(path, file.tensor(named: name), labels)
   }

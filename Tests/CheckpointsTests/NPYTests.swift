@@ -117,4 +117,22 @@ import Testing
     }
     #expect(error?.description.contains(reason) == true, "\(error?.description ?? "")")
   }
+
+  @Test func whatIsWrittenIsWhatNumPyWrites() throws {
+    try withTemporaryFolder { folder in
+      let path = folder + "/a.npy"
+      try NPYFile.write(Tensor([1, 2.5, -3, 4, 5, 6], shape: [2, 3]), to: path)
+      #expect(try Data(contentsOf: URL(filePath: path)) == Data(Self.floats))
+      for shape: Shape in [[], [5], [0, 4], [2, 3, 4]] {
+        var generator = Philox(seed: 1)
+        let tensor = Tensor<Float>.normal(shape, using: &generator)
+        try NPYFile.write(tensor, to: path)
+        let found = try NPYFile(path: path)
+        #expect(found.shape == shape && found.floats().elements == tensor.elements)
+      }
+      #expect(throws: CheckpointError.self) {
+        try NPYFile.write(.zeros([1]), to: folder + "/no/a.npy")
+      }
+    }
+  }
 }

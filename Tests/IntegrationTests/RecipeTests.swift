@@ -8,7 +8,7 @@ import Testing
   private static let root = URL(filePath: #filePath).deletingLastPathComponent()
     .appending(path: "../..").standardizedFileURL
 
-  /// The commands of a page, without those that build.
+  /// The commands of a page, without those that build or fetch.
   private func commands(of page: String) throws -> String {
     let path = Self.root.appending(path: "Docs/Recipes/\(page).md")
     let text = try String(contentsOf: path, encoding: .utf8)
@@ -16,32 +16,35 @@ import Testing
       $0.components(separatedBy: "```").first
     }
     let lines = blocks.joined(separator: "\n").split(separator: "\n")
-    return lines.filter { !$0.hasPrefix("swift build") && !$0.hasPrefix("export PATH") }
-      .joined(separator: "\n")
+    let builds = ["swift build", "export PATH", "Tools/fetch-models"]
+    return lines.filter { line in !builds.contains { line.hasPrefix($0) } }.joined(separator: "\n")
   }
 
   /// Runs a page in a folder that has the checkout's documents; the folder is removed afterwards.
   private func withPage(
     _ page: String,
+    _ variables: [String: String] = ["STEPS": "12", "TUNING_STEPS": "4"],
     _ body: (_ output: String, _ folder: String) throws -> Void
   ) throws {
     let programs = [
       "apus-pretrain", "apus-quantize", "apus-finetune", "apus-generate", "apus-serve",
+      "apus-novelty", "apus-lidar", "apus-ground",
     ]
     let folders = Set(try programs.map { try Invocation.program($0).deletingLastPathComponent() })
     let path = folders.map { $0.path(percentEncoded: false) }.joined(separator: ":")
     let port = try ServerUnderTest.freePort()
     try withTemporaryFolder { folder in
-      for name in ["README.md", "CONTRIBUTING.md", "Docs"] {
+      for name in ["README.md", "CONTRIBUTING.md", "Docs", "Models"] {
         try FileManager.default.copyItem(
           at: Self.root.appending(path: name),
           to: URL(filePath: folder + "/" + name)
         )
       }
+      let values = variables.map { " \($0)='\($1)'" }.sorted().joined()
       let script = """
         set -euo pipefail
         cd '\(folder)'
-        export PATH='\(path)':"$PATH" STEPS=12 TUNING_STEPS=4 PORT=\(port)
+        export PATH='\(path)':"$PATH" PORT=\(port)\(values)
         \(try commands(of: page))
         """
       let run = try Invocation([script], of: "apus-serve", through: "exec bash -c \"$1\"")
@@ -101,6 +104,30 @@ import Testing
     // It rounds activations to 8 bits beside codes.
     #expect(found["divergence"]?.doubleValue ?? 1 < 1e-3, "\(run.output)")
     #expect(found["agreement"]?.doubleValue ?? 0 > 0.95, "\(run.output)")
+  }
+
+  @Test(.enabled(if: RealModel.minilm.isPresent, RealModel.skipMessage))
+  func novelSentencesAreTold() throws {
+    let short = ["SENTENCES": "30", "SEEDS": "0", "EPOCHS": "2", "ENCODER": RealModel.minilm.path]
+    try withPage("novel-sentences", short) { output, folder in
+      for method in ["kNN", "Mahalanobis", "PCA", "OAAE"] {
+        #expect(output.contains("| \(method) |"), "\(output)")
+      }
+      let scores = try String(contentsOfFile: folder + "/sentences/scores.csv", encoding: .utf8)
+      let novel = scores.split(separator: "\n").dropFirst().map { $0.hasSuffix(",true") }
+      #expect(novel.count == 40)
+      // The first 20 are of the kind that was left out.
+      #expect(novel.prefix(20).count { $0 } > novel.suffix(20).count { $0 } + 5, "\(scores)")
+    }
+  }
+
+  @Test func novelScansAreTold() throws {
+    let short = ["SCANS": "10", "TEST_SCANS": "3", "FAULTS": "dirty"]
+    try withPage("novel-scans", short) { output, folder in
+      #expect(output.components(separatedBy: "AUROC").count == 2, "\(output)")
+      let file = try SafetensorsFile(path: folder + "/scans/dirty.safetensors")
+      #expect(file["samples"]?.extents == [6, 32])
+    }
   }
 
   @Test func tasksInOneServerAreSwapped() throws {

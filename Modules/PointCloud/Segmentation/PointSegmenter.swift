@@ -44,8 +44,12 @@ public final class PointSegmenter: Module {
 
   /// The scores of the classes for each voxel [V × C]; output c is of class c + 1.
   public func callAsFunction(_ input: SegmentationInput) -> Variable {
-    let features = frontEnd(input.frontEnd)  // [V, F]
-    return backbone(SparseTensor(sites: input.voxels.sites, features: features))
+    backbone(backboneInput(of: input))
+  }
+
+  /// The features of the voxels [V × F], by the front end: what the backbone gets.
+  public func backboneInput(of input: SegmentationInput) -> SparseTensor {
+    SparseTensor(sites: input.voxels.sites, features: frontEnd(input.frontEnd))
   }
 }
 
@@ -123,12 +127,36 @@ extension PointSegmenter {
     _ scan: LidarScan,
     density: BeamDensity
   ) throws(VoxelError) -> ClassifiedPoints {
+    guard let (input, inside) = try self.input(of: scan, density: density) else {
+      return .init(points: [], classes: .zeros([0]), confidence: .zeros([0]), voxelCount: 0)
+    }
+    let scores = withoutGradients { self(input).value }  // [V, C]
+    // Points that share a voxel share its class: it is found once.
+    let isOfPoints = configuration.devoxelization == .trilinear
+    let probabilities = (isOfPoints ? input.pointScores(ofVoxels: scores) : scores).softmax()
+    let (classes, confidence) = (probabilities.argMax(axis: 1) + 1, probabilities.max(axes: [1]))
+    return .init(
+      points: inside,
+      classes: isOfPoints ? classes : input.voxels.gather(classes),
+      confidence: isOfPoints ? confidence : input.voxels.gather(confidence),
+      voxelCount: input.voxels.count
+    )
+  }
+
+  /// The voxels of the points of a scan that lie in the volume, and which points these are [inside].
+  ///
+  /// The network is in use (`eval()`) afterwards.
+  ///
+  /// - Returns: nil if no point lies in the volume.
+  /// - Throws: `VoxelError` if a point inside the volume does not fit into the grid.
+  public func input(
+    of scan: LidarScan,
+    density: BeamDensity
+  ) throws(VoxelError) -> (input: SegmentationInput, points: [Int32])? {
     let height = Float(density.model.mountHeight)
     let volume = configuration.crop(for: height)
     let inside = volume.held(scan.positions)
-    guard !inside.isEmpty else {
-      return .init(points: [], classes: .zeros([0]), confidence: .zeros([0]), voxelCount: 0)
-    }
+    guard !inside.isEmpty else { return nil }
     eval()
     var points = DensityCloud(scan.selecting(inside), density: density)
     if volume.mode == .clamp { points = volume(points) }
@@ -143,16 +171,6 @@ extension PointSegmenter {
       range: densityRange,
       using: &generator
     )
-    let scores = withoutGradients { self(input).value }  // [V, C]
-    // Points that share a voxel share its class: it is found once.
-    let isOfPoints = configuration.devoxelization == .trilinear
-    let probabilities = (isOfPoints ? input.pointScores(ofVoxels: scores) : scores).softmax()
-    let (classes, confidence) = (probabilities.argMax(axis: 1) + 1, probabilities.max(axes: [1]))
-    return .init(
-      points: inside,
-      classes: isOfPoints ? classes : input.voxels.gather(classes),
-      confidence: isOfPoints ? confidence : input.voxels.gather(confidence),
-      voxelCount: input.voxels.count
-    )
+    return (input, inside)
   }
 }
