@@ -11,7 +11,7 @@ struct ApusLidar: ParsableCommand {
       A FILE is a scan: KITTI (.bin), nuScenes (.pcd.bin), PCD, PLY or LAS. A SENSOR is a name \
       (hdl64e, hdl32e, vlp16, vlp32c, waymoTop, os1_128, os0_128, os1_64) or a JSON file of a beam \
       model, and after @ its height above the road in metres, if it is another: vlp16@2.4. A MODEL is \
-      a file that 'train' has written, or the folder of a run; without one the model that comes with \
+      a file that 'train' or 'quantize' has written, or the folder of a run; without one the model that comes with \
       the program is taken (street.safetensors; APUS_MODELS may name its folder).
 
       Results go to standard output, progress and errors to standard error. Exit codes: 0 done, \
@@ -24,11 +24,12 @@ struct ApusLidar: ParsableCommand {
         apus-lidar train --simulated 120 --sensor hdl64e --output run
         apus-lidar eval run --sensors hdl64e,waymoTop,os1_128,hdl32e,vlp16
         apus-lidar features scans/ --sensor vlp16 --output scans.safetensors
+        apus-lidar quantize --simulated 16 --bits 4 --output street-4.safetensors
       """,
     version: "0.1.0",
     subcommands: [
       SimulateCommand.self, TrainCommand.self, EvaluateCommand.self, SegmentCommand.self,
-      InspectCommand.self, ViewCommand.self, FeaturesCommand.self,
+      InspectCommand.self, ViewCommand.self, FeaturesCommand.self, QuantizeCommand.self,
     ]
   )
 

@@ -1,8 +1,26 @@
 public import Checkpoints
-import Tensor
+public import Tensor
 
 // How a matrix lies in a checkpoint: see `QuantizedWeights`, which reads it.
 extension QuantizedMatrix {
+  /// Reads the matrix of a layer, as `write(to:named:)` has written it.
+  ///
+  /// - Parameters:
+  ///   - layer: the name of the layer.
+  ///   - shape: [N × K].
+  ///   - scheme: what its codes mean.
+  ///   - catalog: where it lies.
+  /// - Throws: `QuantizationError.invalidTensor` or `CheckpointError` if a part is missing, shaped
+  ///   otherwise or out of range.
+  public init(
+    named layer: String,
+    shape: Shape,
+    scheme: WeightScheme,
+    in catalog: any TensorCatalog
+  ) throws {
+    self = try QuantizedWeights.matrix(layer, shape: shape, scheme: scheme, in: catalog)
+  }
+
   /// The tensors that this matrix becomes, for the header of a file.
   public func declarations(named layer: String) -> [SafetensorsDeclaration] {
     Self.declarations(

@@ -130,6 +130,17 @@ import Testing
     }
   }
 
+  @Test func packedLidarNetworksAreMeasured() throws {
+    let short = ["BITS": "3", "SCANS": "2", "STEPS": "4", "SENSORS": "vlp16", "TEST_SCANS": "1"]
+    try withPage("quantized-lidar", short) { output, folder in
+      for name in ["full", "nearest-3", "flexround-3"] {
+        let rows = output.split(separator: "\n").filter { $0.hasPrefix(name + " ") }
+        #expect(rows.count == 1, "\(output)")
+      }
+      #expect(FileManager.default.fileExists(atPath: folder + "/packed/labels/scan.label"))
+    }
+  }
+
   @Test func tasksInOneServerAreSwapped() throws {
     try withPage("tasks-in-one-server") { output, _ in
       let texts = completions(output)

@@ -38,6 +38,19 @@ public struct SparseConvolutionOptions: Hashable, Sendable {
   func bias() -> Parameter? { hasBias ? Parameter(.zeros([outputChannels])) : nil }
 }
 
+/// A layer that multiplies the features of neighbouring sites by a weight: what a quantizer rounds.
+public protocol SparseConvolutionLayer: Module {
+  /// W [K³ × I × O].
+  var weight: Parameter { get }
+  /// What multiplies in the place of W [K³ × I × O], as while its rounding is learned; nil for W.
+  var substitute: (() -> Variable)? { get set }
+}
+
+extension SparseConvolutionLayer {
+  /// What multiplies.
+  var usedWeight: Variable { substitute?() ?? weight.variable }
+}
+
 /// A convolution that keeps the active sites: each takes its active neighbours in.
 ///
 ///     out[p] = Σ x[p + d] · W[k] + b      d = (ix, iy, iz) − K/2,  k = (ix · K + iy) · K + iz
@@ -45,13 +58,15 @@ public struct SparseConvolutionOptions: Hashable, Sendable {
 /// - Shapes: weight [K³ × I × O], bias [O] or none; features [N × I] to [N × O].
 /// - Source: Graham et al. 2018, "3D Semantic Segmentation with Submanifold Sparse Convolutional
 ///   Networks".
-public final class SubmanifoldConvolution: Module {
+public final class SubmanifoldConvolution: SparseConvolutionLayer {
   /// W [K³ × I × O].
   public let weight: Parameter
   /// b [O], or nil.
   public let bias: Parameter?
   /// K, the edge of the kernel.
   public let kernelSize: Int
+  /// What multiplies in the place of W; nil for W.
+  public var substitute: (() -> Variable)?
 
   /// A layer over a weight [K³ × I × O] of an odd K and a bias [O].
   public init(weight: Parameter, bias: Parameter? = nil) {
@@ -71,7 +86,7 @@ public final class SubmanifoldConvolution: Module {
   public func callAsFunction(_ input: SparseTensor) -> SparseTensor {
     let map = input.sites.submanifoldMap(kernelSize: kernelSize)
     return input.map {
-      sparseConvolution($0, weight: weight.variable, bias: bias?.variable, map: map)
+      sparseConvolution($0, weight: usedWeight, bias: bias?.variable, map: map)
     }
   }
 }
@@ -81,13 +96,15 @@ public final class SubmanifoldConvolution: Module {
 ///     out[q] = Σ x[2q + d] · W[k] + b      d = (ix, iy, iz) for K = 2, (ix, iy, iz) − 1 for K = 3
 ///
 /// - Shapes: weight [K³ × I × O], bias [O] or none; features [N × I] to [M × O].
-public final class StridedSparseConvolution: Module {
+public final class StridedSparseConvolution: SparseConvolutionLayer {
   /// W [K³ × I × O].
   public let weight: Parameter
   /// b [O], or nil.
   public let bias: Parameter?
   /// K, the edge of the kernel: 2 or 3.
   public let kernelSize: Int
+  /// What multiplies in the place of W; nil for W.
+  public var substitute: (() -> Variable)?
 
   /// A layer over a weight [K³ × I × O] and a bias [O].
   public init(weight: Parameter, bias: Parameter? = nil) {
@@ -106,7 +123,7 @@ public final class StridedSparseConvolution: Module {
     let (sites, map) = input.sites.strided(kernelSize: kernelSize)
     let features = sparseConvolution(
       input.features,
-      weight: weight.variable,
+      weight: usedWeight,
       bias: bias?.variable,
       map: map
     )
@@ -120,13 +137,15 @@ public final class StridedSparseConvolution: Module {
 ///
 /// - Shapes: weight [K³ × I × O] with I the channels of the coarse features, bias [O] or none;
 ///   features [M × I] to [N × O].
-public final class InverseSparseConvolution: Module {
+public final class InverseSparseConvolution: SparseConvolutionLayer {
   /// W [K³ × I × O].
   public let weight: Parameter
   /// b [O], or nil.
   public let bias: Parameter?
   /// K, the edge of the kernel: 2 or 3.
   public let kernelSize: Int
+  /// What multiplies in the place of W; nil for W.
+  public var substitute: (() -> Variable)?
 
   /// A layer over a weight [K³ × I × O] and a bias [O].
   public init(weight: Parameter, bias: Parameter? = nil) {
@@ -155,7 +174,7 @@ public final class InverseSparseConvolution: Module {
     )
     let features = sparseConvolution(
       input.features,
-      weight: weight.variable,
+      weight: usedWeight,
       bias: bias?.variable,
       map: map,
       direction: .inverse

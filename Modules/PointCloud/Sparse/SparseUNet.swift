@@ -66,14 +66,7 @@ public final class SparseUNet: Module {
 
   /// The features before the head, on the same sites.
   public func features(_ input: SparseTensor) -> SparseTensor {
-    var value = stem.reduce(input) { value, unit in unit(value) }
-    var skips: [SparseTensor] = []
-    for level in encoder {
-      skips.append(value)
-      value = level(value)
-    }
-    for (level, skip) in zip(decoder, skips.reversed()) { value = level(value, joining: skip) }
-    return value
+    stages.reduce(SparseUNetState(input)) { state, stage in self(stage, state) }.value
   }
 
   /// A score for every class and site [N × classCount].
