@@ -141,6 +141,21 @@ import Testing
     }
   }
 
+  @Test func theGroundingPolicyIsRoundedAndMeasured() throws {
+    let short = ["WIDTH": "64", "STEPS": "12", "PAGES": "8"]
+    try withPage("grounding-in-4-bits", short) { output, folder in
+      #expect(output.contains("21 layers at W4"), "\(output)")
+      let lines = output.split(separator: "\n")
+      for method in ["greedy", "vote", "full"] {
+        #expect(lines.count { $0.hasPrefix("ground/eval: \(method) ") } == 1, "\(output)")
+      }
+      // One response to a page, 16 and 64.
+      #expect(lines.count { $0.hasPrefix("ground/w4.safetensors ") } == 3, "\(output)")
+      let file = try SafetensorsFile(path: folder + "/ground/w4.safetensors")
+      #expect(file["blocks.0.up.weight_packed"]?.extents == [256, 8])
+    }
+  }
+
   @Test func tasksInOneServerAreSwapped() throws {
     try withPage("tasks-in-one-server") { output, _ in
       let texts = completions(output)
