@@ -363,7 +363,8 @@ let package = Package(
       name: "apus-federate",
       dependencies: [
         "FederationSupport", "ModelSupport", "Support", "FederatedService", "FederatedFlower",
-        "Federated", "Quantization", "Transformer", "Checkpoints", "Autograd", "Tensor", argumentParser,
+        "Federated", "Quantization", "Transformer", "Checkpoints", "Autograd", "Tensor",
+        argumentParser,
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),

@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import Tensor
 import TestSupport
 import Testing
 
@@ -9,11 +10,15 @@ import Testing
     .appending(path: "../..").standardizedFileURL
 
   /// The commands of a page, without those that build or fetch.
-  private func commands(of page: String) throws -> String {
+  ///
+  /// What needs other people's programs stands in blocks of `bash`, not of `sh`.
+  private func commands(of page: String, withOthers: Bool) throws -> String {
     let path = Self.root.appending(path: "Docs/Recipes/\(page).md")
     let text = try String(contentsOf: path, encoding: .utf8)
-    let blocks = text.components(separatedBy: "```sh\n").dropFirst().compactMap {
-      $0.components(separatedBy: "```").first
+    let parts = text.components(separatedBy: "```").enumerated().filter { $0.offset % 2 == 1 }
+    let blocks = parts.compactMap { _, part in
+      let kind = part.prefix { $0 != "\n" }
+      return kind == "sh" || withOthers && kind == "bash" ? part.dropFirst(kind.count) : nil
     }
     let lines = blocks.joined(separator: "\n").split(separator: "\n")
     let builds = ["swift build", "export PATH", "Tools/fetch-models"]
@@ -24,17 +29,19 @@ import Testing
   private func withPage(
     _ page: String,
     _ variables: [String: String] = ["STEPS": "12", "TUNING_STEPS": "4"],
+    others: String? = nil,
     _ body: (_ output: String, _ folder: String) throws -> Void
   ) throws {
     let programs = [
       "apus-pretrain", "apus-quantize", "apus-finetune", "apus-generate", "apus-serve",
-      "apus-novelty", "apus-lidar", "apus-ground",
+      "apus-novelty", "apus-lidar", "apus-ground", "apus-federate",
     ]
     let folders = Set(try programs.map { try Invocation.program($0).deletingLastPathComponent() })
-    let path = folders.map { $0.path(percentEncoded: false) }.joined(separator: ":")
+    let paths = folders.map { $0.path(percentEncoded: false) } + (others.map { [$0] } ?? [])
+    let path = paths.joined(separator: ":")
     let port = try ServerUnderTest.freePort()
     try withTemporaryFolder { folder in
-      for name in ["README.md", "CONTRIBUTING.md", "Docs", "Models"] {
+      for name in ["README.md", "CONTRIBUTING.md", "Docs", "Models", "Tools"] {
         try FileManager.default.copyItem(
           at: Self.root.appending(path: name),
           to: URL(filePath: folder + "/" + name)
@@ -45,7 +52,7 @@ import Testing
         set -euo pipefail
         cd '\(folder)'
         export PATH='\(path)':"$PATH" PORT=\(port)\(values)
-        \(try commands(of: page))
+        \(try commands(of: page, withOthers: others != nil))
         """
       let run = try Invocation([script], of: "apus-serve", through: "exec bash -c \"$1\"")
       #expect(run.wait() == 0, "\(run.error.suffix(2000))")
@@ -153,6 +160,34 @@ import Testing
       #expect(lines.count { $0.hasPrefix("ground/w4.safetensors ") } == 3, "\(output)")
       let file = try SafetensorsFile(path: folder + "/ground/w4.safetensors")
       #expect(file["blocks.0.up.weight_packed"]?.extents == [256, 8])
+    }
+  }
+
+  private static let federated = ["STEPS": "12", "ROUNDS": "2", "FLOWER_ROUNDS": "1"]
+
+  @Test func devicesTuneTheScalesOfOneBase() throws {
+    try withPage("federated-scales", Self.federated) { _, folder in
+      let adapter = try SafetensorsFile(path: folder + "/federated/docs.safetensors")
+      #expect(adapter.metadata["format"] == "scale-adapter" && adapter.entries.count == 14)
+    }
+  }
+
+  /// The folder of Flower's programs; nil without them.
+  private static let flower: String? = {
+    guard let given = ProcessInfo.processInfo.environment["APUS_FLOWER_PYTHON"] else { return nil }
+    let folders = [given + "/bin", URL(filePath: given).deletingLastPathComponent().path]
+    return folders.first { FileManager.default.isExecutableFile(atPath: $0 + "/flower-superlink") }
+  }()
+
+  @Test(.enabled(if: flower != nil, "needs Python with flwr 1.40 to 1.42: APUS_FLOWER_PYTHON"))
+  func flowersServerAveragesTheScalesOfOneBase() throws {
+    try withPage("federated-scales", Self.federated, others: Self.flower) { _, folder in
+      let start = try SafetensorsFile(path: folder + "/federated/start.safetensors")
+      let end = try SafetensorsFile(path: folder + "/federated/flower.safetensors")
+      let name = try #require(start.entries.first).name
+      let scales = try start.tensor(named: name, as: Float.self)
+      let tuned = try end.tensor(named: name, as: Float.self)
+      #expect(scales.shape == tuned.shape && scales != tuned)
     }
   }
 
