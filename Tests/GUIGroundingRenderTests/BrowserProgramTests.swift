@@ -5,9 +5,17 @@ import Testing
 @testable import GUIGroundingRender
 
 @Suite struct BrowserProgramTests {
+  /// Opens a program for writing so that no child that another test starts keeps it open.
+  private func openProgram(_ path: String) throws -> FileHandle {
+    let number = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o755)
+    try #require(number >= 0, "\(path): \(String(cString: strerror(errno)))")
+    return FileHandle(fileDescriptor: number, closeOnDealloc: true)
+  }
+
   private func program(_ text: String, _ path: String) throws {
-    try Data(text.utf8).write(to: URL(fileURLWithPath: path))
-    try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+    let file = try openProgram(path)
+    try file.write(contentsOf: Data(text.utf8))
+    try file.close()
   }
 
   @Test func theFirstNameOnThePathIsTaken() throws {
@@ -57,7 +65,7 @@ import Testing
     try await withTemporaryFolder { folder in
       let path = folder + "/browser"
       try program("#!/bin/sh\necho started >&2\nexit 1\n", path)
-      let writer = try #require(FileHandle(forWritingAtPath: path))
+      let writer = try openProgram(path)
       Thread.detachNewThread {
         usleep(100_000)
         try? writer.close()

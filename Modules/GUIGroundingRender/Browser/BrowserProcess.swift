@@ -32,7 +32,7 @@ final class BrowserProcess: Sendable {
     var code = Self.spawn(arguments, environment, log, ends.child, &number)
     // A program that was written just now is busy for as long as another child of this process, on
     // its way to a program of its own, holds the copy of a descriptor: some milliseconds.
-    for _ in 0..<200 where code == ETXTBSY {
+    for _ in 0..<500 where code == ETXTBSY {
       usleep(10_000)
       code = Self.spawn(arguments, environment, log, ends.child, &number)
     }
