@@ -215,20 +215,6 @@ private final class Program: Sendable {
   }
 }
 
-extension Process {
-  /// Starts the program with no signal blocked.
-  ///
-  /// It inherits the mask of the thread that starts it. The threads that tasks run on block nearly all
-  /// signals: started from one, a program and its own children would never hear that they should end.
-  fileprivate func runWithOpenSignals() throws {
-    var (none, before) = (sigset_t(), sigset_t())
-    sigemptyset(&none)
-    pthread_sigmask(SIG_SETMASK, &none, &before)
-    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-    try run()
-  }
-}
-
 private func makeSocket(_ port: Int) -> (Int32, sockaddr_in) {
   #if canImport(Glibc)
     let number = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)

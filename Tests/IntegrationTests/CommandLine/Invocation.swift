@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// A run of a built program: its output, its errors and its exit code.
@@ -29,7 +30,7 @@ final class Invocation {
     process.standardInput = input as Any? ?? FileHandle.nullDevice
     process.standardOutput = try FileHandle(forWritingTo: folder.appending(path: "output"))
     process.standardError = try FileHandle(forWritingTo: folder.appending(path: "error"))
-    try process.run()
+    try process.runWithOpenSignals()
   }
 
   deinit {

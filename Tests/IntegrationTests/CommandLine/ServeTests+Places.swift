@@ -5,8 +5,8 @@ import Testing
 
 extension ServeTests {
   @Test func whoHangsUpFreesThePlace() async throws {
-    try await withServer(["--parallel", "1", "--queue", "127"]) { server, _ in
-      // One after the other these take seconds.
+    try await withServer(["--parallel", "1", "--queue", "127"], of: Self.slowModel) { server, _ in
+      // One after the other these take many seconds.
       let long = completion("Once", ["n": 128, "max_tokens": 120, "temperature": 1])
       var streamed = try #require(long.objectValue)
       streamed["stream"] = true
@@ -30,8 +30,8 @@ extension ServeTests {
   }
 
   @Test func whoComesWhenAllIsFullIsToldToTryAgain() async throws {
-    try await withServer(["--parallel", "1", "--queue", "99"]) { server, _ in
-      let long = completion("Once", ["n": 100, "max_tokens": 120, "temperature": 1])
+    try await withServer(["--parallel", "1", "--queue", "99"], of: Self.slowModel) { server, _ in
+      let long = completion("Once", ["n": 100, "max_tokens": 60, "temperature": 1])
       let first = Task { try await server.post("/v1/completions", long) }
       let isFull = try await server.waits { try await server.metric("texts_waiting") ?? 0 > 50 }
       #expect(isFull)
@@ -94,7 +94,7 @@ extension ServeTests {
 
   @Test(arguments: [SIGINT, SIGTERM])
   func aSignalEndsItAndTellsReaders(signal: Int32) async throws {
-    try await withServer(["--parallel", "1", "--queue", "127"]) { server, _ in
+    try await withServer(["--parallel", "1", "--queue", "127"], of: Self.slowModel) { server, _ in
       let long = completion(
         "Once",
         ["n": 128, "max_tokens": 120, "stream": true, "temperature": 1]

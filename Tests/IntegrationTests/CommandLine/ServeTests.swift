@@ -5,16 +5,21 @@ import Testing
 
 /// `apus-serve`, asked over HTTP.
 @Suite(.timeLimit(.minutes(5))) struct ServeTests {
+  /// A model that takes a millisecond for a token, so that hundreds of texts are still being written
+  /// when a busy test comes to its next line.
+  static let slowModel = TinyModel(hiddenWidth: 256, feedForwardWidth: 768, blockCount: 12)
+
   /// Runs a server of the tiny model, with a chat template unless it is to have none.
   func withServer(
     _ arguments: [String] = [],
+    of tiny: TinyModel = TinyModel(),
     environment: String = "",
     hasTemplate: Bool = true,
     _ body: (_ server: ServerUnderTest, _ model: String) async throws -> Void
   ) async throws {
     try await withTemporaryFolder { folder in
       let model = folder + "/tiny"
-      try TinyModel().write(to: model)
+      try tiny.write(to: model)
       if hasTemplate {
         try Data(GenerateTests.template.utf8)
           .write(to: URL(filePath: model + "/chat_template.jinja"))
