@@ -73,8 +73,7 @@ struct CoordinatorResponder: HTTPResponder {
     var headers: [String: String] = [:]
     for field in request.headers { headers[field.name.canonicalName] = field.value }
     let head = ServiceRequest(
-      // The library under this leaves out the body of an answer to HEAD.
-      method: request.method == .head ? "GET" : request.method.rawValue,
+      method: request.method.rawValue,
       path: request.uri.path,
       headers: headers
     )

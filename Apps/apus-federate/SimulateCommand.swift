@@ -70,17 +70,11 @@ struct SimulateCommand: ParsableCommand {
 
   /// Refuses what the rows of a study say themselves.
   private func checkPreset() throws {
-    var plain = SimulationConfiguration()
-    try FederationArguments.parse([]).apply(to: &plain)
-    try RoundArguments.parse([]).apply(to: &plain)
-    var typed = plain
-    federation.apply(to: &typed)
-    rounds.apply(to: &typed)
-    let differences = differingSettings(plain, typed)
-    guard differences.isEmpty && checkpoints == nil && testInterval == 1 && clientInterval == 0
-    else {
-      let list =
-        differences.isEmpty ? "checkpoints and intervals" : differences.joined(separator: ", ")
+    let plain = try Self.parse(["mnist"]).single
+    var names = SettingDifference.between(plain, single).map(\.name)
+    if checkpoints != nil { names.append("checkpoints") }
+    guard names.isEmpty else {
+      let list = names.joined(separator: ", ")
       throw ValidationError("--preset sets what its runs do, so leave out the options for \(list)")
     }
   }

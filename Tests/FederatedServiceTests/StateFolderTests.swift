@@ -68,7 +68,7 @@ import Testing
       (["training.epochs"], { $0.training.epochs += 1 }),
       (["rounds.fraction"], { $0.rounds.fraction = 0.5 }),
       (["rounds.deadline"], { $0.rounds.deadline = 60 }),
-      (["aggregation.optimizer"], { $0.aggregation.optimizer = .init(.adam()) }),
+      (["aggregation.optimizer.rule"], { $0.aggregation.optimizer = .init(.adam()) }),
       (
         ["aggregation.privacy"],
         { $0.aggregation.privacy = CentralPrivacy(noiseMultiplier: 1, expectedClients: 4) }

@@ -34,11 +34,11 @@ extension FederatedSimulation {
       // More rounds of the same run may be asked for, under another name.
       found.roundCount = configuration.roundCount
       found.name = configuration.name
-      var differences = differingSettings(found, configuration)
+      var differences = SettingDifference.between(found, configuration)
       let identity = try saved.value("task", as: TaskIdentity.self)
-      differences += differingSettings(identity, TaskIdentity(of: task)).map { "task.\($0)" }
+      differences += SettingDifference.between(identity, TaskIdentity(of: task), at: "task")
       guard differences.isEmpty else {
-        let list = differences.joined(separator: ", ")
+        let list = differences.map { "\($0)" }.joined(separator: ", ")
         throw SimulationError.checkpoint(
           "\(saved.path) is of another run, which differs in \(list)"
         )

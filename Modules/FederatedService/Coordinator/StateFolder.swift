@@ -1,5 +1,6 @@
 import Autograd
 import Checkpoints
+import Federated
 
 #if canImport(FoundationEssentials)
   import FoundationEssentials
@@ -82,7 +83,7 @@ final class StateFolder: Sendable {
     }
     let saved: JSONValue
     do { saved = try JSONValue.read(file) } catch { throw .state("\(error)") }
-    let differences = FederationSettings.differences(saved, given)
+    let differences = SettingDifference.between(saved, given)
     guard differences.isEmpty else { throw .otherFederation(path: path, differences) }
   }
 

@@ -32,6 +32,8 @@ import Testing
 
   @Test(arguments: [
     ["--preset", "reference", "--output", "study", "--rounds", "2"],
+    ["--preset", "reference", "--output", "study", "--test-interval", "2"],
+    ["--preset", "reference", "--output", "study", "--checkpoints", "folder"],
     ["--rows", "full"],
     ["--noise", "inf"],
     ["--server-rate", "nan"],
