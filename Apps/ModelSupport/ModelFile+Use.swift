@@ -84,8 +84,11 @@ extension ModelFile {
     switch adapter.method {
     case .peqa: try tuned.usePEQA(where: isInBlock)
     case .alphaTuning:
-      let planes = adapter.scales.first?.value.shape.extents.last ?? 1
-      try tuned.useAlphaTuning(trainedPlanes: planes, where: isInBlock)
+      let planes = tuned.namedLinearLayers().compactMap { _, layer in
+        (layer as? BinaryCodedLinear)?.weight.planeCount
+      }.min()
+      let trained = min(adapter.trainedPlanes ?? 1, planes ?? 1)
+      try tuned.useAlphaTuning(trainedPlanes: trained, where: isInBlock)
     }
     let names = layerNames
     let layers = try ScaleTunedLayers(of: tuned) { names[$0] ?? $0 }

@@ -7,8 +7,8 @@ import Tensor
 struct AdapterChoice {
   let tasks: [TaskFile]
   let kind: TuningBase.Kind
-  /// How codes are made, with as many trained planes as the adapters have where none are typed.
-  let arguments: BaseArguments
+  /// How codes are made.
+  private let arguments: BaseArguments
 
   /// Looks at adapters that are used on one model.
   ///
@@ -16,11 +16,7 @@ struct AdapterChoice {
   init(_ paths: [String], _ arguments: BaseArguments) throws {
     tasks = try paths.map { try TaskFile(path: $0) }
     let binary = arguments.binaryOptions.first
-    var filled = arguments
-    if filled.trainedPlanes == nil, let planes = tasks.lazy.compactMap(Self.trainedPlanes).first {
-      filled.trainedPlanes = "\(planes)"
-    }
-    self.arguments = filled
+    self.arguments = arguments
     let kinds = Set(tasks.map(\.kind)).subtracting([.stored])
     guard kinds.count < 2 else {
       throw CommandFailure(
@@ -39,17 +35,31 @@ struct AdapterChoice {
     }
   }
 
-  /// The model, ready for the scales of the tasks.
+  /// The model, ready for the scales of the tasks: as many planes train as the tasks have, where none
+  /// are typed.
   func base(_ file: ModelFile, output: OutputArguments) throws -> TuningBase {
-    try TuningBase(file, kind, arguments, output: output)
-  }
-
-  /// The planes whose scales an adapter has; nil for other adapters.
-  private static func trainedPlanes(_ task: TaskFile) -> Int? {
-    guard case .scales(let adapter) = task.content, adapter.method == .alphaTuning else {
-      return nil
+    var filled = arguments
+    let planes = tasks.compactMap { task in
+      if case .scales(let adapter) = task.content { adapter.trainedPlanes } else { nil }
+    }.max()
+    if filled.trainedPlanes == nil, let planes {
+      filled.trainedPlanes = "\(min(planes, file.binaryPlaneCount ?? filled.planeCount))"
     }
-    return adapter.scales.first?.value.shape.extents.last
+    return try TuningBase(file, kind, filled, output: output)
+  }
+}
+
+extension ScaleAdapter {
+  /// The codes that it belongs to, in a few words: "3 bits, groups of 64".
+  var codes: String {
+    let unit = method == .peqa ? (bits == "1" ? "bit" : "bits") : bits == "1" ? "plane" : "planes"
+    let grouping =
+      switch group {
+      case "-1": "rows"
+      case "mixed": "mixed groups"
+      default: "groups of \(group)"
+      }
+    return "\(bits) \(unit), \(grouping)" + (axis == "ic" ? " outputs" : "")
   }
 }
 
@@ -61,10 +71,8 @@ extension TuningBase {
     }
     do throws(ScaleAdapterError) { try layers.load(adapter) } catch {
       guard case .foreignBase = error else { throw CommandFailure("\(path): \(error)") }
-      let group = adapter.group == "-1" ? "rows" : "groups of \(adapter.group)"
-      let bits = adapter.method == .peqa ? "bits" : "planes"
       throw CommandFailure(
-        "\(path): \(error); it was tuned on \(adapter.bits) \(bits) in \(group), this model has "
+        "\(path): \(error); it was tuned on \(adapter.codes), this model has "
           + "\(text) (the method and the range decide the codes, too)"
       )
     }

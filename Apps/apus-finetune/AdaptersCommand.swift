@@ -23,6 +23,8 @@ struct AdapterListCommand: ParsableCommand {
     commandName: "list",
     abstract: "Show what adapters say about themselves.",
     discussion: """
+      What is no adapter, or a damaged one, is listed with the reason; the exit code is then 1.
+
       EXAMPLES
         apus-finetune adapters list law.safetensors run lora/adapter
       """
@@ -36,27 +38,45 @@ struct AdapterListCommand: ParsableCommand {
 
   private struct Entry: Encodable {
     var path: String
-    var method: String
-    var task: String
+    var method: String?
+    var task: String?
     /// The digest of the base for scales, its name for low-rank adapters.
-    var base: String
+    var base: String?
     var bits: String?
     var group: String?
     var axis: String?
+    /// AlphaTuning: the planes whose scales the task has.
+    var planes: Int?
     var rank: String?
     var targets: String?
-    var layers: Int
-    var numbers: Int
-    var bytes: Int
+    var layers: Int?
+    var numbers: Int?
+    var bytes: Int?
     var step: Int?
+    /// The codes or the rank, in a few words.
+    var shape: String?
+    /// Why it is no adapter.
+    var reason: String?
   }
 
   func run() throws {
-    let entries = try paths.map { try entry(TaskFile(path: $0)) }
+    let entries = paths.map { path in
+      do { return try entry(TaskFile(path: path)) } catch {
+        return Entry(path: path, reason: "\(error)")
+      }
+    }
     let stream = StandardStream.output
     try stream.writeLine(
       json ? jsonText(entries) : table(entries).text(width: stream.columnCount)
     )
+    let failed = entries.filter { $0.reason != nil }
+    if let reason = failed.first?.reason {
+      throw CommandFailure(
+        entries.count == 1
+          ? reason
+          : "\(failed.count) of \(entries.count.counted("path")) cannot be read; the first: \(reason)"
+      )
+    }
   }
 
   private func entry(_ file: TaskFile) -> Entry {
@@ -70,22 +90,25 @@ struct AdapterListCommand: ParsableCommand {
         bits: adapter.bits,
         group: adapter.group,
         axis: adapter.axis,
+        planes: adapter.trainedPlanes,
         layers: adapter.scales.count,
         numbers: adapter.count,
         bytes: file.byteCount,
-        step: adapter.step
+        step: adapter.step,
+        shape: adapter.codes + (adapter.trainedPlanes.map { ", \($0) trained" } ?? "")
       )
     case .lowRank(let task):
       Entry(
         path: file.path,
         method: "lora",
-        task: URL(filePath: file.path).lastPathComponent,
+        task: file.name,
         base: task.base,
         rank: task.rank,
         targets: task.targets,
         layers: task.layers,
         numbers: task.count,
-        bytes: file.byteCount
+        bytes: file.byteCount,
+        shape: "rank \(task.rank), \(task.targets)"
       )
     }
   }
@@ -96,21 +119,16 @@ struct AdapterListCommand: ParsableCommand {
       .number("bytes"), .number("step"),
     ])
     for entry in entries {
-      let isScales = entry.bits != nil
-      let group = entry.group == "-1" ? "rows" : "groups of \(entry.group ?? "")"
-      let shape =
-        isScales
-        ? "\(entry.bits ?? "") bits, \(group)" + (entry.axis == "ic" ? " outputs" : "")
-        : "rank \(entry.rank ?? ""), \(entry.targets ?? "")"
+      let base = entry.base ?? ""
       table.add(
         entry.path,
-        entry.method,
-        entry.task,
-        isScales ? String(entry.base.prefix(12)) : entry.base,
-        shape,
-        entry.layers.grouped,
-        entry.numbers.grouped,
-        byteCount(entry.bytes),
+        entry.method ?? "unreadable",
+        entry.task ?? "",
+        entry.bits == nil ? base : String(base.prefix(12)),
+        entry.shape ?? "",
+        entry.layers?.grouped ?? "",
+        entry.numbers?.grouped ?? "",
+        entry.bytes.map(byteCount) ?? "",
         entry.step?.grouped ?? ""
       )
     }
@@ -125,8 +143,9 @@ struct AdapterVerifyCommand: ParsableCommand {
     abstract: "Check whether adapters fit a model.",
     discussion: """
       Scales fit where the digest of all codes is the one that they were tuned on and every layer has \
-      scales of its shape; low-rank adapters where every layer is there in that shape. The exit code is \
-      1 if one does not.
+      scales of its shape. Low-rank adapters fit where every layer is there in that shape: peft's layout \
+      names the base, but holds no digest of it. Each adapter gets a verdict, also a damaged one or one \
+      of another method; the exit code is 1 if one does not fit.
 
       EXAMPLES
         apus-finetune adapters verify small law.safetensors run
@@ -152,19 +171,8 @@ struct AdapterVerifyCommand: ParsableCommand {
 
   func run() throws {
     let file = try ModelFile(path: model)
-    // A damaged file is a verdict like any other.
-    var damaged: [Verdict] = []
-    let readable = adapters.filter { path in
-      do { _ = try TaskFile(path: path) } catch {
-        damaged.append(Verdict(adapter: path, task: "", fits: false, reason: "\(error)"))
-        return false
-      }
-      return true
-    }
-    let choice = try AdapterChoice(readable, self.base)
-    let isScaled = choice.kind != .stored
-    let base = isScaled ? try choice.base(file, output: output) : nil
-    let verdicts = try choice.tasks.map { try verdict($0, file, base) } + damaged
+    var bases: [TuningBase.Kind: Result<TuningBase, any Error>] = [:]
+    let verdicts = try adapters.map { try verdict($0, file, &bases) }
     var table = Table(["adapter", "task", "verdict"])
     for verdict in verdicts {
       table.add(verdict.adapter, verdict.task, verdict.reason ?? "fits")
@@ -181,29 +189,38 @@ struct AdapterVerifyCommand: ParsableCommand {
     }
   }
 
+  /// What becomes of one adapter; only an interruption ends the command.
   private func verdict(
-    _ task: TaskFile,
+    _ path: String,
     _ file: ModelFile,
-    _ base: TuningBase?
+    _ bases: inout [TuningBase.Kind: Result<TuningBase, any Error>]
   ) throws -> Verdict {
-    switch task.content {
-    case .scales(let adapter):
-      var verdict = Verdict(adapter: task.path, task: adapter.task, fits: true)
-      do { try base?.load(adapter, task.path) } catch let failure as CommandFailure {
-        verdict.fits = false
-        verdict.reason = failure.message
+    var verdict = Verdict(adapter: path, task: "", fits: true)
+    do {
+      let task = try TaskFile(path: path)
+      verdict.task = task.name
+      switch task.content {
+      case .scales(let adapter):
+        // Bases of one method are coded once, for the task with most planes among the adapters.
+        let known = bases[task.kind] ?? Result { try base(of: task, file) }
+        bases[task.kind] = known
+        try known.get().load(adapter, task.path)
+      case .lowRank:
+        let stored = try TuningBase(file, .stored, base, output: output)
+        try LowRankAdapterFolder.load(URL(filePath: task.place), into: stored.model)
       }
-      return verdict
-    case .lowRank:
-      let name = URL(filePath: task.path).lastPathComponent
-      var verdict = Verdict(adapter: task.path, task: name, fits: true)
-      let stored = try TuningBase(file, .stored, self.base, output: output)
-      do { try LowRankAdapterFolder.load(URL(filePath: task.place), into: stored.model) } catch {
-        verdict.fits = false
-        verdict.reason = "\(error)"
-      }
-      return verdict
+    } catch {
+      try Cancellation.check()
+      verdict.fits = false
+      verdict.reason = "\(error)"
     }
+    return verdict
+  }
+
+  /// The model as all adapters of the kind of `task` want it.
+  private func base(of task: TaskFile, _ file: ModelFile) throws -> TuningBase {
+    let alike = adapters.filter { (try? TaskFile(path: $0))?.kind == task.kind }
+    return try AdapterChoice(alike, base).base(file, output: output)
   }
 }
 

@@ -95,8 +95,7 @@ struct EvaluateCommand: ParsableCommand {
         // Adapters cannot be taken off again.
         let adapted = try TuningBase(file, .stored, self.base, output: output)
         try LowRankAdapterFolder.load(URL(filePath: task.place), into: adapted.model)
-        let name = URL(filePath: task.path).lastPathComponent
-        rows.append(try row(name, task.path, adapted.model, examples, reference: reference))
+        rows.append(try row(task.name, task.path, adapted.model, examples, reference: reference))
       }
     }
     let document = Document(

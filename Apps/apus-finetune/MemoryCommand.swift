@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import ModelSupport
 import Quantization
 import Support
@@ -10,7 +11,8 @@ struct MemoryCommand: ParsableCommand {
     commandName: "memory",
     abstract: "Show what full fine-tuning, LoRA, PEQA and AlphaTuning take for a model.",
     discussion: """
-      Computed from the model's shapes; no weights are read. Weights are counted as they lie in memory \
+      Computed from the model's shapes; no weights are read, and a folder with config.json alone, or \
+      that file, will do. Weights are counted as they lie in memory \
       while they train, adapters included; gradients and the two moments of Adam as float32; copies are \
       the float32 masters of what trains in less; task is what one task needs beside the shared model. \
       The values that a step keeps for the backward pass are not counted. --run puts what a run of \
@@ -23,7 +25,7 @@ struct MemoryCommand: ParsableCommand {
       """
   )
 
-  @Argument(help: "A model folder or a .gguf file.")
+  @Argument(help: "A model folder, a config.json or a .gguf file.")
   var model: String
 
   @Option(help: ArgumentHelp("PEQA: bits of a code.", valueName: "1-8"))
@@ -46,10 +48,20 @@ struct MemoryCommand: ParsableCommand {
   @Option(help: ArgumentHelp("LoRA: the rank.", valueName: "count"))
   var rank = LowRankArguments.defaultRank
 
-  @Option(help: ArgumentHelp("LoRA: the layers with adapters.", valueName: "names"))
-  var targets = LowRankArguments.defaultTargets
+  @Option(
+    help: ArgumentHelp(
+      "LoRA: the layers with adapters. (default: the maps to queries and values)",
+      valueName: "names"
+    )
+  )
+  var targets: String?
 
-  @Option(help: "How weights and scales that are no codes are stored.")
+  @Option(
+    help: """
+      How weights and scales that are no codes are stored: float16 is the papers' setup, with a float32 \
+      copy of what trains; float32 is what 'train' keeps of models in float32.
+      """
+  )
   var floatType = ScaleType.float16
 
   @Option(
@@ -74,25 +86,25 @@ struct MemoryCommand: ParsableCommand {
   }
 
   func run() throws {
-    let file = try ModelFile(path: model)
+    let configuration = try configuration()
     var settings = MemoryTable.Settings()
     settings.bits = bits
     (settings.groupSize, settings.planeGroupSize) = (groupSize, groupSize)
     settings.planes = planes
     settings.trainedPlanes = trainedPlanes
     settings.rank = rank
-    settings.targets = targets.split(separator: ",").map(String.init)
+    if let targets { settings.targets = targets.split(separator: ",").map(String.init) }
     settings.floatType = floatType
-    var table = MemoryTable(file.pretrained.configuration, settings)
+    var table = MemoryTable(configuration, settings)
     table.runs = try runs.map { try MeasuredRun($0) }
     guard table.hasLowRankLayers else {
       let names = Set(
-        file.pretrained.configuration.blockLinearLayers.compactMap { name in
+        configuration.blockLinearLayers.compactMap { name in
           name.split(separator: ".").last.map(String.init)
         }
       )
       throw CommandFailure(
-        "--targets \(targets) names no layer of \(model); there are "
+        "--targets \(targets ?? "") names no layer of \(model); there are "
           + names.sorted().joined(separator: ", "),
         code: .usage
       )
@@ -101,5 +113,15 @@ struct MemoryCommand: ParsableCommand {
     try stream.writeLine(
       json ? jsonText(table) : table.table.text(width: stream.columnCount)
     )
+  }
+
+  /// The shape of the model, from its configuration alone where there are no weights beside it.
+  private func configuration() throws -> TransformerConfiguration {
+    let url = URL(filePath: model)
+    if url.pathExtension == "json" { return try TransformerConfiguration(contentsOf: url) }
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: model)) ?? []
+    guard names.contains("config.json"), !names.contains(where: { $0.hasSuffix(".safetensors") })
+    else { return try ModelFile(path: model).pretrained.configuration }
+    return try TransformerConfiguration(contentsOf: url.appending(path: "config.json"))
   }
 }

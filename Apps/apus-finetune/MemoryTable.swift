@@ -8,6 +8,8 @@ struct MemoryTable: Encodable {
   var parameters: Int
   var linearParameters: Int
   var rows: [TuningMemory.Row]
+  /// How weights and scales that are no codes are counted.
+  var floatType: ScaleType
   /// What runs were measured to take.
   var runs: [MeasuredRun] = []
 
@@ -26,19 +28,25 @@ struct MemoryTable: Encodable {
     var planeGroupSize: Int?
     var trainedPlanes = 1
     var rank = LowRankArguments.defaultRank
-    /// The ends of the names of layers with low-rank adapters.
-    var targets = LowRankArguments.defaultTargets.split(separator: ",").map(String.init)
+    /// The ends of the names of layers with low-rank adapters, in the family's files or in the module.
+    var targets = ["attention.query", "attention.value"]
     var floatType = ScaleType.float16
   }
 
   init(_ configuration: TransformerConfiguration, _ settings: Settings) {
     let memory = TuningMemory(configuration, floatType: settings.floatType)
+    let paths = configuration.layerPaths
+    floatType = settings.floatType
     parameters = memory.parameterCount
     linearParameters = memory.linearCount
     rows = [
       memory.full(),
       memory.lora(rank: settings.rank) { layer in
-        settings.targets.contains { layer.name == $0 || layer.name.hasSuffix("." + $0) }
+        settings.targets.contains { target in
+          [layer.name, paths[layer.name] ?? ""].contains {
+            $0 == target || $0.hasSuffix("." + target)
+          }
+        }
       },
       memory.peqa(bits: settings.bits, groupSize: settings.groupSize),
       memory.alphaTuning(
@@ -48,6 +56,9 @@ struct MemoryTable: Encodable {
       ),
     ]
   }
+
+  /// The type in words.
+  var floatText: String { floatType == .float16 ? "half precision" : "single precision" }
 
   /// The rows for people.
   var table: Table {
@@ -69,6 +80,19 @@ struct MemoryTable: Encodable {
     }
     for run in runs { table.add(run.cells) }
     return table
+  }
+}
+
+extension TransformerConfiguration {
+  /// The paths of layers in the module, by their names in the family's files.
+  fileprivate var layerPaths: [String: String] {
+    let suffix = ".weight"
+    return Dictionary(
+      tensors.filter { $0.path.hasSuffix(suffix) }.map {
+        (String($0.name.dropLast(suffix.count)), String($0.path.dropLast(suffix.count)))
+      },
+      uniquingKeysWith: { first, _ in first }
+    )
   }
 }
 

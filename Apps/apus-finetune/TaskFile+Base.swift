@@ -1,9 +1,18 @@
+import Foundation
 import ModelSupport
 import Quantization
 
 extension TaskFile {
   /// The bytes on the disk.
   var byteCount: Int { storedByteCount(place) }
+
+  /// The task's name.
+  var name: String {
+    switch content {
+    case .scales(let adapter): adapter.task
+    case .lowRank: URL(filePath: path).lastPathComponent
+    }
+  }
 
   /// What the base must be like.
   var kind: TuningBase.Kind {

@@ -19,11 +19,13 @@ struct TrainingArguments: ParsableArguments {
   var accumulation = 1
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       """
       The largest learning rate. (default: 2e-4 for lora, 2e-5 for full; for peqa and alphatuning, which \
-      train scales themselves, 0.001 · the median of their sizes, and 0.001 under --relative)
-      """
+      train scales themselves, 0.005 · the median of their sizes, and 0.005 under --relative)
+      """,
+      valueName: "number"
     )
   )
   var learningRate: Float?

@@ -6,11 +6,15 @@ import Support
 import Transformer
 
 extension ModelFile {
-  /// Whether the layers of the blocks are binary codes.
-  fileprivate var hasBinaryCodes: Bool {
-    guard case .own(let settings)? = quantization else { return false }
-    return settings.method == .binaryCoding
+  /// The planes of the layers of the blocks; nil where these are no binary codes.
+  var binaryPlaneCount: Int? {
+    guard case .own(let settings)? = quantization, settings.method == .binaryCoding else {
+      return nil
+    }
+    return settings.scheme.bits
   }
+
+  fileprivate var hasBinaryCodes: Bool { binaryPlaneCount != nil }
 }
 
 /// A model as tuning begins with it.
@@ -138,9 +142,9 @@ struct TuningBase {
     _ model: DecoderModel,
     _ arguments: BaseArguments
   ) throws {
-    guard case .own(let settings)? = file.quantization else { return }
+    guard let planes = file.binaryPlaneCount else { return }
     try model.useAlphaTuning(
-      trainedPlanes: arguments.trainedPlaneCount(of: settings.scheme.bits),
+      trainedPlanes: arguments.trainedPlaneCount(of: planes),
       where: { $0.hasPrefix("blocks.") }
     )
   }

@@ -131,7 +131,7 @@ extension TuningSummary {
     page.add(heading: "Memory")
     page.add(
       paragraph:
-        "Computed from the shapes: weights and scales that are no codes in half precision, "
+        "Computed from the shapes: weights and scales that are no codes in \(memory.floatText), "
         + "gradients and moments in single precision, without the values that a step keeps for the "
         + "backward pass. The last row is what this run was measured to take, all included."
     )

@@ -140,8 +140,15 @@ public final class AlphaTuningLinear: ScaleTunedLinear {
 
   /// Planes and the scales that are not trained.
   public func hashFrozen(into digest: inout FrozenDigest) {
+    hashFrozen(into: &digest, trainedPlanes: trainedPlanes)
+  }
+
+  /// The same for a task that trains other planes than this layer: from the scales as they were found.
+  func hashFrozen(into digest: inout FrozenDigest, trainedPlanes: Int) {
     digest.update(base.words)
-    if let frozen { digest.update(frozen) }
+    if trainedPlanes < base.planeCount {
+      digest.update(base.scales.sliced(trainedPlanes..<base.planeCount, axis: -1))
+    }
     if let offsets = base.offsets { digest.update(offsets) }
   }
 

@@ -2,7 +2,8 @@
 ///
 /// A code has a bit for each plane: bit i is set where b_i = +1. All sums are in Double. The weights
 /// of a codeword are a run of the sorted weights, so after one sort a round looks for 2^q − 1
-/// boundaries and never touches the weights one by one.
+/// boundaries and never touches the weights one by one. What does touch them one by one (the greedy
+/// start, the sort, the last choice of codes) goes over vectors of eight.
 struct BinaryGroupCoder: ~Copyable {
   private let planeCount: Int
   /// The codes of the group of now.
@@ -59,22 +60,62 @@ struct BinaryGroupCoder: ~Copyable {
       codes[column] = 0
     }
     for plane in 0..<planeCount {
-      var sum = 0.0
-      for column in 0..<count { sum += abs(residual[column]) }
-      let (scale, bit) = (sum / Double(count), UInt8(1 << plane))
-      for column in 0..<count {
+      let (scale, bit) = (meanResidual(count), UInt8(1 << plane))
+      var column = 0
+      while column + Lanes.count <= count {
+        let r = Lanes.load(residual + column)
+        let isPositive = r .>= 0
+        let signs = SIMD8<UInt8>(truncatingIfNeeded: Lanes.ones(isPositive))
+        let old = Lanes.load(codes + column)
+        Lanes.store(old | (signs &* bit), codes + column)
+        let step = SIMD8(repeating: -scale).replacing(with: scale, where: isPositive)
+        Lanes.store(r - step, residual + column)
+        column += Lanes.count
+      }
+      while column < count {
         let isPositive = residual[column] >= 0
         codes[column] |= isPositive ? bit : 0
         residual[column] -= isPositive ? scale : -scale
+        column += 1
       }
       scales[plane] = scale
     }
   }
 
+  /// mean|r|.
+  private func meanResidual(_ count: Int) -> Double {
+    var (sums, column) = (SIMD8<Double>.zero, 0)
+    while column + Lanes.count <= count {
+      let r = Lanes.load(residual + column)
+      sums += r.replacing(with: -r, where: r .< 0)
+      column += Lanes.count
+    }
+    var sum = sums.sum()
+    while column < count {
+      sum += abs(residual[column])
+      column += 1
+    }
+    return sum / Double(count)
+  }
+
+  /// Up to so many planes, a weight is compared with all midpoints; with more it is looked up.
+  private static let comparedPlanes = 4
+
   /// The nearest codeword of each weight, the larger of two equally near.
   private func assign(_ weights: UnsafeBufferPointer<Float>) {
     let (midpoints, masks) = (book.midpoints, book.masks)
-    for column in 0..<weights.count {
+    let vectors = planeCount <= Self.comparedPlanes ? weights.count / Lanes.count : 0
+    if let base = weights.baseAddress {
+      for column in stride(from: 0, to: vectors * Lanes.count, by: Lanes.count) {
+        let w = SIMD8<Double>(Lanes.load(base + column))
+        var place = SIMD8<Int64>.zero
+        for midpoint in 0..<(1 << planeCount) - 1 {
+          place &+= Lanes.ones(w .>= midpoints[midpoint])
+        }
+        for lane in 0..<Lanes.count { codes[column + lane] = masks[Int(place[lane])] }
+      }
+    }
+    for column in vectors * Lanes.count..<weights.count {
       let weight = Double(weights[column])
       var (place, step) = (0, 1 << (planeCount - 1))
       while step > 0 {
@@ -83,41 +124,6 @@ struct BinaryGroupCoder: ~Copyable {
       }
       codes[column] = masks[place]
     }
-  }
-}
-
-/// The weights of a group in ascending order, with their running sums.
-private struct SortedWeights {
-  private let values: UnsafeMutablePointer<Float>
-  /// The sum of the first n weights, n = 0 … g.
-  let sums: UnsafeMutablePointer<Double>
-
-  init(capacity: Int) {
-    values = .allocate(capacity: capacity)
-    sums = .allocate(capacity: capacity + 1)
-  }
-
-  func deallocate() {
-    values.deallocate()
-    sums.deallocate()
-  }
-
-  func sort(_ weights: UnsafeBufferPointer<Float>) {
-    var target = UnsafeMutableBufferPointer(start: values, count: weights.count)
-    _ = target.update(from: weights)
-    target.sort()
-    sums[0] = 0
-    for place in 0..<weights.count { sums[place + 1] = sums[place] + Double(values[place]) }
-  }
-
-  /// The first place in `range` whose weight is at least `bound`, or the end.
-  func firstPlace(_ range: Range<Int>, atLeast bound: Double) -> Int {
-    var (start, end) = (range.lowerBound, range.upperBound)
-    while start < end {
-      let middle = (start + end) / 2
-      if Double(values[middle]) < bound { start = middle + 1 } else { end = middle }
-    }
-    return start
   }
 }
 

@@ -10,9 +10,14 @@ public import Tensor
 /// | `<layer>.scale` | peqa | [N × K/g] for groups of inputs, [K × N/g] for groups of outputs |
 /// | `<layer>.alpha` | alphatuning | [N × K/g × k], k the trained planes |
 ///
-/// The metadata says `format` (scale-adapter), `version` (1), `method`, `base_sha256` (the digest of
-/// what is frozen, layers in the order of their names), `task`, `step`, `created_by`, and for the
-/// reader's eyes `bits`, `group` and `axis`, which are `mixed` where layers differ.
+/// The metadata says `format` (scale-adapter), `version` (1), `method`, `base_sha256`, `task`, `step`,
+/// `created_by`, and for the reader's eyes `bits`, `group` and `axis`, which are `mixed` where layers
+/// differ.
+///
+/// The digest is of what the scales multiply: codes, zero points and offsets, and for AlphaTuning the
+/// scales of the planes that the task does not train, layers in the order of their names. What a
+/// quantizer leaves alone (embeddings, norms, biases) is not in it: two models that share all codes
+/// and differ there take each other's tasks.
 public struct ScaleAdapter: Sendable {
   /// What the scales belong to.
   public enum Method: String, Codable, Hashable, Sendable, CaseIterable {
@@ -40,6 +45,12 @@ public struct ScaleAdapter: Sendable {
   public var axis: String
   /// The scales of each layer, as the file has them.
   public var scales: [String: Tensor<Float>]
+
+  /// AlphaTuning: the planes whose scales a task trains, k of the layer with most; nil for PEQA.
+  public var trainedPlanes: Int? {
+    guard method == .alphaTuning else { return nil }
+    return scales.values.compactMap(\.shape.extents.last).max()
+  }
 
   /// Numbers.
   public var count: Int { scales.values.reduce(0) { $0 + $1.count } }

@@ -62,6 +62,13 @@ extension ScaleAdapter {
         reason: "it is of \(other.method.rawValue), '\(task)' of \(method.rawValue)"
       )
     }
+    guard other.trainedPlanes == trainedPlanes else {
+      throw .layers(
+        task: other.task,
+        reason: "it has the scales of \(other.trainedPlanes ?? 0) planes, '\(task)' of "
+          + "\(trainedPlanes ?? 0)"
+      )
+    }
     guard other.baseDigest == baseDigest else {
       throw .foreignBase(task: other.task, expected: baseDigest, found: other.baseDigest)
     }

@@ -74,13 +74,41 @@ public final class ScaleTunedLayers {
     return digest.text
   }
 
+  /// Digests of what tasks of so many trained planes leave as it is, where that is not what the
+  /// layers train.
+  private var digests: [Int: String] = [:]
+
+  /// The digest that an adapter of this base has.
+  private func digest(for adapter: ScaleAdapter) -> String {
+    guard let planes = adapter.trainedPlanes, planes != trainedPlanes else { return baseDigest }
+    if let known = digests[planes] { return known }
+    var digest = FrozenDigest()
+    for entry in entries {
+      guard let layer = entry.layer as? AlphaTuningLinear else { continue }
+      layer.hashFrozen(into: &digest, trainedPlanes: planes)
+    }
+    digests[planes] = digest.text
+    return digest.text
+  }
+
+  /// AlphaTuning: the planes whose scales train; nil for PEQA.
+  private var trainedPlanes: Int? {
+    entries.compactMap { ($0.layer as? AlphaTuningLinear)?.trainedPlanes }.max()
+  }
+
   // MARK: Adapters
 
   /// The scales of now as a task.
   public func adapter(task: String, step: Int = 0) -> ScaleAdapter {
-    func text(_ value: (Entry) -> String) -> String {
-      let values = Set(entries.map(value))
+    func text(_ value: (Entry) -> String?) -> String {
+      let values = Set(entries.compactMap(value))
       return values.count == 1 ? values.first ?? "" : "mixed"
+    }
+    // A group as wide as a whole row is both.
+    let groups = Set(entries.map(\.group)).subtracting([Entry.wholeRow])
+    func group(_ entry: Entry) -> String? {
+      let isEither = entry.isWholeRow && groups.contains { Int($0) ?? 0 >= entry.layer.inputWidth }
+      return isEither ? nil : entry.group
     }
     return ScaleAdapter(
       method: method,
@@ -88,7 +116,7 @@ public final class ScaleTunedLayers {
       step: step,
       baseDigest: baseDigest,
       bits: text { $0.bits },
-      group: text { $0.group },
+      group: text(group),
       axis: text { $0.isByInput ? "ic" : "oc" },
       scales: Dictionary(
         uniqueKeysWithValues: entries.map { ($0.name, $0.stored($0.layer.scales.value)) }
@@ -97,6 +125,8 @@ public final class ScaleTunedLayers {
   }
 
   /// Makes an adapter's scales the ones that are trained.
+  ///
+  /// A task of fewer planes than the layers train leaves the scales of the others as they were found.
   ///
   /// - Throws: `ScaleAdapterError` if it belongs to another base or does not fit.
   public func load(_ adapter: ScaleAdapter) throws(ScaleAdapterError) {
@@ -190,15 +220,22 @@ public final class ScaleTunedLayers {
         reason: "it is of \(adapter.method.rawValue), the model of \(method.rawValue)"
       )
     }
-    guard adapter.baseDigest == baseDigest else {
-      throw .foreignBase(task: adapter.task, expected: baseDigest, found: adapter.baseDigest)
+    let digest = digest(for: adapter)
+    guard adapter.baseDigest == digest else {
+      throw .foreignBase(task: adapter.task, expected: digest, found: adapter.baseDigest)
+    }
+    if let planes = adapter.trainedPlanes, let own = trainedPlanes, planes > own {
+      throw .layers(
+        task: adapter.task,
+        reason: "it has the scales of \(planes) planes, the layers train \(own); let them train \(planes)"
+      )
     }
     if let extra = Set(adapter.scales.keys).subtracting(entries.map(\.name)).min() {
       throw .layers(task: adapter.task, reason: "the model has no layer '\(extra)'")
     }
     var scales: [Tensor<Float>] = []
     for entry in entries {
-      guard let stored = adapter.scales[entry.name] else {
+      guard let stored = adapter.scales[entry.name].map(entry.completed) else {
         throw .layers(task: adapter.task, reason: "it has no scales for '\(entry.name)'")
       }
       guard stored.withUnsafeElements({ $0.allSatisfy { $0.isFinite } }) else {
@@ -228,15 +265,20 @@ extension ScaleTunedLayers.Entry {
     }
   }
 
+  /// The group of a row that has one scale.
+  fileprivate static let wholeRow = "-1"
+
+  fileprivate var isWholeRow: Bool { group == Self.wholeRow }
+
   fileprivate var group: String {
     switch layer {
     case let layer as PEQALinear:
       switch layer.base.scheme.granularity {
       case .inputGroups(let size), .outputGroups(let size): "\(size)"
-      case .tensor, .outputChannel: "-1"
+      case .tensor, .outputChannel: Self.wholeRow
       }
     case let layer as AlphaTuningLinear:
-      layer.base.groupSize >= layer.inputWidth ? "-1" : "\(layer.base.groupSize)"
+      layer.base.groupSize >= layer.inputWidth ? Self.wholeRow : "\(layer.base.groupSize)"
     default: ""
     }
   }
@@ -245,6 +287,16 @@ extension ScaleTunedLayers.Entry {
     guard let layer = layer as? PEQALinear else { return false }
     if case .outputGroups = layer.base.scheme.granularity { return true }
     return false
+  }
+
+  /// Scales of a task that trains fewer planes than the layer, with the others as they were found.
+  fileprivate func completed(_ scales: Tensor<Float>) -> Tensor<Float> {
+    guard let layer = layer as? AlphaTuningLinear, scales.rank == 3,
+      scales.shape[2] < layer.trainedPlanes,
+      scales.shape[0] == layer.scales.shape[0], scales.shape[1] == layer.scales.shape[1]
+    else { return scales }
+    let rest = layer.initialScales.sliced(scales.shape[2]..<layer.trainedPlanes, axis: -1)
+    return .concatenating([scales, rest], axis: -1)
   }
 
   /// Between the layer's order and the file's, which has groups of outputs by column.

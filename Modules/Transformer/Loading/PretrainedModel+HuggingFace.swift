@@ -1,5 +1,5 @@
 import Checkpoints
-import Foundation
+public import Foundation
 
 extension PretrainedModel {
   /// The files that go with a copy of the model.
@@ -16,17 +16,9 @@ extension PretrainedModel {
     }
     let document = try Self.object(at: configurationPath)
     let reader = ConfigurationReader(path: configurationPath, object: document)
-    let modelType = try reader.string("model_type") ?? "unknown"
-    guard let family = ModelFamily(modelType: modelType) else {
-      throw ModelError.unsupportedFamily(
-        modelType,
-        path: configurationPath,
-        supported: ModelFamily.allCases.map(\.rawValue)
-      )
-    }
     let checkpoint = try Checkpoint(path: path)
-    var configuration = try family.format.configuration(reader)
-    if family == .bert {
+    var configuration = try TransformerConfiguration(reader, path: configurationPath)
+    if configuration.family == .bert {
       // Models for other tasks leave the pooler out.
       configuration.hasPooler = ["", "bert."].contains { prefix in
         checkpoint.describe(prefix + "pooler.dense.weight") != nil
@@ -67,10 +59,34 @@ extension PretrainedModel {
 
   private static let quantizationKey = "quantization_config"
 
-  private static func object(at path: String) throws -> JSONObject {
+  fileprivate static func object(at path: String) throws -> JSONObject {
     guard let object = try JSONValue.read(path).objectValue else {
       throw ModelError.notAModel(path: path, reason: "the file does not hold a JSON object")
     }
     return object
+  }
+}
+
+extension TransformerConfiguration {
+  /// The shape of a model from its Hugging Face config.json alone, without weights.
+  ///
+  /// - Parameter url: the file.
+  /// - Throws: `ModelError`, with file and reason.
+  public init(contentsOf url: URL) throws {
+    let path = url.path(percentEncoded: false)
+    let document = try PretrainedModel.object(at: path)
+    try self.init(ConfigurationReader(path: path, object: document), path: path)
+  }
+
+  fileprivate init(_ reader: ConfigurationReader, path: String) throws {
+    let modelType = try reader.string("model_type") ?? "unknown"
+    guard let family = ModelFamily(modelType: modelType) else {
+      throw ModelError.unsupportedFamily(
+        modelType,
+        path: path,
+        supported: ModelFamily.allCases.map(\.rawValue)
+      )
+    }
+    self = try family.format.configuration(reader)
   }
 }

@@ -30,7 +30,7 @@ public enum LowRankAdapterFolder {
     replacing: Bool = false
   ) throws {
     let path = folder.path(percentEncoded: false)
-    try checkFamily(model, path)
+    try check(model.configuration, path)
     let adapters = model.lowRankAdapters
     guard let first = adapters.first else { throw LowRankAdapterError.noLayers(known: []) }
     for (other, layer) in adapters
@@ -63,7 +63,7 @@ public enum LowRankAdapterFolder {
   @discardableResult
   public static func load(_ folder: URL, into model: DecoderModel) throws -> [String] {
     let path = folder.appending(path: configurationName).path(percentEncoded: false)
-    try checkFamily(model, path)
+    try check(model.configuration, path)
     let settings = try AdapterSettings(path)
     let file = try SafetensorsFile(
       path: folder.appending(path: tensorsName).path(percentEncoded: false),
@@ -102,13 +102,16 @@ public enum LowRankAdapterFolder {
     return layers.map(\.path).filter(chosen.contains)
   }
 
-  private static func checkFamily(_ model: DecoderModel, _ path: String) throws {
-    let family = model.configuration.family
+  /// Stops unless adapters of such a model can be written: worth asking before they are trained.
+  ///
+  /// - Throws: `LowRankAdapterError.unsupported`, which names `path`.
+  package static func check(_ configuration: TransformerConfiguration, _ path: String) throws {
+    let family = configuration.family
     guard family.names.conv1D.isEmpty else {
       throw LowRankAdapterError.unsupported(
         path: path,
         reason: "adapters of \(family.rawValue) belong to matrices that hold several layers side "
-          + "by side; merge the adapters and write the model instead"
+          + "by side, which peft's layout cannot name; train all weights, or the scales of codes"
       )
     }
   }

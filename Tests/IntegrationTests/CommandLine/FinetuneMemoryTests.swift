@@ -15,6 +15,33 @@ extension FinetuneCommandTests {
     }
   }
 
+  @Test func memoryNeedsNoWeights() throws {
+    try withTinyModel { model, folder in
+      let bare = folder + "/bare"
+      try FileManager.default.createDirectory(atPath: bare, withIntermediateDirectories: true)
+      try FileManager.default.copyItem(
+        atPath: model + "/config.json",
+        toPath: bare + "/config.json"
+      )
+      let whole = try run(["memory", model])
+      for path in [bare, bare + "/config.json"] {
+        let outcome = try run(["memory", path])
+        #expect(outcome.status == 0 && outcome.output == whole.output, "\(outcome.error)")
+      }
+      // Encoders call their maps otherwise.
+      try Data(
+        #"""
+        {"model_type": "bert", "vocab_size": 30, "hidden_size": 16, "num_hidden_layers": 2,
+         "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 32,
+         "type_vocab_size": 2, "hidden_act": "gelu", "layer_norm_eps": 1e-12}
+        """#.utf8
+      ).write(to: URL(filePath: bare + "/config.json"))
+      let rows = try document(["memory", bare, "--rank", "4", "--json"])["rows"]
+      let lora = try #require((rows as? [[String: Any]])?.dropFirst().first)
+      #expect(lora["trainedCount"] as? Int == 2 * 2 * 4 * (16 + 16))
+    }
+  }
+
   @Test func memoryOfRunsStandsBesideTheComputedOne() throws {
     try withModelAndTexts { model, folder in
       let report = try train(model, "peqa", folder, ["--scheme", "W4"])

@@ -40,6 +40,41 @@ import Transformer
     }
   }
 
+  /// What cannot be written in the end is refused before it is trained.
+  @Test func adaptersOfJoinedMatricesAreRefusedAtOnce() throws {
+    try withModelAndTexts { model, folder in
+      let path = folder + "/gpt2"
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+      for name in ["tokenizer.json", "tokenizer_config.json"] {
+        try FileManager.default.copyItem(atPath: model + "/" + name, toPath: path + "/" + name)
+      }
+      try Data(
+        #"""
+        {"model_type": "gpt2", "vocab_size": 512, "n_embd": 32, "n_layer": 1, "n_head": 4,
+         "n_positions": 64, "layer_norm_epsilon": 1e-5, "activation_function": "gelu_new"}
+        """#.utf8
+      ).write(to: URL(filePath: path + "/config.json"))
+      let shapes: [String: Shape] = [
+        "wte.weight": [512, 32], "wpe.weight": [64, 32], "ln_f.weight": [32], "ln_f.bias": [32],
+        "h.0.ln_1.weight": [32], "h.0.ln_1.bias": [32], "h.0.ln_2.weight": [32],
+        "h.0.ln_2.bias": [32], "h.0.attn.c_attn.weight": [32, 96], "h.0.attn.c_attn.bias": [96],
+        "h.0.attn.c_proj.weight": [32, 32], "h.0.attn.c_proj.bias": [32],
+        "h.0.mlp.c_fc.weight": [32, 128], "h.0.mlp.c_fc.bias": [128],
+        "h.0.mlp.c_proj.weight": [128, 32], "h.0.mlp.c_proj.bias": [32],
+      ]
+      try SafetensorsFile.write(
+        shapes.mapValues { Tensor<Float>.ones($0) },
+        to: path + "/model.safetensors"
+      )
+      let arguments = ["train", path, "--text", folder + "/text"] + Self.training
+      let refused = try run(arguments + ["--method", "lora", "--output", folder + "/adapters"])
+      #expect(refused.status == 1 && refused.error.contains("gpt2"), "\(refused.error)")
+      #expect(!FileManager.default.fileExists(atPath: folder + "/adapters"))
+      let all = try run(arguments + ["--method", "full", "--output", folder + "/all"])
+      #expect(all.status == 0, "\(all.error)")
+    }
+  }
+
   func train(
     _ model: String,
     _ method: String,
@@ -194,7 +229,7 @@ import Transformer
       try quantize(model, to: folder + "/other", "--scheme", "W4")
       let verified = try run(["adapters", "verify", folder + "/other", folder + "/run"])
       #expect(verified.status == 1 && verified.output.contains("belongs to the base"))
-      #expect(verified.output.contains("tuned on 3 bits in groups of 16"))
+      #expect(verified.output.contains("tuned on 3 bits, groups of 16"))
       #expect(try run(["adapters", "verify", folder + "/small", folder + "/run"]).status == 0)
       let damaged = try run([
         "adapters", "verify", folder + "/small", folder + "/none", folder + "/run",
@@ -271,6 +306,66 @@ import Transformer
       #expect(applied.status == 0, "\(applied.error)")
       #expect(try losses(law, folder) == [stored[1]])
       try expectSameCodes(signs, law)
+
+      // A task of one plane has the same base, and both are measured on it at once.
+      let one = try train(signs, "alphatuning", folder, to: "one")
+      let adapters = ["--adapter", folder + "/one", "--adapter", folder + "/all"]
+      let both = try losses(signs, folder, adapters)
+      #expect(try abs(both[1] - loss(one, "lossAfter")) < 1e-9 && both[2] == stored[1])
+      let fits = try run(["adapters", "verify", signs, folder + "/one", folder + "/all"])
+      #expect(fits.status == 0, "\(fits.error)")
+      let tooFew = try run(
+        ["eval", signs, "--text", folder + "/held", "--trained-planes", "1"] + adapters
+      )
+      #expect(tooFew.status == 1 && tooFew.error.contains("3 planes"), "\(tooFew.error)")
+    }
+  }
+
+  /// Whatever is wrong with one adapter, the others have their verdicts.
+  @Test func everyAdapterGetsAVerdict() throws {
+    try withModelAndTexts { model, folder in
+      try quantize(model, to: folder + "/small", "--scheme", "W4")
+      let (small, damaged) = (folder + "/small", folder + "/damaged.safetensors")
+      _ = try train(small, "peqa", folder, to: "law")
+      _ = try train(small, "lora", folder, to: "chat")
+      _ = try train(model, "alphatuning", folder, to: "signs", ["--planes", "2"])
+      let bytes = try Data(contentsOf: URL(filePath: folder + "/law/adapter.safetensors"))
+      try bytes.prefix(bytes.count / 2).write(to: URL(filePath: damaged))
+      let paths = [
+        damaged, folder + "/signs", folder + "/none", folder + "/law", folder + "/chat",
+      ]
+      let verified = try run(["adapters", "verify", small, "--json"] + paths)
+      let verdicts = try #require(
+        try JSONSerialization.jsonObject(with: Data(verified.output.utf8)) as? [[String: Any]]
+      )
+      #expect(verified.status == 1 && verified.error.contains("3 of 5 adapters"))
+      #expect(verdicts.map { $0["adapter"] as? String } == paths)
+      #expect(verdicts.map { $0["fits"] as? Bool } == [false, false, false, true, true])
+      #expect((verdicts[1]["reason"] as? String)?.contains("AlphaTuning") == true)
+      let listed = try run(["adapters", "list", "--json"] + paths)
+      let entries = try #require(
+        try JSONSerialization.jsonObject(with: Data(listed.output.utf8)) as? [[String: Any]]
+      )
+      #expect(listed.status == 1 && listed.error.contains("2 of 5 paths"))
+      #expect(entries.map { $0["reason"] != nil } == [true, false, true, false, false])
+      #expect(entries.map { $0["planes"] as? Int } == [nil, 1, nil, nil, nil])
+      let table = try run(["adapters", "list", folder + "/signs", folder + "/law"])
+      #expect(table.output.contains("2 planes, rows, 1 trained"))
+      #expect(table.output.contains("4 bits, rows"))
+    }
+  }
+
+  @Test func aRunThatRuinsTheModelSaysSo() throws {
+    try withModelAndTexts { model, folder in
+      let arguments = ["train", model, "--method", "full", "--text", folder + "/text", "--quiet"]
+      let rates = ["--steps", "30", "--learning-rate", "5", "--clip", "0"] + Self.cut
+      let ruined = try run(arguments + ["--output", folder + "/ruined"] + rates)
+      #expect(
+        ruined.error.contains("the training loss rose") || ruined.error.contains("diverged"),
+        "\(ruined.error)"
+      )
+      let sound = try run(arguments + ["--output", folder + "/sound", "--steps", "30"] + Self.cut)
+      #expect(sound.status == 0 && sound.error.isEmpty, "\(sound.error)")
     }
   }
 
@@ -381,6 +476,8 @@ import Transformer
         (train(model, "peqa", "--text", text, "--planes", "3"), "--method alphatuning"),
         (train(model, "full", "--text", text, "--rank", "3"), "--method lora"),
         (train(model, "lora", "--text", text, "--targets", "c_proj"), "known are"),
+        (train(model, "lora", "--text", text, "--learning-rate", "-1"), "must be above 0"),
+        (train(model, "lora", "--text", text, "--task", " "), "--task is empty"),
         (train(model, "lora"), "--text or --data"),
         (train(model, "lora", "--text", text, "--length", "999"), "exceeds the context"),
         (train(model, "lora", "--text", text, "--length", "0"), "--length"),

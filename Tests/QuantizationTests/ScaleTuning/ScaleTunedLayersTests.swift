@@ -272,6 +272,61 @@ private final class TwoLayers: LinearLayerOwner {
     #expect(dense(x) == tuned)
   }
 
+  /// Tasks that train fewer planes than the layers do compute what they were trained to.
+  @Test func tasksOfOnePlaneAndOfAllShareABase() throws {
+    func model(trainedPlanes: Int) throws -> TwoLayers {
+      var generator = Philox(seed: 6)
+      let model = TwoLayers(
+        Linear(inputWidth: 20, outputWidth: 12, using: &generator),
+        Linear(inputWidth: 12, outputWidth: 6, using: &generator)
+      )
+      let coding = try BinaryCoding(planes: 3, groupSize: 16)
+      try model.useAlphaTuning(coding, trainedPlanes: trainedPlanes, where: { _ in true })
+      return model
+    }
+    var generator = Philox(seed: 3)
+    let x = Tensor<Float>.normal([9, 20], using: &generator)
+    let one = try model(trainedPlanes: 1)
+    let layersOfOne = try ScaleTunedLayers(of: one)
+    train(one, layersOfOne, seed: 7)
+    let (task, tuned) = (layersOfOne.adapter(task: "one"), one(x))
+    // The second layer's row is shorter than a group.
+    #expect(task.group == "16" && task.trainedPlanes == 1)
+
+    let all = try model(trainedPlanes: 3)
+    let layersOfAll = try ScaleTunedLayers(of: all)
+    let base = all(x)
+    train(all, layersOfAll, seed: 8)
+    let tunedAll = all(x)
+    try layersOfAll.add(layersOfAll.adapter(task: "all"))
+    try layersOfAll.add(task)
+    layersOfAll.reset()
+    #expect(all(x) == base)
+    try layersOfAll.activate("one")
+    #expect(all(x) == tuned)
+    try layersOfAll.activate("all")
+    #expect(all(x) == tunedAll)
+
+    // The other way round there is no place for the scales, and the base is still no foreign one.
+    let wide = layersOfAll.adapter(task: "wide")
+    #expect {
+      try layersOfOne.add(wide)
+    } throws: { error in
+      guard case .layers(_, let reason)? = error as? ScaleAdapterError else { return false }
+      return reason.contains("3 planes")
+    }
+    #expect(throws: ScaleAdapterError.self) { try task.changes(to: wide) }
+    // Scales of frozen planes that are others make another base.
+    let other = try model(trainedPlanes: 1)
+    let coded = try #require(other.first as? AlphaTuningLinear)
+    other.first = AlphaTuningLinear(coded.base.replacing(scales: coded.base.scales * 2))
+    #expect {
+      try ScaleTunedLayers(of: other).add(task)
+    } throws: { error in
+      if case .foreignBase? = error as? ScaleAdapterError { true } else { false }
+    }
+  }
+
   /// Layers of every kind keep their bias when they are coded anew.
   @Test func codedLayersKeepTheirBias() throws {
     var generator = Philox(seed: 10)
