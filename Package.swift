@@ -380,8 +380,8 @@ let package = Package(
     .executableTarget(
       name: "apus-bench",
       dependencies: [
-        "Support", "Quantization", "Transformer", "PointCloud", "Novelty", "Checkpoints",
-        "Autograd", "Tensor", "CKernels", argumentParser,
+        "Support", "Quantization", "Transformer", "PointCloud", "Novelty", "GUIGrounding",
+        "Checkpoints", "Autograd", "Tensor", "CKernels", argumentParser,
       ],
       path: "Apps/apus-bench",
       swiftSettings: strict

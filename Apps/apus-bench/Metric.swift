@@ -8,6 +8,8 @@ enum Metric {
   case tokens(Double)
   /// Images per second of a call that handles so many.
   case images(Double)
+  /// Responses per second of a call that draws so many.
+  case responses(Double)
   /// MB/s of a call that handles so many bytes of text.
   case text(Double)
   /// Microseconds a call.
@@ -21,6 +23,7 @@ enum Metric {
     case .bytes: "GB/s"
     case .tokens: "tok/s"
     case .images: "img/s"
+    case .responses: "resp/s"
     case .text: "MB/s"
     case .microseconds: "µs"
     case .seconds: "s"
@@ -29,7 +32,7 @@ enum Metric {
 
   var isHigherBetter: Bool {
     switch self {
-    case .flops, .bytes, .tokens, .images, .text: true
+    case .flops, .bytes, .tokens, .images, .responses, .text: true
     case .microseconds, .seconds: false
     }
   }
@@ -37,7 +40,7 @@ enum Metric {
   func value(seconds: Double) -> Double {
     switch self {
     case .flops(let count), .bytes(let count): count / seconds / 1e9
-    case .tokens(let count), .images(let count): count / seconds
+    case .tokens(let count), .images(let count), .responses(let count): count / seconds
     case .text(let count): count / seconds / 1e6
     case .microseconds: seconds * 1e6
     case .seconds: seconds

@@ -10,5 +10,7 @@ struct Suite: Sendable {
   let measure: @Sendable (BenchRun) throws -> Void
 
   /// The suites in the order in which `all` runs them.
-  static let all: [Suite] = [.core, .quantization, .tuning, .pointCloud, .novelty, .inference]
+  static let all: [Suite] = [
+    .core, .quantization, .tuning, .pointCloud, .novelty, .grounding, .inference,
+  ]
 }

@@ -29,9 +29,9 @@ struct ApusGround: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       GroundCommand.self, SearchCommand.self, EvaluateCommand.self, CalibrateCommand.self,
-      ReportCommand.self, PagesCommand.self, SynthesizeCommand.self, SupervisedCommand.self,
-      ReinforceCommand.self, ConsistCommand.self, QuantizeCommand.self, SpeedCommand.self,
-      ExportCommand.self, StudyCommand.self,
+      ReportCommand.self, PagesCommand.self, SitesCommand.self, SynthesizeCommand.self,
+      SupervisedCommand.self, ReinforceCommand.self, ConsistCommand.self, QuantizeCommand.self,
+      SpeedCommand.self, ExportCommand.self, StudyCommand.self,
     ]
   )
 

@@ -35,6 +35,8 @@ struct StudyLine: Codable {
 /// Measures a policy on the pages of a study; goes on where it was.
 struct StudyMeasurement {
   let plan: StudyPlan
+  /// What is measured on.
+  let test: GroundingExamples
   let seed: UInt64
   /// Whether votes of two stages are aggregated by mean and median too.
   let comparesAggregations: Bool
@@ -66,15 +68,15 @@ struct StudyMeasurement {
   }
 
   private func line(_ policy: NativeGroundingPolicy, _ number: Int) async throws -> StudyLine {
-    let page = SyntheticPage(index: number, seed: plan.testSeed)
-    let target = GroundingTarget(box: page.box)
+    let page = try test.example(number)
+    let target = page.target
     func run(_ base: SpatialSearch) async throws -> (result: SearchResult, seconds: Double) {
       let start = processSeconds()
       let search = search(base, number)
       let result = try await search.run(
         policy,
         image: page.image,
-        instruction: page.instruction.text
+        instruction: page.instruction
       )
       return (result, processSeconds() - start)
     }
@@ -94,7 +96,7 @@ struct StudyMeasurement {
       voteMedian: isHit(Self.aggregate(first, .median)),
       full: isHit(full.result.point),
       cropHolds: full.result.stages.count > 1
-        && GroundingBox(full.result.stages[1].region).contains(page.box.center),
+        && target.center.map(GroundingBox(full.result.stages[1].region).contains) ?? false,
       fullCalls: full.result.cost.calls,
       twoCallSeconds: two.seconds,
       fullSeconds: full.seconds

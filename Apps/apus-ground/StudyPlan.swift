@@ -58,21 +58,15 @@ struct StudyPlan: Codable, Hashable {
   var samples = 16
   /// Of how many pages the processor time of greedy answers and votes alone is taken.
   var timedPages = 100
+  /// Where rendered pages are; nil for synthetic ones.
+  var rendered: RenderedPages?
+  /// The policy that each seed begins with.
+  var policy = NativePolicyConfiguration()
   var version = "0.1.0"
-
-  /// The pages of a row; those of rows with one source are the same.
-  func pages(of row: StudyRow, seed: UInt64) -> GroundingExamples {
-    switch row {
-    case .warm: .synthetic(warmPages, seed: 10 * seed + 1)
-    case .rl, .sft: .synthetic(rewardSteps * prompts, seed: 10 * seed + 2)
-    case .consistency, .consistencyOnly, .globalOnly:
-      .synthetic(consistencyPages, seed: 10 * seed + 3)
-    }
-  }
 
   /// The pages of a row, as its settings say it.
   func description(of row: StudyRow, seed: UInt64) -> SourceDescription {
-    var description = SourceDescription()
+    var description = SourceDescription(path: rendered?.training)
     switch row {
     case .warm: (description.pages, description.pageSeed) = (warmPages, 10 * seed + 1)
     case .rl, .sft:
@@ -82,4 +76,12 @@ struct StudyPlan: Codable, Hashable {
     }
     return description
   }
+}
+
+/// What a policy of the study reads of an instruction.
+enum StudyReading: String, CaseIterable, ExpressibleByArgument {
+  /// A colour and a shape.
+  case words
+  /// Any text.
+  case bytes
 }

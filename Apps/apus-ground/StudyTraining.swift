@@ -8,6 +8,7 @@ import Tensor
 /// One row of a study for one seed: its training, which goes on where it was.
 struct StudyTraining {
   let plan: StudyPlan
+  let pages: StudyPages
   let row: StudyRow
   let seed: UInt64
   /// The folder of the study.
@@ -35,11 +36,17 @@ struct StudyTraining {
     }
     let policy: NativeGroundingPolicy
     if let parent = row.parent {
-      let before = StudyTraining(plan: plan, row: parent, seed: seed, study: study)
+      let before = StudyTraining(
+        plan: plan,
+        pages: pages,
+        row: parent,
+        seed: seed,
+        study: study
+      )
       policy = try before.policy(progress)
     } else {
       var generator = Philox(seed: seed).fork(0)
-      policy = NativeGroundingPolicy(NativePolicyConfiguration(), using: &generator)
+      policy = NativeGroundingPolicy(plan.policy, using: &generator)
     }
     try makeOutputFolder(folder)
     policy.train()
@@ -100,7 +107,7 @@ struct StudyTraining {
     options.batchSize = isWarm ? plan.warmBatch : plan.prompts
     try claim(policy, options)
     options.checkpointInterval = 50
-    let pages = plan.pages(of: row, seed: seed)
+    let pages = pages.training(of: row, seed: seed)
     var run = SupervisedTraining(at: folder, of: policy, on: pages, options)
     run.shouldStop = { Cancellation.isRequested }
     return try run.run(progress: progress)
@@ -115,7 +122,7 @@ struct StudyTraining {
     let rewards = WeightedRewards.reguide()
     try claim(policy, options, rewards: rewards.name)
     options.checkpointInterval = 50
-    let pages = plan.pages(of: row, seed: seed)
+    let pages = pages.training(of: row, seed: seed)
     var run = ReinforcementTraining(at: folder, of: policy, on: pages, options, rewards: rewards)
     run.shouldStop = { Cancellation.isRequested }
     return try run.run(progress: progress)
@@ -130,7 +137,7 @@ struct StudyTraining {
     options.showsLocalViews = row != .globalOnly
     try claim(policy, options)
     options.checkpointInterval = 50
-    let pages = plan.pages(of: row, seed: seed)
+    let pages = pages.training(of: row, seed: seed)
     var run = ConsistencyTraining(at: folder, of: policy, on: pages, options)
     run.shouldStop = { Cancellation.isRequested }
     guard let report = try run.run(progress: progress) else {

@@ -130,6 +130,11 @@ def novelty(name, **arguments):
     return {"torch": torch_novelty.case(name, **arguments)}
 
 
+def grounding(name, **arguments):
+    import torch_grounding
+    return {"torch": torch_grounding.case(name, **arguments)}
+
+
 def tokenizer(folder, file):
     return {"tokenizers": tokenizing(folder, file)} if tokenizers else {}
 
@@ -173,7 +178,7 @@ def gguf_model(name, **arguments):
 
 KINDS = {"gemm": gemm, "linear": linear, "vector": vector, "rows": rows, "small": small,
          "optimizer": optimizer, "llama": llama, "training": training, "rounding": rounding,
-         "sparse": sparse, "novelty": novelty, "ggml_product": ggml_product, "gguf_model": gguf_model,
+         "sparse": sparse, "novelty": novelty, "grounding": grounding, "ggml_product": ggml_product, "gguf_model": gguf_model,
          "tokenizer": tokenizer, "vocabulary": vocabulary}
 calls = {}
 

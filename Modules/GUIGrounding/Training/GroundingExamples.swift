@@ -101,14 +101,18 @@ extension GroundingExamples {
   ///   - dataset: the rows.
   ///   - split: the part that is taken, such as `train`; nil for all.
   ///   - byteCount: the memory for pictures.
+  ///   - isIncluded: which of the rows; all by default.
   /// - Returns: the examples, in the order of the rows.
   public static func rows(
     of dataset: GroundingDataset,
     split: String? = nil,
-    byteCount: Int = 1 << 30
+    byteCount: Int = 1 << 30,
+    where isIncluded: (GroundingItem) -> Bool = { _ in true }
   ) -> GroundingExamples {
     let rows = split.map { dataset.items(split: $0) } ?? dataset.items
-    let usable = rows.filter { $0.target.center != nil && $0.unit == .pixels }
+    let usable = rows.filter {
+      $0.target.center != nil && $0.unit == .pixels && isIncluded($0)
+    }
     let memory = PictureMemory(byteCount: byteCount)
     let name = dataset.layout.rawValue + (split.map { ", \($0)" } ?? "")
     return GroundingExamples(name: name, count: usable.count) { index in

@@ -227,7 +227,8 @@ public final class ScaleTunedLayers {
     if let planes = adapter.trainedPlanes, let own = trainedPlanes, planes > own {
       throw .layers(
         task: adapter.task,
-        reason: "it has the scales of \(planes) planes, the layers train \(own); let them train \(planes)"
+        reason: "it has the scales of \(planes) planes, the layers train \(own); let them train "
+          + "\(planes)"
       )
     }
     if let extra = Set(adapter.scales.keys).subtracting(entries.map(\.name)).min() {

@@ -264,6 +264,44 @@ extension GroundCommandTests {
       #expect((more["rows"] as? [[String: Any]])?.count == 3)
     }
   }
+
+  /// Pages that lie in folders take the place of those that are drawn in memory.
+  @Test(.timeLimit(.minutes(10))) func studiesReadPagesFromFolders() throws {
+    try withTemporaryFolder { folder in
+      for (name, seed) in [("known", "5"), ("unseen", "6")] {
+        _ = try document(
+          ["synth", "--pages", "6", "--page-seed", seed, "--output", "\(folder)/\(name)", "--json"]
+        )
+      }
+      let arguments = [
+        "study", "--seeds", "1", "--rows", "warm", "rl", "--warm-steps", "2", "--reward-steps",
+        "2", "--threads", "1", "--output", folder + "/study", "--training", folder + "/known",
+        "--test", folder + "/unseen", "--view", "32x48",
+      ]
+      let report = try document(arguments + ["--test-pages", "5", "--json"])
+      #expect((report["rows"] as? [[String: Any]])?.count == 2)
+      #expect(try text(folder + "/study/plan.json").contains(folder + "/unseen"))
+      let few = try run(arguments + ["--test-pages", "7"])
+      #expect(few.status == 1 && few.error.contains("6 usable items, 7 are measured"))
+      let other = try run(arguments + ["--test-pages", "5", "--reads", "bytes"])
+      #expect(other.status == 1 && other.error.contains("other settings"))
+      let alone = try run(["study", "--training", folder, "--output", folder + "/x"])
+      #expect(alone.status == 64 && alone.error.contains("belong together"))
+    }
+  }
+
+  @Test func sitesAreFoldersOfPages() throws {
+    try withTemporaryFolder { folder in
+      let arguments = ["sites", "--sites", "3", "--pages", "2", "--output", folder + "/sites"]
+      let report = try document(arguments + ["--first", "11", "--json"])
+      #expect(report["pages"] as? Int == 6)
+      let page = try text(folder + "/sites/site-11-map/page-1.html")
+      #expect(page.hasPrefix("<!doctype html>") && page.contains("aria-label"))
+      #expect(try text(folder + "/sites/site-12-toolbar/page-0.html") != page)
+      let other = try run(arguments + ["--first", "12"])
+      #expect(other.status == 1 && other.error.contains("other settings"))
+    }
+  }
 }
 
 // MARK: - What is refused
