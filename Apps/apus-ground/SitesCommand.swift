@@ -36,7 +36,8 @@ struct SitesCommand: ParsableCommand {
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws {
-    guard (1...1 << 16).contains(sites), (0...1 << 30).contains(first), (1...1 << 16).contains(pages)
+    guard (1...1 << 16).contains(sites), (0...1 << 30).contains(first),
+      (1...1 << 16).contains(pages)
     else { throw ValidationError("--sites and --pages must be 1 to 65,536, --first 0 or more") }
   }
 

@@ -39,7 +39,9 @@ struct StudyCommand: AsyncParsableCommand {
   var consistencySteps = 150
   @Option(help: "Pages that policies are measured on.")
   var testPages = 2000
-  @Option(help: ArgumentHelp("Rendered pages to train on. (default: synthetic)", valueName: "folder"))
+  @Option(
+    help: ArgumentHelp("Rendered pages to train on. (default: synthetic)", valueName: "folder")
+  )
   var training: String?
   @Option(help: ArgumentHelp("Rendered pages to measure on.", valueName: "folder"))
   var test: String?

@@ -20,7 +20,9 @@ struct RenderedPages: Codable, Hashable {
     for folder in [training, test] {
       let path = folder + "/elements.jsonl"
       guard let data = FileManager.default.contents(atPath: path) else {
-        throw CommandFailure("\(folder) holds no elements.jsonl; name a folder of 'apus-ground pages'")
+        throw CommandFailure(
+          "\(folder) holds no elements.jsonl; name a folder of 'apus-ground pages'"
+        )
       }
       data.withUnsafeBytes { digest.update($0) }
     }
@@ -56,7 +58,11 @@ struct StudyPages {
 
   /// What a policy that reads a colour and a shape can be asked, or any text.
   private static func examples(_ folder: String, _ plan: StudyPlan) throws -> GroundingExamples {
-    let dataset = try GroundingDataset.load(folder, layout: .native, options: GroundingDataOptions())
+    let dataset = try GroundingDataset.load(
+      folder,
+      layout: .native,
+      options: GroundingDataOptions()
+    )
     return .rows(of: dataset) { item in
       plan.policy.instruction != .words
         || item.ordinal == nil && SyntheticInstruction(item.instruction) != nil

@@ -96,7 +96,9 @@ struct SitePageWriter {
     case .gallery:
       let tiles = icons.map { icon in
         let corner = ["flex-start", "center", "flex-end"]
-        let (across, down) = (corner[generator.integer(below: 3)], corner[generator.integer(below: 3)])
+        let (across, down) = (
+          corner[generator.integer(below: 3)], corner[generator.integer(below: 3)]
+        )
         return "<div class=\"panel\" style=\"width:64px;height:52px;display:flex;"
           + "justify-content:\(across);align-items:\(down)\">\(icon)</div>"
       }

@@ -18,7 +18,9 @@ struct SiteTheme: Sendable {
     let red, green, blue: Int
   }
 
-  private static let fonts = ["sans-serif", "serif", "monospace", "DejaVu Sans", "Liberation Serif"]
+  private static let fonts = [
+    "sans-serif", "serif", "monospace", "DejaVu Sans", "Liberation Serif",
+  ]
   private static let largestShift = 22
 
   /// A theme that is drawn.
