@@ -33,7 +33,8 @@ package struct OutputFolder {
     try checkPermission(typed)
   }
 
-  private static func resolved(_ path: String) -> String {
+  /// The absolute path of what was typed, without links.
+  package static func resolved(_ path: String) -> String {
     URL(filePath: path).standardizedFileURL.resolvingSymlinksInPath().path(percentEncoded: false)
       .withoutLastSlash
   }

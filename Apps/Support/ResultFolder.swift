@@ -25,15 +25,27 @@ public func makeOutputFolder(_ path: String) throws(CommandFailure) {
 /// - Parameters:
 ///   - path: the folder.
 ///   - name: the file that says that the folder is the command's own.
+///   - beginnings: what the command writes before that file; a folder with nothing else is its own too.
 /// - Throws: `CommandFailure`.
-public func claimFolder(_ path: String, holding name: String) throws(CommandFailure) {
+public func claimFolder(
+  _ path: String,
+  holding name: String,
+  after beginnings: Set<String> = []
+) throws(CommandFailure) {
   try makeOutputFolder(path)
-  let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-  guard names.isEmpty || names.contains(name) else {
+  if FileManager.default.fileExists(atPath: path + "/" + name) { return }
+  guard beginnings.isSuperset(of: finishedNames(in: path)) else {
     throw CommandFailure(
       "output \(path.printable) is not empty and holds no \(name); choose another folder"
     )
   }
+}
+
+/// The names in a folder of results, none where it is missing; what killed processes were writing there is
+/// removed first, for it says nothing about whose folder it is.
+public func finishedNames(in path: String) -> [String] {
+  FolderRemoval.removeLeftovers(in: path) { _ in true }
+  return (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
 }
 
 /// Refuses a file that cannot be written, before the work whose result it would hold.

@@ -292,7 +292,7 @@ extension TrainCommand {
     guard isFolder.boolValue else {
       throw CommandFailure("output \(output) is a file; choose a folder")
     }
-    let names = (try? files.contentsOfDirectory(atPath: output)) ?? []
+    let names = finishedNames(in: output)
     guard names.isEmpty || names.contains("run.json") else {
       throw CommandFailure(
         "output \(output) is not empty and holds no run; choose another folder"

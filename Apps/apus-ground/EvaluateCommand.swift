@@ -91,7 +91,7 @@ struct EvaluateCommand: AsyncParsableCommand {
   /// Refuses a folder of something else.
   private func claimEvaluation() throws {
     try makeOutputFolder(output)
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: output)) ?? []
+    let names = finishedNames(in: output)
     let isOurs = names.contains { $0.hasSuffix(EvaluationRun.settingsEnding) }
     guard names.isEmpty || isOurs else {
       throw CommandFailure(

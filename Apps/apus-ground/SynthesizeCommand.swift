@@ -43,7 +43,7 @@ struct SynthesizeCommand: ParsableCommand {
   }
 
   func run() throws {
-    try claimFolder(output, holding: "elements.jsonl")
+    try claimFolder(output, holding: "elements.jsonl", after: ["images"])
     try makeOutputFolder(output + "/images")
     var options = SyntheticPageOptions()
     options.side = pageSide

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoints
 import Foundation
 import Novelty
 import Support
@@ -80,7 +81,8 @@ struct TrainCommand: ParsableCommand {
     let report = try fit(found, parts.normalData(of: samples))
     let calibration = try found.calibrate(on: samples[parts.calibration], rule: rule)
     try found.save(to: output)
-    try? FileManager.default.removeItem(atPath: checkpoints)
+    // At once: from a part of them the same command could not go on.
+    _ = FolderRemoval.remove(checkpoints)
     let summary = TrainingSummary(
       file: output,
       method: detector.rawValue,

@@ -94,6 +94,8 @@ struct CompareCommand: ParsableCommand {
       let identity = try identity(of: compared, texts: texts, options: "\(options)")
       let folder = output + "/" + compared.name
       if let result = ComparedResult.read(folder, identity: identity) {
+        // A process that was killed behind the result left them.
+        try? FileManager.default.removeItem(atPath: work(in: folder))
         results.append(result)
         continue
       }
@@ -208,7 +210,7 @@ struct CompareCommand: ParsableCommand {
       compared.method,
       calibration,
       seed: compared.seed,
-      folder: folder + "/work"
+      folder: work(in: folder)
     )
     // With a calibration text round-to-nearest goes through the blocks as well, though its codes need no
     // samples: the error of the last states is what the other methods' errors are read against. That is
@@ -255,9 +257,13 @@ struct CompareCommand: ParsableCommand {
     result.klDivergence = evaluations.last?.klDivergence?.value
     result.topAgreement = evaluations.last?.topAgreement?.value
     result.tokens = evaluations.last?.tokens
+    // The model goes first: whatever is killed now, nothing stays beside a result but finished blocks.
+    if !keepModels { _ = FolderRemoval.remove(target.path) }
     try result.write(folder)
-    try? FileManager.default.removeItem(atPath: folder + "/work")
-    if !keepModels { try? FileManager.default.removeItem(atPath: folder + "/model") }
+    try? FileManager.default.removeItem(atPath: work(in: folder))
     return result
   }
+
+  /// Where the finished blocks of a model are kept until its result is there.
+  private func work(in folder: String) -> String { folder + "/work" }
 }

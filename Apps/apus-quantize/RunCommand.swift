@@ -89,11 +89,16 @@ struct RunCommand: ParsableCommand {
     let source = try ModelFile(path: model)
     let text = try evaluate.map { try TextFile(path: $0, characters: evaluation.characters) }
     if text != nil { _ = try source.perplexityOptions(evaluation) }
-    let folder = try OutputFolder(path: output, replaces: force, source: source.path)
+    let isDirect = BlockQuantization.isDirect(configuration, calibration)
+    let unfinished = UnfinishedOutput(output, work: calibration.work)
+    let folder = try OutputFolder(
+      path: output,
+      replaces: force || !isDirect && unfinished.isThere,
+      source: source.path
+    )
 
     var blocks: QuantizedBlocks?
-    let isDirect = BlockQuantization.isDirect(configuration, calibration)
-    let work = calibration.work ?? folder.path + ".work"
+    let work = unfinished.work
     if !isDirect {
       try source.checkFullPrecision()
       blocks = try BlockQuantization(
@@ -105,6 +110,7 @@ struct RunCommand: ParsableCommand {
         folder: work
       ).run(samples: calibration.samples(for: source, seed: calibration.seed), output: style)
     }
+    if !isDirect { try unfinished.begin() }
     let report = try quantize(source, configuration, blocks, to: folder)
     var evaluations: [Evaluation] = []
     if let text {
@@ -124,7 +130,7 @@ struct RunCommand: ParsableCommand {
     if let path = self.report {
       try ModelReport(summary, blocks: blocks?.reports ?? []).write(to: path)
     }
-    if !isDirect, !calibration.keepWork { try? FileManager.default.removeItem(atPath: work) }
+    if !isDirect { unfinished.end(keepingWork: calibration.keepWork) }
     try show(summary)
     if let note = Self.note(on: blocks?.reports ?? []) {
       try StandardStream.error.writeLine("note: \(note)")

@@ -254,6 +254,38 @@ import Testing
     }
   }
 
+  /// A process of this number does not exist: it was killed.
+  @Test func whatKilledProcessesLeftOfTheSameFolderGoes() throws {
+    try withTemporaryFolder { folder in
+      let (torn, old) = (".model.2147483647-1.apus-tmp", ".model.2147483647-2.apus-tmp-old")
+      let others = [".model.\(getppid())-1.apus-tmp", ".models.2147483647-1.apus-tmp"]
+      for name in [torn, old] + others {
+        try FileManager.default.createDirectory(
+          atPath: "\(folder)/\(name)",
+          withIntermediateDirectories: false
+        )
+        try AtomicFile.write("1", to: "\(folder)/\(name)/x")
+      }
+      let target = try AtomicFolder(path: folder + "/model")
+      // The old one stepped aside for a new one that never came: there is no other.
+      #expect(try !names(folder).contains(torn) && names(folder).contains(old))
+      try AtomicFile.write("2", to: target.file("x"))
+      try target.commit()
+      _ = try AtomicFolder(path: folder + "/model", replacing: true)
+      #expect(try names(folder) == (others + ["model"]).sorted())
+    }
+  }
+
+  @Test func whatKilledProcessesLeftOfALargeFileGoes() throws {
+    try withTemporaryFolder { folder in
+      let (torn, other) = (".model.2147483647-1.apus-tmp", ".x.2147483647-1.apus-tmp")
+      for name in [torn, other] { try AtomicFile.write("1", to: "\(folder)/\(name)") }
+      let file = try AtomicFile(path: folder + "/model", reserving: 8)
+      try file.commit()
+      #expect(try names(folder) == [other, "model"].sorted())
+    }
+  }
+
   @Test func interruptedProcessLeavesNothing() async throws {
     await #expect(processExitsWith: .success) {
       try withTemporaryFolder { folder in

@@ -33,7 +33,8 @@ public final class AtomicFile {
   /// Creates the temporary file.
   ///
   /// `reserving` allocates that many bytes at once, so that a full disk shows now and not hours
-  /// later; they read as zero until they are written.
+  /// later; they read as zero until they are written. Such a file may be large: what killed processes
+  /// left of it goes first.
   ///
   /// - Throws: `CheckpointError.unwritable` when the folder is missing or not writable, the target
   ///   is no regular file, or the disk is full.
@@ -42,6 +43,7 @@ public final class AtomicFile {
     do throws(FileProblem) {
       let existing = try Target(path)
       target = existing.path
+      if byteCount > 0 { FolderRemoval.removeLeftovers(beside: existing.path) }
       temporary = PendingFiles.path(beside: existing.path)
       let file = try PendingFiles.createFile(temporary)
       do throws(FileProblem) {

@@ -16,7 +16,8 @@
 ///
 /// Files go to a temporary folder beside the target, `.NAME.PID-NUMBER.apus-tmp`; `commit` renames it
 /// onto the target. Whatever goes wrong before that removes it and leaves an existing target
-/// untouched, and so does `AtomicFile.removePendingFiles()`.
+/// untouched, and so does `AtomicFile.removePendingFiles()`. What killed processes left of the same folder
+/// goes when the next one begins it.
 public final class AtomicFolder {
   /// The path that the folder will have.
   public let path: String
@@ -35,6 +36,7 @@ public final class AtomicFolder {
     while trimmed.count > 1 && trimmed.hasSuffix("/") { trimmed.removeLast() }
     self.path = trimmed
     try Self.checkFree(trimmed, replacing: replacing)
+    FolderRemoval.removeLeftovers(beside: trimmed)
     temporary = PendingFiles.path(beside: trimmed)
     do throws(FileProblem) {
       madeParents = try makeFolder(folderAndName(of: trimmed).folder)

@@ -64,14 +64,31 @@ package enum FolderRemoval {
     return true
   }
 
+  /// Removes what killed processes left of their attempts to write a file or a folder.
+  ///
+  /// A folder that stepped aside for one that never came is the only copy: it stays while nothing has
+  /// its name.
+  static func removeLeftovers(beside target: String) {
+    let (folder, name) = folderAndName(of: target)
+    let start = PendingFiles.start(of: name)
+    let isThere = isFolder(at: target) != nil
+    removeLeftovers(in: folder, includingOld: isThere) { $0 == start }
+  }
+
   /// Removes unfinished files and folders that processes left in a folder when they were killed.
   ///
   /// - Parameters:
   ///   - folder: where to look, as the writers named it.
+  ///   - includingOld: whether folders go that stepped aside for new ones.
   ///   - isOurs: whether to remove what was to get a name.
-  package static func removeLeftovers(in folder: String, where isOurs: (String) -> Bool) {
+  package static func removeLeftovers(
+    in folder: String,
+    includingOld: Bool = true,
+    where isOurs: (String) -> Bool
+  ) {
     for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {
       guard let leftover = Leftover(name), isOurs(leftover.target) else { continue }
+      if leftover.isOld && !includingOld { continue }
       let path = folder + "/" + name
       let written = leftover.isOld ? String(path.dropLast(Leftover.oldSuffix.count)) : path
       let isAlive =

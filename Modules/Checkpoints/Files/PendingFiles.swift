@@ -23,9 +23,13 @@ enum PendingFiles {
   static func path(beside target: String) -> String {
     let number = counter.add(1, ordering: .relaxed).newValue
     let (folder, name) = folderAndName(of: target)
-    // File names end at 255 bytes; the beginning is enough to recognise one.
-    let start = String(decoding: name.utf8.prefix(200), as: UTF8.self)
-    return "\(folder)/.\(start).\(getpid())-\(number).apus-tmp"
+    return "\(folder)/.\(start(of: name)).\(getpid())-\(number).apus-tmp"
+  }
+
+  /// What of a target's name stands in that of its temporary file: file names end at 255 bytes, and the
+  /// beginning is enough to recognise one.
+  static func start(of name: String) -> String {
+    String(decoding: name.utf8.prefix(200), as: UTF8.self)
   }
 
   /// Creates and registers a file in one step, so that `removeAll` cannot miss it.

@@ -57,6 +57,7 @@ extension FederatedSimulation {
           }
         )
       }
+      folder.removeOldCheckpoints()
     } catch let error as SimulationError {
       throw error
     } catch {

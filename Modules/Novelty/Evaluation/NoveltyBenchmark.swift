@@ -171,10 +171,8 @@ private struct ResultFolder {
   init(_ path: String, _ identity: String) throws(NoveltyError) {
     self.path = path
     self.identity = identity
-    do {
-      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    } catch {
-      throw .content(path: path, reason: "the folder cannot be made")
+    do throws(FileProblem) { try makeFolder(path) } catch {
+      throw .content(path: path, reason: "the folder cannot be made: \(error)")
     }
   }
 
@@ -196,6 +194,8 @@ private struct ResultFolder {
     guard entry.identity == (try identity(of: cell)) else {
       throw .otherRun(path: file, difference: "settings or samples")
     }
+    // A process that was killed behind the result left them.
+    removeCheckpoints(of: cell)
     return entry.result
   }
 
@@ -203,6 +203,10 @@ private struct ResultFolder {
     let entry = Entry(identity: try identity(of: cell), result: result)
     let text = try DetectorFile.text(of: entry)
     try filing { () throws(CheckpointError) in try AtomicFile.write(text, to: file(cell)) }
+    removeCheckpoints(of: cell)
+  }
+
+  private func removeCheckpoints(of cell: BenchmarkCell) {
     try? FileManager.default.removeItem(atPath: checkpointPath(of: cell))
   }
 }

@@ -33,6 +33,8 @@ final class BlockWork {
     let identity = try WorkIdentity(settings, stack, samples)
     let manager = FileManager.default
     let file = folder + "/run.json"
+    // A process that was killed before it had its run.json leaves a folder that is as good as empty.
+    FolderRemoval.removeLeftovers(in: folder) { $0 == "run.json" || $0.hasSuffix(".safetensors") }
     if let names = try? manager.contentsOfDirectory(atPath: folder), !names.isEmpty {
       guard manager.fileExists(atPath: file) else {
         throw QuantizationError.foreignWork(
@@ -54,7 +56,6 @@ final class BlockWork {
       )
     }
     self.lease = lease
-    FolderRemoval.removeLeftovers(in: folder) { $0.hasSuffix(".safetensors") }
     finishedCount = 0
     while finishedCount < stack.blockCount,
       manager.fileExists(atPath: QuantizedBlocks.path(folder, finishedCount))

@@ -167,7 +167,11 @@ public struct PlacementStudy {
       try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
       guard let lease = FolderLease.removing(folder) else { continue }
       defer { withExtendedLifetime(lease) {} }
-      guard !FileManager.default.fileExists(atPath: resultPath(cell)) else { continue }
+      if FileManager.default.fileExists(atPath: resultPath(cell)) {
+        // A process that was killed between the two left them.
+        removeCheckpoints(of: cell)
+        continue
+      }
       let run = try Pretraining(
         at: folder,
         configuration(of: cell),
@@ -179,9 +183,14 @@ public struct PlacementStudy {
       let report = try run.train { progress(cell, index, $0) }
       guard report.ending != .stopped else { return false }
       try AtomicFile.write(TrainingJSON.data(report), to: resultPath(cell))
-      try? FileManager.default.removeItem(atPath: folder + "/checkpoints")
+      removeCheckpoints(of: cell)
     }
     return try results().count == plan.cells.count
+  }
+
+  /// What a cell needed to go on, once its result is there.
+  private func removeCheckpoints(of cell: Cell) {
+    try? FileManager.default.removeItem(atPath: path + "/" + cell.name + "/checkpoints")
   }
 
   /// The texts of a study: what all cells are trained and judged on.

@@ -132,6 +132,9 @@ private func names(in folder: String) throws -> [String] {
 
   @Test func aFolderThatCannotBeMadeIsAnError() {
     #expect(throws: CheckpointFolderError.self) { try CheckpointFolder(at: "/proc/none/x") }
+    // A place where nobody may write is not one that is missing.
+    let error = CheckpointFolderError.file(.unwritable(path: "/sys/x", .notPermitted))
+    #expect(throws: error) { try CheckpointFolder(at: "/sys/x") }
   }
 }
 

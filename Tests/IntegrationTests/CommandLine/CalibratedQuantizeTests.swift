@@ -171,6 +171,56 @@ import Testing
     }
   }
 
+  /// Killed while its model is measured, a run finds that model in the way: it is its own.
+  @Test(.timeLimit(.minutes(10))) func aRunThatIsKilledBehindItsModelGoesOn() throws {
+    try withText { model, folder, text in
+      func arguments(_ output: String, bits: Int = 3) -> [String] {
+        ["run", model, "-o", folder + "/" + output, "--method", "gptq", "--scheme", "W\(bits)"]
+          + ["--calibration", text, "--evaluate", text, "--report", folder + "/\(output).json"]
+          + Self.options
+      }
+      #expect(try run(arguments("whole")).status == 0)
+      let output = folder + "/killed"
+      let invocation = try Invocation(arguments("killed"))
+      #expect(invocation.waits { FileManager.default.fileExists(atPath: output) })
+      invocation.send(SIGKILL)
+      #expect(invocation.wait() == -SIGKILL, "the run ended by itself")
+      // Other settings are another run, to which this model does not belong.
+      let other = try run(arguments("killed", bits: 4))
+      #expect(other.status == 1 && other.error.contains("a run with other settings"))
+      let outcome = try run(arguments("killed"))
+      #expect(outcome.status == 0, "\(outcome.error)")
+      func bytes(_ output: String) throws -> Data {
+        try Data(contentsOf: URL(filePath: folder + "/\(output)/model.safetensors"))
+      }
+      #expect(try bytes("killed") == bytes("whole"))
+      #expect(
+        try names(in: folder) == ["killed", "killed.json", "text", "tiny", "whole", "whole.json"]
+      )
+      // What has come to its end is not replaced, whether its blocks are kept or not.
+      for _ in 0..<2 {
+        let again = try run(arguments("killed") + ["--keep-work"])
+        #expect(again.status == 1 && again.error.contains("add --force"), "\(again.error)")
+        #expect(try run(arguments("killed") + ["--keep-work", "--force"]).status == 0)
+      }
+    }
+  }
+
+  /// The work folder of a run that was killed before it had written what it is.
+  @Test func aWorkFolderThatHasNotBegunIsEmpty() throws {
+    try withText { model, folder, text in
+      let work = folder + "/small.work"
+      try FileManager.default.createDirectory(atPath: work, withIntermediateDirectories: true)
+      try Data("{".utf8).write(to: URL(filePath: work + "/.run.json.2147483647-1.apus-tmp"))
+      let outcome = try run(
+        ["run", model, "-o", folder + "/small", "--method", "gptq", "--scheme", "W4"]
+          + ["--calibration", text] + Self.options
+      )
+      #expect(outcome.status == 0, "\(outcome.error)")
+      #expect(try names(in: folder) == ["small", "text", "tiny"])
+    }
+  }
+
   @Test func aFullDiskStopsAndLeavesWhatIsFinished() throws {
     try withText { model, folder, text in
       let arguments =
@@ -201,11 +251,15 @@ import Testing
       #expect(results.count == 10)
       let kept = try names(in: output + "/w4g8-gptq-1")
       #expect(kept == ["result.json"])
-      // What is finished is not made again; what is missing is, with any number of threads.
+      // What is finished is not made again; what is missing is, with any number of threads. The work of
+      // a process that was killed just behind its result goes.
+      let work = output + "/w4g8-gptq-1/work"
+      try FileManager.default.createDirectory(atPath: work, withIntermediateDirectories: true)
       try FileManager.default.removeItem(atPath: output + "/w2g8-gptq-1")
       let date = try modified(output + "/w4g8-gptq-1/result.json")
       let again = try run(arguments + ["--threads", "1"])
       #expect(try modified(output + "/w4g8-gptq-1/result.json") == date)
+      #expect(try names(in: output + "/w4g8-gptq-1") == ["result.json"])
       func losses(_ outcome: Outcome) throws -> [Double?] {
         let results = try #require(try outcome.document()["results"] as? [[String: Any]])
         return results.map { $0["perplexity"] as? Double }

@@ -338,6 +338,24 @@ extension GroundCommandTests {
     #expect(outcome.error.contains("--help"))
   }
 
+  /// What a process that was killed at its beginning, or among its pages, left is its own.
+  @Test func killedCommandsTakeTheirFoldersBack() throws {
+    try withTemporaryFolder { folder in
+      for name in ["sft", "p", "p/images"] {
+        try FileManager.default.createDirectory(
+          atPath: folder + "/" + name,
+          withIntermediateDirectories: true
+        )
+      }
+      try AtomicFile.write("{", to: folder + "/sft/.run.json.2147483647-1.apus-tmp")
+      _ = try document(warmUp(to: folder + "/sft", steps: 1))
+      #expect(try !names(in: folder + "/sft").contains { $0.hasSuffix(".apus-tmp") })
+      try AtomicFile.write("torn", to: folder + "/p/images/page-0.png")
+      _ = try document(["synth", "--pages", "1", "--output", folder + "/p"])
+      #expect(try names(in: folder + "/p") == ["elements.jsonl", "images"])
+    }
+  }
+
   @Test func missingAndDamagedFilesAreNamed() throws {
     try withTemporaryFolder { folder in
       let missing = try run(["ground", folder + "/no.png", "click", "--model", "m", "--quiet"])

@@ -130,6 +130,14 @@ import Transformer
       #expect(try study.run(training: [training], validation: held))
       let results = try PlacementStudy(at: folder).results()
       #expect(results.map(\.report.ending) == [.diverged])
+      // A process that was killed behind a result left what it needed to go on.
+      let checkpoints = "\(folder)/\(plan.cells[0].name)/checkpoints"
+      try FileManager.default.createDirectory(
+        atPath: checkpoints,
+        withIntermediateDirectories: true
+      )
+      #expect(try study.run(training: [training], validation: held))
+      #expect(!FileManager.default.fileExists(atPath: checkpoints))
       // Other texts do not belong to the study.
       #expect(throws: PretrainingError.self) {
         try study.run(training: [held], validation: training)

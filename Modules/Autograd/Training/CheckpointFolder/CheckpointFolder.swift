@@ -71,7 +71,9 @@ public struct CheckpointFolder: Sendable {
     best: BestCheckpoint? = nil
   ) throws(CheckpointFolderError) {
     expect(keeping > 0, "checkpoint folder: \(keeping) checkpoints to keep, at least 1 is needed")
-    try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    do throws(FileProblem) { try makeFolder(path) } catch {
+      throw .file(.unwritable(path: path, error))
+    }
     guard let resolved = realpath(path, nil) else {
       let code = errno
       let problem: FileProblem =
@@ -190,7 +192,7 @@ extension CheckpointFolder {
     } catch {
       throw .file(error)
     }
-    prune()
+    removeOldCheckpoints()
     return place
   }
 
@@ -221,7 +223,11 @@ extension CheckpointFolder {
     }
   }
 
-  private func prune() {
+  /// Removes the checkpoints that need not stay: what `save` does at its end, unless the process is killed
+  /// there.
+  ///
+  /// For who goes on with a run. Those that somebody has loaded stay.
+  public func removeOldCheckpoints() {
     let steps = steps
     let kept = steps.suffix(keeping) + (bestStep(of: steps).map { [$0] } ?? [])
     for step in steps where !kept.contains(step) {

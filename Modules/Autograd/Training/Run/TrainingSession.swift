@@ -50,6 +50,7 @@ final class TrainingSession<Data: Dataset> {
       throw .inUse(path: run.path)
     }
     self.lease = lease
+    FolderRemoval.removeLeftovers(in: run.path) { _ in true }
     let saved = try Self.restore(run, identity, from: folder)
     step = saved?.step ?? 0
     savedStep = saved?.step
@@ -61,6 +62,7 @@ final class TrainingSession<Data: Dataset> {
       try RunLog(path: logPath, resumingAfter: step)
     }
     folder.removeCheckpoints(after: step)
+    folder.removeOldCheckpoints()
     meter = ProgressMeter(total: total, step: step)
   }
 
