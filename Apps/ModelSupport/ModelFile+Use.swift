@@ -1,6 +1,6 @@
 import Autograd
 import Foundation
-import Quantization
+package import Quantization
 import Support
 import Tensor
 package import Transformer
@@ -59,6 +59,30 @@ extension ModelFile {
     }
   }
 
+  /// The model whose codes several tasks share: each row of a pass may have scales of its own.
+  ///
+  /// Products come from the codes in floats: their layout for 8-bit inputs holds one task's scales.
+  ///
+  /// - Parameter cache: how keys and values are cached; nil for what the model says.
+  /// - Returns: the model, and what its tasks are added to; nil where the model has no codes whose
+  ///   scales could be others.
+  /// - Throws: what reading the weights throws.
+  package func makeSharedModel(
+    cache: KeyValueCache.Precision? = nil
+  ) throws -> (model: DecoderModel, layers: ScaleTunedLayers)? {
+    guard case .own(let settings)? = quantization else { return nil }
+    let model = try makeModel(.exact, cache: cache)
+    func isInBlock(_ path: String) -> Bool { path.hasPrefix("blocks.") }
+    switch settings.method {
+    // All planes, so that tasks of any number of them find their place.
+    case .binaryCoding:
+      try model.useAlphaTuning(trainedPlanes: settings.scheme.bits, where: isInBlock)
+    default: try model.usePEQA(where: isInBlock)
+    }
+    let names = layerNames
+    return (model, try ScaleTunedLayers(of: model) { names[$0] ?? $0 })
+  }
+
   /// Where the weights come from.
   private func weights(_ computation: Computation) -> any WeightSource {
     switch computation {
@@ -77,6 +101,15 @@ extension ModelFile {
     guard let packedWeights else {
       throw CommandFailure(
         "\(path) is in floating point, and the adapter holds scales of codes; name the quantized model"
+      )
+    }
+    var isBinary = false
+    if case .own(let settings)? = quantization { isBinary = settings.method == .binaryCoding }
+    guard isBinary == (adapter.method == .alphaTuning) else {
+      throw CommandFailure(
+        "\(path) holds \(isBinary ? "binary codes, for AlphaTuning" : "codes with step sizes, for PEQA"), "
+          + "and the adapter is one of \(isBinary ? "PEQA" : "AlphaTuning"); name the model that it was "
+          + "tuned on"
       )
     }
     let tuned = try makeModel()

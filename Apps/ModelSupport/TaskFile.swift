@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import Transformer
 package import Quantization
 package import Support
 
@@ -64,6 +65,8 @@ package struct TaskFile {
 package struct LowRankTask {
   package static let configurationName = "adapter_config.json"
 
+  /// The name that its training gave it; nil for others' adapters.
+  package let task: String?
   package let rank: String
   package let targets: String
   package let base: String
@@ -73,14 +76,13 @@ package struct LowRankTask {
 
   package init(folder: String) throws {
     let document = try JSONValue.read(folder + "/" + Self.configurationName)
-    rank = document["r"]?.intValue.map { "\($0)" } ?? ""
+    let summary = try LowRankAdapterFolder.summary(of: URL(filePath: folder))
+    (rank, task) = ("\(summary.rank)", summary.task)
     let names = document["target_modules"]
     targets =
       names?.arrayValue?.compactMap(\.stringValue).joined(separator: ",") ?? names?.stringValue
       ?? ""
     base = document["base_model_name_or_path"]?.stringValue ?? ""
-    let tensors = try SafetensorsFile(path: folder + "/adapter_model.safetensors")
-    layers = tensors.names.count { $0.hasSuffix(".lora_A.weight") }
-    count = tensors.names.reduce(0) { $0 + (tensors[$1]?.extents.reduce(1, *) ?? 0) }
+    (layers, count) = (summary.layers, summary.count)
   }
 }

@@ -73,7 +73,7 @@ extension TuningBase {
       guard case .foreignBase = error else { throw CommandFailure("\(path): \(error)") }
       throw CommandFailure(
         "\(path): \(error); it was tuned on \(adapter.codes), this model has "
-          + "\(text) (the method and the range decide the codes, too)"
+          + "\(text) (method, range and the type of the scales decide the codes, too)"
       )
     }
   }

@@ -125,7 +125,7 @@ struct AdapterListCommand: ParsableCommand {
         entry.method ?? "unreadable",
         entry.task ?? "",
         entry.bits == nil ? base : String(base.prefix(12)),
-        entry.shape ?? "",
+        entry.shape ?? entry.reason ?? "",
         entry.layers?.grouped ?? "",
         entry.numbers?.grouped ?? "",
         entry.bytes.map(byteCount) ?? "",
@@ -288,8 +288,12 @@ struct AdapterApplyCommand: ParsableCommand {
   ) throws {
     guard let quantization = file.quantization else {
       throw CommandFailure(
-        "\(model) is in full precision; quantize it with 'apus-quantize run' as the tuning did (the same "
-          + "--scheme and --range, which the report of its run names), and apply \(task.path) to the result"
+        "\(model) is in full precision; quantize it with 'apus-quantize run' as the tuning did ("
+          + (adapter.method == .peqa
+            ? "the same --scheme and --range"
+            : "--method bcq with the same --planes, --rounds and --group-size, or --granularity channel "
+              + "for rows, and --scale-type float32")
+          + "; the report of its run names them), and apply \(task.path) to the result"
       )
     }
     guard case .own(let configuration) = quantization else {

@@ -26,8 +26,9 @@ struct BaseArguments: ParsableArguments {
     parsing: .unconditional,
     help: ArgumentHelp(
       """
-      AlphaTuning: code the layers of the blocks in so many binary planes, as 'apus-quantize run' does by \
-      --method bcq --scale-type float32. (default: \(Self.defaultPlanes))
+      AlphaTuning: code the layers of the blocks in so many binary planes; 'apus-quantize run' makes the \
+      same codes by --method bcq --scale-type float32 with the same --planes, --rounds, and --group-size \
+      or, for rows, --granularity channel. (default: \(Self.defaultPlanes))
       """,
       valueName: "1-8"
     )

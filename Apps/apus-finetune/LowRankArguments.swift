@@ -52,10 +52,11 @@ struct LowRankArguments: ParsableArguments {
   }
 
   /// The names of the layers.
-  var targetNames: [String] {
-    (targets ?? Self.defaultTargets).split(separator: ",").map {
-      String($0.drop { $0 == " " }.prefix { $0 != " " })
-    }
+  var targetNames: [String] { Self.names(in: targets ?? Self.defaultTargets) }
+
+  /// Names with commas between, and perhaps spaces.
+  static func names(in text: String) -> [String] {
+    text.split(separator: ",").map { String($0.drop { $0 == " " }.prefix { $0 != " " }) }
   }
 
   /// The settings in a few words.

@@ -8,9 +8,10 @@ struct MeasuredRun: Encodable {
   /// How the base held its weights, or what the adapters were.
   var settings: String
   var trainedCount: Int
-  /// The most bytes of tensors at the end of a step or within it, the model included.
+  /// The most bytes of tensors in memory within a step; weights that stay in their file not included.
   var tensorBytes: Int
-  /// The most bytes of the process in physical memory at the end of a step; nil where it is unknown.
+  /// The most bytes of the process in physical memory, loading and writing included; nil where it is
+  /// unknown.
   var processBytes: Int?
   /// The task's file or folder.
   var taskBytes: Int

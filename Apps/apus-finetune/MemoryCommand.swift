@@ -28,7 +28,7 @@ struct MemoryCommand: ParsableCommand {
   @Argument(help: "A model folder, a config.json or a .gguf file.")
   var model: String
 
-  @Option(help: ArgumentHelp("PEQA: bits of a code.", valueName: "1-8"))
+  @Option(parsing: .unconditional, help: ArgumentHelp("PEQA: bits of a code.", valueName: "1-8"))
   var bits = 4
 
   @Option(
@@ -80,8 +80,8 @@ struct MemoryCommand: ParsableCommand {
     guard 1...planes ~= trainedPlanes else {
       throw ValidationError("--trained-planes \(trainedPlanes) must lie between 1 and \(planes)")
     }
-    guard groupSize ?? 1 > 0, 1...65536 ~= rank else {
-      throw ValidationError("--group-size and --rank must be above 0")
+    guard 1...1 << 30 ~= groupSize ?? 1, 1...65536 ~= rank else {
+      throw ValidationError("--group-size and --rank must be above 0, and no larger than any layer")
     }
   }
 
@@ -93,18 +93,18 @@ struct MemoryCommand: ParsableCommand {
     settings.planes = planes
     settings.trainedPlanes = trainedPlanes
     settings.rank = rank
-    if let targets { settings.targets = targets.split(separator: ",").map(String.init) }
-    settings.floatType = floatType
+    if let targets { settings.targets = LowRankArguments.names(in: targets) }
+    (settings.floatType, settings.trainedType) = (floatType, floatType)
     var table = MemoryTable(configuration, settings)
     table.runs = try runs.map { try MeasuredRun($0) }
-    guard table.hasLowRankLayers else {
+    guard table.unknownTargets.isEmpty else {
       let names = Set(
         configuration.blockLinearLayers.compactMap { name in
           name.split(separator: ".").last.map(String.init)
         }
       )
       throw CommandFailure(
-        "--targets \(targets ?? "") names no layer of \(model); there are "
+        "--targets: \(table.unknownTargets.joined(separator: ", ")) is no layer of \(model); there are "
           + names.sorted().joined(separator: ", "),
         code: .usage
       )

@@ -13,10 +13,8 @@ struct MemoryTable: Encodable {
   /// What runs were measured to take.
   var runs: [MeasuredRun] = []
 
-  /// Whether LoRA has a layer to stand beside.
-  var hasLowRankLayers: Bool {
-    rows.contains { $0.method.hasPrefix("LoRA") && $0.trainedCount > 0 }
-  }
+  /// The names that were asked for and that no layer has; all where none was.
+  var unknownTargets: [String]
 
   /// The settings of the methods.
   struct Settings {
@@ -31,22 +29,36 @@ struct MemoryTable: Encodable {
     /// The ends of the names of layers with low-rank adapters, in the family's files or in the module.
     var targets = ["attention.query", "attention.value"]
     var floatType = ScaleType.float16
+    /// How what trains is stored.
+    var trainedType = ScaleType.float16
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case parameters, linearParameters, rows, floatType, runs
   }
 
   init(_ configuration: TransformerConfiguration, _ settings: Settings) {
-    let memory = TuningMemory(configuration, floatType: settings.floatType)
+    let memory = TuningMemory(
+      configuration,
+      floatType: settings.floatType,
+      trainedType: settings.trainedType
+    )
     let paths = configuration.layerPaths
+    func matches(_ target: String, _ layer: TuningMemory.Layer) -> Bool {
+      [layer.name, paths[layer.name] ?? ""].contains {
+        $0 == target || $0.hasSuffix("." + target)
+      }
+    }
+    unknownTargets = settings.targets.filter { target in
+      !memory.layers.contains { matches(target, $0) }
+    }
     floatType = settings.floatType
     parameters = memory.parameterCount
     linearParameters = memory.linearCount
     rows = [
       memory.full(),
       memory.lora(rank: settings.rank) { layer in
-        settings.targets.contains { target in
-          [layer.name, paths[layer.name] ?? ""].contains {
-            $0 == target || $0.hasSuffix("." + target)
-          }
-        }
+        settings.targets.contains { matches($0, layer) }
       },
       memory.peqa(bits: settings.bits, groupSize: settings.groupSize),
       memory.alphaTuning(
@@ -98,7 +110,11 @@ extension TransformerConfiguration {
 
 extension TuningMemory {
   /// The shapes of a model: the layers inside its blocks, and everything else.
-  init(_ configuration: TransformerConfiguration, floatType: ScaleType) {
+  init(
+    _ configuration: TransformerConfiguration,
+    floatType: ScaleType,
+    trainedType: ScaleType
+  ) {
     let suffix = ".weight"
     let layers = configuration.tensors.filter {
       $0.path.hasPrefix("blocks.") && $0.shape.rank == 2 && $0.path.hasSuffix(suffix)
@@ -114,7 +130,8 @@ extension TuningMemory {
     self.init(
       layers: linear,
       otherCount: configuration.parameterCount - count,
-      floatType: floatType
+      floatType: floatType,
+      trainedType: trainedType
     )
   }
 }

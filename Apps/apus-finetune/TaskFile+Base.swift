@@ -10,7 +10,7 @@ extension TaskFile {
   var name: String {
     switch content {
     case .scales(let adapter): adapter.task
-    case .lowRank: URL(filePath: path).lastPathComponent
+    case .lowRank(let task): task.task ?? URL(filePath: path).lastPathComponent
     }
   }
 

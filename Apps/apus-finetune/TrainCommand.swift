@@ -102,6 +102,8 @@ struct TrainCommand: ParsableCommand {
     base.model.recomputesBlocks = training.recompute ?? (method != .full)
     let rate = try learningRate(base)
     MemoryPool.trim()
+    // What loading and coding took is not what training takes.
+    MemoryPool.resetPeak()
     let run = try FineTuning(
       at: output,
       model: base.model,
@@ -157,8 +159,11 @@ struct TrainCommand: ParsableCommand {
     }
     guard isFinished else {
       throw CommandFailure(
-        "the training diverged after step \(report.step), nothing was written but the report; choose "
-          + "a lower --learning-rate than \(rate) or a longer --warm-up"
+        report.step == 0
+          ? "the loss of the first step is no number, so nothing was trained; does \(model) hold "
+            + "numbers that are not finite?"
+          : "the training diverged after step \(report.step), nothing was written but the report; "
+            + "choose a lower --learning-rate than \(rate) or a longer --warm-up"
       )
     }
   }
@@ -175,6 +180,7 @@ struct TrainCommand: ParsableCommand {
       try LowRankAdapterFolder.write(
         base.model,
         baseModel: model,
+        task: taskName,
         to: URL(filePath: path),
         replacing: true
       )
@@ -199,7 +205,7 @@ extension FineTuningReport {
       return validationLoss <= validationLossBefore
         ? nil : ("validation", validationLossBefore, validationLoss)
     }
-    guard losses.count > 1, let before = losses.first else { return nil }
+    guard losses.count >= 10, let before = losses.first else { return nil }
     let last = losses.suffix((losses.count + 9) / 10)
     let after = last.reduce(0, +) / Double(last.count)
     return after <= 1.25 * before ? nil : ("training", before, after)
@@ -262,7 +268,8 @@ extension TrainCommand {
       "model": "\(base.file.name), \(base.file.byteCount) bytes",
     ]
     if method == .lora { identity["adapters"] = lowRank.text }
-    identity["base"] = try base.layers?.baseDigest ?? base.file.digest()
+    // All of it: an embedding decides the numbers as codes do.
+    identity["base"] = try base.file.digest()
     return identity
   }
 
@@ -280,7 +287,8 @@ extension TrainCommand {
     }
     settings.rank = lowRank.rank ?? settings.rank
     if lowRank.targets != nil { settings.targets = lowRank.targetNames }
-    settings.floatType = method == .full ? .float32 : tuned.file.floatType
+    settings.floatType = tuned.file.floatType
+    settings.trainedType = .float32
     return settings
   }
 
@@ -288,8 +296,7 @@ extension TrainCommand {
   private func checkOutput() throws(CommandFailure) {
     let files = FileManager.default
     var isFolder = ObjCBool(false)
-    guard files.fileExists(atPath: output, isDirectory: &isFolder) else { return }
-    guard isFolder.boolValue else {
+    if files.fileExists(atPath: output, isDirectory: &isFolder), !isFolder.boolValue {
       throw CommandFailure("output \(output) is a file; choose a folder")
     }
     let names = finishedNames(in: output)
@@ -298,6 +305,16 @@ extension TrainCommand {
         "output \(output) is not empty and holds no run; choose another folder"
       )
     }
+    let isNew = !isFolder.boolValue
+    try makeOutputFolder(output)
+    // Whether something can be written there is known now, and not after all codes are made. If this process
+    // is killed here, the next one takes the file for what it is.
+    let probe = output + "/.probe.\(ProcessInfo.processInfo.processIdentifier)-0.apus-tmp"
+    guard files.createFile(atPath: probe, contents: Data()) else {
+      throw CommandFailure("nothing can be written to \(output); choose another folder")
+    }
+    try? files.removeItem(atPath: probe)
+    if isNew { rmdir(output) }
   }
 
   /// Refuses a model whose training the machine has no memory for.

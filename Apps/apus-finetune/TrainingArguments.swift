@@ -9,7 +9,7 @@ struct TrainingArguments: ParsableArguments {
   @Option(help: "How often each example is read. (default: 1)")
   var epochs: Int?
 
-  @Option(help: "The optimizer's steps, in place of --epochs.")
+  @Option(parsing: .unconditional, help: "The optimizer's steps, in place of --epochs.")
   var steps: Int?
 
   @Option(help: "The examples of a batch.")
@@ -39,10 +39,10 @@ struct TrainingArguments: ParsableArguments {
   @Option(help: "The steps of the linear warm-up.")
   var warmUp = 0
 
-  @Option(help: "Decoupled weight decay of what is trained.")
+  @Option(parsing: .unconditional, help: "Decoupled weight decay of what is trained.")
   var decay: Float = 0
 
-  @Option(help: "The largest norm of the gradients; 0 for no clipping.")
+  @Option(parsing: .unconditional, help: "The largest norm of the gradients; 0 for no clipping.")
   var clip: Float = 1
 
   @Option(help: "The seed of the order of examples and of the start of adapters.")
@@ -51,7 +51,7 @@ struct TrainingArguments: ParsableArguments {
   @Option(help: "Steps between evaluations; start and end alone by default.")
   var evaluationInterval: Int?
 
-  @Option(help: "Steps between checkpoints; the end and interruptions alone by default.")
+  @Option(help: "Steps between checkpoints. (default: a tenth of the run)")
   var checkpointInterval: Int?
 
   @Option(help: "Threads; all cores by default.")

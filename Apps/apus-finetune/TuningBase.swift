@@ -194,6 +194,8 @@ struct TuningBase {
           return !Cancellation.isRequested
         }
       )
+    } catch QuantizationError.notFinite(let layer, let row) {
+      throw QuantizationError.notFinite(layer: file.layerNames[layer] ?? layer, row: row)
     } catch QuantizationError.cancelled {
       try Cancellation.check("nothing was written")
       throw QuantizationError.cancelled

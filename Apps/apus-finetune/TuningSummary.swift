@@ -24,7 +24,8 @@ struct TuningSummary: Encodable {
   var lossAfter: ReportNumber?
   var perplexityBefore: ReportNumber?
   var perplexityAfter: ReportNumber?
-  /// The most bytes of the process in physical memory at the end of a step; nil where it is unknown.
+  /// The most bytes of the process in physical memory, loading and writing included; nil where it is
+  /// unknown.
   var peakProcessBytes: Int?
   /// What methods take for this model.
   var memory: MemoryTable
@@ -57,7 +58,8 @@ struct TuningSummary: Encodable {
     lossAfter = report.validationLoss.map { ReportNumber($0) }
     perplexityBefore = report.validationLossBefore.map { ReportNumber(exp($0)) }
     perplexityAfter = report.validationLoss.map { ReportNumber(exp($0)) }
-    peakProcessBytes = log.compactMap(\.memory.residentBytes).max()
+    // An earlier process of the run has left its steps alone.
+    peakProcessBytes = (log.compactMap(\.memory.residentBytes) + [peakResidentBytes() ?? 0]).max()
     self.memory = memory
     changes = base.layers?.changes ?? []
     self.report = report
@@ -131,9 +133,11 @@ extension TuningSummary {
     page.add(heading: "Memory")
     page.add(
       paragraph:
-        "Computed from the shapes: weights and scales that are no codes in \(memory.floatText), "
-        + "gradients and moments in single precision, without the values that a step keeps for the "
-        + "backward pass. The last row is what this run was measured to take, all included."
+        "Computed from the shapes: numbers that do not train in \(memory.floatText), scales and what "
+        + "trains, gradients and moments in single precision, without the values that a step keeps "
+        + "for the backward pass. The last row is what this run was measured to take: tensors in "
+        + "memory while it trained, those values included, weights that stay in their file not; and "
+        + "the process at its peak, loading and writing included."
     )
     page.add(table: memory.table.columns.map(\.title), rows: memory.table.rows + [measuredRow])
     if !changes.isEmpty {

@@ -52,7 +52,7 @@ struct StudyPages {
       guard training.count > 0 else {
         throw CommandFailure("\(pages.training) has no usable item; see the help of 'study'")
       }
-      return (training, test[0..<plan.testPages])
+      return (training, Self.drawn(plan.testPages, of: test, Philox(seed: plan.testSeed)))
     }
   }
 
@@ -69,6 +69,21 @@ struct StudyPages {
     }
   }
 
+  /// Examples in an order that is drawn, from place `start` on, begun anew at the end: folders list one
+  /// site after the other.
+  private static func drawn(
+    _ count: Int,
+    of items: GroundingExamples,
+    from start: Int = 0,
+    _ generator: Philox
+  ) -> GroundingExamples {
+    var generator = generator
+    let order = Array(0..<items.count).shuffled(using: &generator)
+    return GroundingExamples(name: items.name, count: count) { index in
+      try items.example(order[(start + index) % order.count])
+    }
+  }
+
   /// The pages that policies are measured on, the same for all rows and seeds.
   var test: GroundingExamples {
     rendered?.test ?? .synthetic(plan.testPages, seed: plan.testSeed)
@@ -81,17 +96,14 @@ struct StudyPages {
   /// views has all, in an order of its own.
   func training(of row: StudyRow, seed: UInt64) -> GroundingExamples {
     guard let items = rendered?.training else { return synthetic(row, seed) }
-    func drawn(_ number: Int, _ start: Int, _ count: Int) -> GroundingExamples {
-      var generator = Philox(seed: seed).fork(number)
-      let order = Array(0..<items.count).shuffled(using: &generator)
-      return GroundingExamples(name: items.name, count: count) { index in
-        try items.example(order[(start + index) % order.count])
-      }
-    }
+    let source = Philox(seed: seed)
     switch row {
-    case .warm: return drawn(1, 0, plan.warmPages)
-    case .rl, .sft: return drawn(1, plan.warmPages, plan.rewardSteps * plan.prompts)
-    case .consistency, .consistencyOnly, .globalOnly: return drawn(2, 0, plan.consistencyPages)
+    case .warm: return Self.drawn(plan.warmPages, of: items, source.fork(1))
+    case .rl, .sft:
+      let count = plan.rewardSteps * plan.prompts
+      return Self.drawn(count, of: items, from: plan.warmPages, source.fork(1))
+    case .consistency, .consistencyOnly, .globalOnly:
+      return Self.drawn(plan.consistencyPages, of: items, source.fork(2))
     }
   }
 

@@ -17,6 +17,10 @@ struct Job: Sendable {
   }
 
   let id: UInt64
+  /// What the request called the model.
+  let model: String
+  /// Which task of a shared base writes it.
+  let task: String?
   /// Which of the texts of a request it is.
   let choice: Int
   let prompt: [Int32]

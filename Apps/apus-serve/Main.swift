@@ -77,6 +77,14 @@ struct ApusServe: ParsableCommand {
   )
   var memory: Double?
 
+  @Flag(
+    help: """
+      Keep one copy of a model's codes for all adapters of scales, and write their texts in the same \
+      passes: less memory, and slower products, in floats.
+      """
+  )
+  var shareBase = false
+
   @Flag(help: "Let requests load models from this machine's disk, and unload them.")
   var allowLoading = false
 
@@ -108,6 +116,7 @@ struct ApusServe: ParsableCommand {
       memory: memory.map { Int($0 * 1e9) } ?? ModelMemory.available,
       computation: computation.computation,
       precision: computation.kvBits?.precision,
+      sharesBase: shareBase,
       allowsLoading: allowLoading,
       isLocal: ["127.0.0.1", "::1", "localhost"].contains(host),
       key: ProcessInfo.processInfo.environment["APUS_SERVE_KEY"].flatMap { $0.isEmpty ? nil : $0 }

@@ -1,5 +1,6 @@
 import Foundation
 import ModelSupport
+import Quantization
 import Support
 import Synchronization
 import Transformer
@@ -11,6 +12,8 @@ final class ModelShelf: Sendable {
   let engine: Engine
   private let loader = Loader()
   private let models = Mutex<[(model: ServedModel, memory: Int)]>([])
+  /// The bases that tasks may share: what they are called, by their paths.
+  private let bases = Mutex<[String: String]>([:])
   private let jobCount = Atomic<UInt64>(0)
 
   init(settings: ServingSettings, metrics: ServerMetrics) {
@@ -63,6 +66,9 @@ final class ModelShelf: Sendable {
       let file = try ModelFile(path: path)
       let task = try adapter.map { try TaskFile(path: $0) }
       try file.pretrained.requireDecoder()
+      if case .scales(let scales)? = task?.content, let base = base(at: path) {
+        return try share(base, scales, task?.path ?? "", name, file)
+      }
       let served = try ServedModel(name, file.pretrained, settings)
       let memory = ModelMemory(
         file,
@@ -71,14 +77,74 @@ final class ModelShelf: Sendable {
         precision: settings.precision ?? file.cachePrecision
       )
       try memory.check(name, limit: settings.memory, used: memoryInUse)
-      let model = try file.makeModel(settings.computation, adapter: task, cache: settings.precision)
-      let loaded = LoadedModel(served: served, model: model)
+      var loaded: LoadedModel?
+      if settings.sharesBase, task == nil,
+        let shared = try file.makeSharedModel(cache: settings.precision)
+      {
+        loaded = LoadedModel(served: served, model: shared.model, layers: shared.layers)
+        bases.withLock { $0[Self.resolved(path)] = name }
+      }
+      let ready =
+        try loaded
+        ?? LoadedModel(
+          served: served,
+          model: file.makeModel(settings.computation, adapter: task, cache: settings.precision),
+          layers: nil
+        )
       metrics.note(name, writing: 0, waiting: 0)
       // Requests find the model after this message: theirs come later.
-      engine.post { [settings] in $0.add(loaded, settings) }
+      engine.post { [settings] in $0.add(ready, settings) }
       models.withLock { $0.append((served, memory.total)) }
       return served
     }
+  }
+
+  private static func resolved(_ path: String) -> String {
+    URL(filePath: path).standardizedFileURL.resolvingSymlinksInPath().path(percentEncoded: false)
+  }
+
+  /// The base at a path that tasks may share; nil where there is none.
+  private func base(at path: String) -> String? {
+    bases.withLock { $0[Self.resolved(path)] }
+  }
+
+  /// Adds a task to a base that is loaded.
+  private func share(
+    _ base: String,
+    _ scales: ScaleAdapter,
+    _ adapter: String,
+    _ name: String,
+    _ file: ModelFile
+  ) throws -> ServedModel {
+    // Keys and values of an earlier task of that name are none of this one's.
+    let id = "\(name)#\(jobCount.wrappingAdd(1, ordering: .relaxed).newValue)"
+    let served = try ServedModel(name, file.pretrained, settings, base: base, task: id)
+    let memory = 4 * scales.count
+    guard memory <= settings.memory - memoryInUse else {
+      throw CommandFailure(
+        "\(name) needs \(byteCount(memory)) for its scales, and "
+          + "\(byteCount(max(settings.memory - memoryInUse, 0))) are free; unload a model, or raise "
+          + "--memory"
+      )
+    }
+    var task = scales
+    task.task = id
+    // The engine's thread alone touches the layers.
+    let outcome = Outcome()
+    engine.post { [task] models in
+      do throws(ScaleAdapterError) {
+        try models.add(task, as: name, to: base)
+        outcome.set(.success(()))
+      } catch {
+        outcome.set(.failure(error))
+      }
+    }
+    do throws(ScaleAdapterError) { try outcome.get() } catch {
+      throw CommandFailure("\(adapter): \(error)")
+    }
+    metrics.note(name, writing: 0, waiting: 0)
+    models.withLock { $0.append((served, memory)) }
+    return served
   }
 
   /// What the loaded models need.
@@ -90,12 +156,24 @@ final class ModelShelf: Sendable {
 
   /// Takes a model out of memory; texts that it is writing are broken off.
   ///
-  /// - Throws: `APIError` where there is no such model.
+  /// - Throws: `APIError` where there is no such model, and for a base that tasks share.
   func unload(_ name: String) async throws {
     try await loader.perform { [self] in
-      _ = try model(name)
+      let model = try model(name)
+      let tasks = all.filter { $0.base == name && $0.name != name }.map(\.name)
+      guard tasks.isEmpty else {
+        throw APIError.invalid(
+          "\(name) is the base of \(tasks.joined(separator: ", ")); unload these first",
+          parameter: "model"
+        )
+      }
       models.withLock { $0.removeAll { $0.model.name == name } }
-      engine.post { $0.remove(name) }
+      if let task = model.task {
+        engine.post { $0.remove(task: task, of: model.base) }
+      } else {
+        bases.withLock { bases in bases = bases.filter { $0.value != name } }
+        engine.post { $0.remove(name) }
+      }
       metrics.forget(name)
     }
   }
@@ -123,6 +201,8 @@ final class ModelShelf: Sendable {
     let jobs = (0..<count).map { choice in
       Job(
         id: jobCount.wrappingAdd(1, ordering: .relaxed).newValue,
+        model: model.name,
+        task: model.task,
         choice: choice,
         prompt: request.prompts[choice / request.choices],
         options: request.options,
@@ -132,7 +212,7 @@ final class ModelShelf: Sendable {
         events: continuation
       )
     }
-    let (name, engine) = (model.name, engine)
+    let (name, engine) = (model.base, engine)
     let ids = Set(jobs.map(\.id))
     continuation.onTermination = { _ in
       stay.endAll()
@@ -163,4 +243,25 @@ private final class Loader: Sendable {
 struct LoadedModel: @unchecked Sendable {
   let served: ServedModel
   let model: DecoderModel
+  /// What tasks that share the model are added to; nil where none may.
+  let layers: ScaleTunedLayers?
+}
+
+/// What a message to the engine came to, for the thread that waits for it.
+private final class Outcome: Sendable {
+  private let result = Mutex<Result<Void, ScaleAdapterError>?>(nil)
+  private let bell = DispatchSemaphore(value: 0)
+
+  func set(_ result: Result<Void, ScaleAdapterError>) {
+    self.result.withLock { $0 = result }
+    bell.signal()
+  }
+
+  /// - Throws: why the task was refused; one whose server is being stopped is.
+  func get() throws(ScaleAdapterError) {
+    guard bell.wait(timeout: .now() + .seconds(60)) == .success,
+      let result = result.withLock({ $0 })
+    else { throw .nothingToTune("the server is being stopped") }
+    try result.get()
+  }
 }

@@ -1,3 +1,4 @@
+import Quantization
 import Tensor
 import Transformer
 
@@ -20,8 +21,23 @@ struct RunningModels {
       contextLength: loaded.served.contextLength,
       passLength: ServingSettings.passLength
     )
-    models[name] = RunningModel(name, batch, metrics: metrics)
+    models[name] = RunningModel(name, batch, layers: loaded.layers, metrics: metrics)
   }
+
+  /// Adds the scales of a task, which requests call `name`, to a base that it shares.
+  ///
+  /// - Throws: `ScaleAdapterError` where they do not fit.
+  func add(
+    _ adapter: ScaleAdapter,
+    as name: String,
+    to base: String
+  ) throws(ScaleAdapterError) {
+    guard let model = models[base] else { throw .nothingToTune("'\(base)' was unloaded") }
+    try model.add(adapter, as: name)
+  }
+
+  /// Takes the scales of a task out of its base.
+  func remove(task: String, of base: String) { models[base]?.remove(task: task) }
 
   /// Takes a model out; who waits for its texts is told that they are broken off.
   mutating func remove(_ name: String) {

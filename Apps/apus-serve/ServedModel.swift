@@ -9,6 +9,10 @@ import Transformer
 final class ServedModel: Sendable {
   /// What requests call it.
   let name: String
+  /// The model that computes: its own name, or that of the base that it shares.
+  let base: String
+  /// What its scales are called in that base; nil for the base, and for a model of its own.
+  let task: String?
   /// Seconds since 1970 at which it was loaded.
   let created: Int
   let tokenizer: Tokenizer
@@ -23,8 +27,15 @@ final class ServedModel: Sendable {
   /// Texts that are written or wait.
   private let outstanding: Outstanding
 
-  init(_ name: String, _ pretrained: PretrainedModel, _ settings: ServingSettings) throws {
-    self.name = name
+  init(
+    _ name: String,
+    _ pretrained: PretrainedModel,
+    _ settings: ServingSettings,
+    base: String? = nil,
+    task: String? = nil
+  ) throws {
+    (self.name, self.task) = (name, task)
+    self.base = base ?? name
     created = Int(Date().timeIntervalSince1970)
     tokenizer = try pretrained.requireTokenizer()
     contextLength = settings.contextLength(pretrained)

@@ -46,13 +46,17 @@ final class ServerMetrics: Sendable {
     }
   }
 
-  /// Counts a pass and the tokens that it brought.
-  func countPass(_ name: String, seconds: Double, tokens: Int) {
+  /// Counts a pass of a model, for whatever texts.
+  func countPass(_ name: String, seconds: Double) {
     update(name) {
       $0.passes += 1
       $0.passSeconds += seconds
-      $0.writtenTokens += tokens
     }
+  }
+
+  /// Counts tokens that were written.
+  func countTokens(_ name: String, _ count: Int) {
+    update(name) { $0.writtenTokens += count }
   }
 
   /// Counts the first token of a text, so long after its request.

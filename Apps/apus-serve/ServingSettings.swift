@@ -13,6 +13,8 @@ struct ServingSettings: Sendable {
   var memory: Int
   var computation: Computation
   var precision: KeyValueCache.Precision?
+  /// Whether tasks of scales are rows of one model, and not models of their own.
+  var sharesBase: Bool
   /// Whether requests may load and unload models.
   var allowsLoading: Bool
   /// Whether the server listens for this machine alone.

@@ -186,6 +186,21 @@ public final class ScaleTunedLayers {
     return try body()
   }
 
+  /// The same where a name that nobody knows means the scales that are trained.
+  ///
+  /// For passes of texts that outlive their task: what is computed for them is thrown away.
+  ///
+  /// - Parameters:
+  ///   - tasks: the task of each row.
+  ///   - body: what computes.
+  public func withKnownTasks(ofRows tasks: [String?], _ body: () -> Void) {
+    let known = Set(self.tasks)
+    let before = choice.rows
+    choice.rows = tasks.map { task in task.flatMap { known.contains($0) ? $0 : nil } }
+    defer { choice.rows = before }
+    body()
+  }
+
   /// What lets a batch of texts of several tasks run through the model at once.
   ///
   ///     var batch = model.generate(after: prompts, options: options)

@@ -2,15 +2,15 @@ import Tensor
 
 /// What a model takes while it is tuned, computed from the shapes of its linear layers.
 ///
-/// Kept numbers and scales take `floatType`. Gradients and the two moments of Adam are float32, and
-/// so is a master copy of whatever trains where `floatType` is narrower:
+/// Kept numbers take `floatType`, scales and adapters `trainedType`. Gradients and the two moments of
+/// Adam are float32, and so is a master copy of whatever trains where `trainedType` is narrower:
 ///
-///     PEQA         weights = Σ N·K·b/8 + F·(others + #s) + #z·b/8    trained: s, one per group
-///     AlphaTuning  weights = Σ q·(N·K/8 + F·#groups) + F·others      trained: the first α of a group
-///     LoRA         weights = F·(all + trained)                       trained: rank·(N + K) per layer
-///     full         weights = F·all                                   trained: all
+///     PEQA         weights = Σ N·K·b/8 + F·others + T·#s + #z·b/8    trained: s, one per group
+///     AlphaTuning  weights = Σ q·(N·K/8 + T·#groups) + F·others      trained: the first α of a group
+///     LoRA         weights = F·all + T·trained                       trained: rank·(N + K) per layer
+///     full         weights = T·all                                   trained: all
 ///
-/// with F the bytes of `floatType`.
+/// with F the bytes of `floatType` and T those of `trainedType`, in the papers both 2.
 ///
 /// - Source: the memory tables of PEQA (Kim et al. 2023) and AlphaTuning (Kwon et al. 2022).
 /// - Choice: zero points are counted in b bits each, which gives PEQA's sizes for groups too.
@@ -37,7 +37,7 @@ public struct TuningMemory: Codable, Hashable, Sendable {
     func groupCount(_ size: Int?) -> Int {
       guard let size else { return outputWidth }
       expect(size > 0, "tuning memory: a group of \(size) weights is empty")
-      return outputWidth * ((inputWidth + size - 1) / size)
+      return outputWidth * ((inputWidth - 1) / size + 1)
     }
   }
 
@@ -68,12 +68,20 @@ public struct TuningMemory: Codable, Hashable, Sendable {
   public var otherCount: Int
   /// How numbers that stay floats are stored.
   public var floatType: ScaleType
+  /// How scales and whatever trains are stored.
+  public var trainedType: ScaleType
 
-  /// A model of these layers.
-  public init(layers: [Layer], otherCount: Int, floatType: ScaleType = .float16) {
+  /// A model of these layers; what trains is stored as the rest is, unless said otherwise.
+  public init(
+    layers: [Layer],
+    otherCount: Int,
+    floatType: ScaleType = .float16,
+    trainedType: ScaleType? = nil
+  ) {
     self.layers = layers
     self.otherCount = otherCount
     self.floatType = floatType
+    self.trainedType = trainedType ?? floatType
   }
 
   /// The parameters of the linear layers.
@@ -83,7 +91,7 @@ public struct TuningMemory: Codable, Hashable, Sendable {
 
   /// All parameters train.
   public func full() -> Row {
-    row("full", trained: parameterCount, weightBytes: parameterCount * floatType.byteCount)
+    row("full", trained: parameterCount, weightBytes: parameterCount * trainedType.byteCount)
   }
 
   /// LoRA: W + B A with A [rank × K] and B [N × rank] on the layers that `isAdapted` picks.
@@ -91,7 +99,7 @@ public struct TuningMemory: Codable, Hashable, Sendable {
     let trained = layers.filter(isAdapted).reduce(0) {
       $0 + rank * ($1.outputWidth + $1.inputWidth)
     }
-    let bytes = (parameterCount + trained) * floatType.byteCount
+    let bytes = parameterCount * floatType.byteCount + trained * trainedType.byteCount
     return row("LoRA, rank \(rank)", trained: trained, weightBytes: bytes)
   }
 
@@ -103,7 +111,7 @@ public struct TuningMemory: Codable, Hashable, Sendable {
   /// - Returns: the bytes of all parts.
   public func peqa(bits: Int, groupSize: Int? = nil) -> Row {
     let groups = layers.reduce(0) { $0 + $1.groupCount(groupSize) }
-    let floats = (otherCount + groups) * floatType.byteCount
+    let floats = otherCount * floatType.byteCount + groups * trainedType.byteCount
     let codes = layers.reduce(0) { $0 + bytes($1.count, bits: bits) }
     return row(
       "PEQA, \(bits) bits, " + Self.grouping(groupSize),
@@ -125,7 +133,7 @@ public struct TuningMemory: Codable, Hashable, Sendable {
       "tuning memory: \(trainedPlanes) of \(planes) planes cannot train"
     )
     let groups = layers.reduce(0) { $0 + $1.groupCount(groupSize) }
-    let floats = (otherCount + planes * groups) * floatType.byteCount
+    let floats = otherCount * floatType.byteCount + planes * groups * trainedType.byteCount
     let signs = layers.reduce(0) { $0 + bytes($1.count, bits: planes) }
     return row(
       "AlphaTuning, \(planes) planes, " + Self.grouping(groupSize),
@@ -145,8 +153,8 @@ public struct TuningMemory: Codable, Hashable, Sendable {
       weightBytes: weightBytes,
       gradientBytes: 4 * trained,
       optimizerBytes: 8 * trained,
-      masterBytes: floatType == .float32 ? 0 : 4 * trained,
-      taskBytes: trained * floatType.byteCount
+      masterBytes: trainedType == .float32 ? 0 : 4 * trained,
+      taskBytes: trained * trainedType.byteCount
     )
   }
 }

@@ -33,6 +33,8 @@ public struct ContinuousBatch {
   /// A text that is being read or written.
   private struct Text {
     let id: Int
+    /// Which task of the model writes it; nil for the model as it is.
+    let task: String?
     let maximumTokens: Int
     let stopTokens: Set<Int32>
     var sampler: Sampler
@@ -51,12 +53,15 @@ public struct ContinuousBatch {
     let cache: KeyValueCache
     /// The tokens in the cache.
     var tokens: [Int32] = []
+    /// The task that has read them: another one computes other keys and values.
+    var task: String?
     var text: Text?
     var lastUse = 0
 
     /// How many tokens of a prompt need not be read: the last one must, for its logits.
-    func commonCount(with prompt: [Int32]) -> Int {
-      min(zip(tokens, prompt).prefix { $0 == $1 }.count, prompt.count - 1)
+    func commonCount(with prompt: [Int32], of task: String?) -> Int {
+      guard task == self.task else { return 0 }
+      return min(zip(tokens, prompt).prefix { $0 == $1 }.count, prompt.count - 1)
     }
   }
 
@@ -66,6 +71,13 @@ public struct ContinuousBatch {
   public let contextLength: Int
   /// The most tokens of a pass, unless more texts are being written.
   public let passLength: Int
+  /// Runs each pass of the model.
+  ///
+  /// It gets the task of each row of the pass, as `add` was told, and must call `read` once. A model
+  /// with the scales of several tasks chooses them here:
+  ///
+  ///     batch.aroundPass = { tasks, read in layers.withKnownTasks(ofRows: tasks, read) }
+  public var aroundPass: (_ tasks: [String?], _ read: () -> Void) -> Void = { $1() }
 
   private let model: DecoderModel
   private let tokenizer: Tokenizer
@@ -116,25 +128,28 @@ public struct ContinuousBatch {
   ///   - options: how much is written, at least one token, and how.
   ///   - stopTexts: what ends the text, and is not part of it.
   ///   - stream: which random stream of the seed the text draws from.
+  ///   - task: what `aroundPass` gets for its rows; nil for the model as it is.
   /// - Returns: what the text is called in events.
   /// - Precondition: `hasRoom`.
   public mutating func add(
     _ prompt: [Int32],
     options: GenerationOptions,
     stopTexts: [String] = [],
-    stream: Int = 0
+    stream: Int = 0,
+    task: String? = nil
   ) -> Int {
     expect(
       !prompt.isEmpty && prompt.count < contextLength,
       "batch: a prompt of \(prompt.count) tokens, 1 to \(contextLength - 1) have room"
     )
     expect(options.maximumTokens > 0, "batch: a text of \(options.maximumTokens) tokens")
-    let place = makePlace(for: prompt)
+    let place = makePlace(for: prompt, of: task)
     let reused = places[place].cache.count
     addedCount += 1
     places[place].lastUse = addedCount
     places[place].text = Text(
       id: addedCount,
+      task: task,
       maximumTokens: options.maximumTokens,
       stopTokens: options.stopTokens,
       sampler: Sampler(options.sampling, prompt: prompt, stream: stream),
@@ -159,9 +174,9 @@ public struct ContinuousBatch {
   ///
   /// A cache goes on being that of its conversation only if the prompt continues (nearly) all of it;
   /// else the prompt gets the place that was idle longest, and what it shares is copied there.
-  private mutating func makePlace(for prompt: [Int32]) -> Int {
+  private mutating func makePlace(for prompt: [Int32], of task: String?) -> Int {
     expect(hasRoom, "batch: all \(capacity) places are taken")
-    let common = places.map { $0.commonCount(with: prompt) }
+    let common = places.map { $0.commonCount(with: prompt, of: task) }
     let free = places.indices.filter { places[$0].text == nil }
     let continued = free.filter { places[$0].tokens.count - common[$0] <= Self.forgettable }
       .max { common[$0] < common[$1] }
@@ -175,6 +190,7 @@ public struct ContinuousBatch {
       places[place].cache.truncate(to: common[place])
       places[place].tokens.removeSubrange(common[place]...)
     }
+    places[place].task = task
     return place
   }
 
@@ -188,9 +204,13 @@ public struct ContinuousBatch {
   public mutating func step() -> [Event] {
     let parts = nextParts()
     guard !parts.isEmpty else { return [] }
-    let states = model.hiddenStates(
-      parts.map { (tokens: Array($0.tokens), cache: places[$0.place].cache) }
-    )
+    let tasks = parts.map { places[$0.place].task }
+    var states = Tensor<Float>.zeros([0])
+    aroundPass(zip(tasks, parts).flatMap { task, part in part.tokens.map { _ in task } }) {
+      states = model.hiddenStates(
+        parts.map { (tokens: Array($0.tokens), cache: places[$0.place].cache) }
+      )
+    }
     var (ends, drawing): ([Int32], [Int]) = ([], [])
     var rows = 0
     for part in parts {
@@ -202,7 +222,8 @@ public struct ContinuousBatch {
       drawing.append(part.place)
     }
     guard !drawing.isEmpty else { return [] }
-    let logits = model.logits(states.rows(ends))
+    var logits = Tensor<Float>.zeros([0])
+    aroundPass(drawing.map { places[$0].task }) { logits = model.logits(states.rows(ends)) }
     return zip(drawing, 0...).compactMap { place, row in draw(place, logits[row]) }
   }
 

@@ -141,7 +141,7 @@ extension FineTuning {
     settings.accumulation = options.accumulation
     settings.maximumGradientNorm = options.maximumGradientNorm
     settings.evaluationInterval = options.evaluationInterval ?? steps
-    settings.checkpointInterval = options.checkpointInterval
+    settings.checkpointInterval = options.checkpointInterval ?? (steps + 9) / 10
     settings.keptCheckpoints = options.keptCheckpoints
     settings.savedState = .trainable
     var run = TrainingRun(at: path, model: model, optimizer: optimizer(), options: settings)
@@ -265,7 +265,11 @@ struct FineTuningSettings: Codable {
   ///
   /// - Throws: `FineTuningError` that names the first setting that differs.
   func claim(_ folder: String) throws {
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    do {
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    } catch {
+      throw FineTuningError("the folder \(folder) cannot be made: \(error.localizedDescription)")
+    }
     let reason = try TrainingJSON.refusal(of: self, at: folder + "/run.json", what: "run")
     if let reason { throw FineTuningError(reason) }
   }

@@ -38,7 +38,7 @@ public struct FineTuningOptions: Codable, Hashable, Sendable {
   public var maximumGradientNorm: Float? = 1
   /// Steps between evaluations; nil for start and end alone.
   public var evaluationInterval: Int?
-  /// Steps between checkpoints; nil for the end and for stops alone.
+  /// Steps between checkpoints, beside those at the end and at stops; nil for a tenth of the run.
   public var checkpointInterval: Int?
   /// How many of the newest checkpoints stay.
   public var keptCheckpoints = 2

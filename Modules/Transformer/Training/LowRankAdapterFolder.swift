@@ -20,12 +20,14 @@ public enum LowRankAdapterFolder {
   /// - Parameters:
   ///   - model: a model with adapters of one rank and α.
   ///   - baseModel: the folder or the name of the model without them.
+  ///   - task: the task's name, kept beside the tensors where peft does not look; nil for none.
   ///   - folder: where they go; must not exist, or be empty, unless `replacing`.
   ///   - replacing: whether an existing folder is replaced.
   /// - Throws: `LowRankAdapterError`, `CheckpointError`.
   public static func write(
     _ model: DecoderModel,
     baseModel: String,
+    task: String? = nil,
     to folder: URL,
     replacing: Bool = false
   ) throws {
@@ -44,7 +46,9 @@ public enum LowRankAdapterFolder {
       items.append(SafetensorsItem(name + ".lora_A.weight", layer.down.value))
       items.append(SafetensorsItem(name + ".lora_B.weight", layer.up.value))
     }
-    try SafetensorsFile.write(items, metadata: ["format": "pt"], to: target.file(tensorsName))
+    var metadata = ["format": "pt"]
+    metadata["task"] = task
+    try SafetensorsFile.write(items, metadata: metadata, to: target.file(tensorsName))
     let document = document(first.layer, targets: targets(model, adapters.map(\.path)), baseModel)
     try AtomicFile.write(
       JSONValue.object(document).serialized(pretty: true) + "\n",
@@ -82,10 +86,21 @@ public enum LowRankAdapterFolder {
         throw LowRankAdapterError.alreadyAdapted(layer: path)
       }
       let name = prefix + model.familyName(path)
-      matrices[path] = (
-        try file.tensor(named: name + ".lora_A.weight", shape: [settings.rank, layer.inputWidth]),
-        try file.tensor(named: name + ".lora_B.weight", shape: [layer.outputWidth, settings.rank])
+      let down: Tensor<Float> = try file.tensor(
+        named: name + ".lora_A.weight",
+        shape: [settings.rank, layer.inputWidth]
       )
+      let up: Tensor<Float> = try file.tensor(
+        named: name + ".lora_B.weight",
+        shape: [layer.outputWidth, settings.rank]
+      )
+      guard [down, up].allSatisfy(isFinite) else {
+        throw LowRankAdapterError.unsupported(
+          path: file.path,
+          reason: "the adapter of '\(model.familyName(path))' holds a number that is not finite"
+        )
+      }
+      matrices[path] = (down, up)
     }
     model.freeze()
     var adapted: [String: any LinearLayer] = [:]
@@ -102,6 +117,62 @@ public enum LowRankAdapterFolder {
     return layers.map(\.path).filter(chosen.contains)
   }
 
+  /// What a folder says about itself, whatever model it is for.
+  package struct Summary {
+    package let rank: Int
+    package let alpha: Float
+    /// The task's name; nil where nobody gave one.
+    package let task: String?
+    package let layers: Int
+    /// The numbers of all adapters.
+    package let count: Int
+  }
+
+  /// Reads what a folder says about itself.
+  ///
+  /// - Throws: `LowRankAdapterError` where it could not be loaded into any model, `CheckpointError`.
+  package static func summary(of folder: URL) throws -> Summary {
+    let path = folder.appending(path: configurationName).path(percentEncoded: false)
+    let settings = try AdapterSettings(path)
+    let file = try SafetensorsFile(
+      path: folder.appending(path: tensorsName).path(percentEncoded: false)
+    )
+    let (down, up) = (".lora_A.weight", ".lora_B.weight")
+    let layers = Set(
+      file.names.map { name in
+        name.hasSuffix(down)
+          ? String(name.dropLast(down.count))
+          : name.hasSuffix(up) ? String(name.dropLast(up.count)) : name
+      }
+    )
+    for layer in layers.sorted() {
+      guard let first = file[layer + down]?.extents, let second = file[layer + up]?.extents else {
+        throw LowRankAdapterError.unsupported(
+          path: file.path,
+          reason: "'\(layer)' has not both of \(down.dropFirst()) and \(up.dropFirst())"
+        )
+      }
+      guard first.count == 2, second.count == 2, first[0] == settings.rank,
+        second[1] == settings.rank
+      else {
+        throw LowRankAdapterError.unsupported(
+          path: file.path,
+          reason: "'\(layer)' has tensors of \(first) and \(second), its rank is \(settings.rank)"
+        )
+      }
+    }
+    guard !layers.isEmpty else {
+      throw LowRankAdapterError.unsupported(path: file.path, reason: "there are no adapters")
+    }
+    return Summary(
+      rank: settings.rank,
+      alpha: settings.alpha,
+      task: file.metadata["task"],
+      layers: layers.count,
+      count: file.names.reduce(0) { $0 + (file[$1]?.extents.reduce(1, *) ?? 0) }
+    )
+  }
+
   /// Stops unless adapters of such a model can be written: worth asking before they are trained.
   ///
   /// - Throws: `LowRankAdapterError.unsupported`, which names `path`.
@@ -114,6 +185,10 @@ public enum LowRankAdapterFolder {
           + "by side, which peft's layout cannot name; train all weights, or the scales of codes"
       )
     }
+  }
+
+  private static func isFinite(_ tensor: Tensor<Float>) -> Bool {
+    tensor.withUnsafeElements { $0.allSatisfy(\.isFinite) }
   }
 
   /// The path of the layer that a tensor belongs to.

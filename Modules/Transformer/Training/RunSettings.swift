@@ -27,7 +27,11 @@ struct RunSettings: Codable {
   ///
   /// - Throws: `PretrainingError` that names the first setting that differs.
   func claim(_ folder: String) throws {
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    do {
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    } catch {
+      throw PretrainingError("the folder \(folder) cannot be made: \(error.localizedDescription)")
+    }
     try TrainingJSON.claim(self, at: folder + "/run.json", what: "run")
   }
 }

@@ -457,6 +457,55 @@ import Transformer
     }
   }
 
+  /// Codes and embedding decide the numbers: a run goes on with the same of both only.
+  @Test func aRunGoesOnWithTheSameModelAlone() throws {
+    try withModelAndTexts { model, folder in
+      try quantize(model, to: folder + "/small", "--scheme", "W4")
+      let small = folder + "/small"
+      let report = try train(small, "peqa", folder)
+      #expect(try loss(report, "lossAfter") < loss(report, "lossBefore"))
+      // A tenth of the run lies between checkpoints; two stay.
+      let checkpoints = try FileManager.default.contentsOfDirectory(
+        atPath: folder + "/run/checkpoints"
+      )
+      #expect(checkpoints.count { !$0.hasPrefix(".") } == 2, "\(checkpoints)")
+      let path = small + "/model.safetensors"
+      var bytes = try Data(contentsOf: URL(filePath: path))
+      bytes[bytes.count - 1] ^= 1
+      try bytes.write(to: URL(filePath: path))
+      let other = try run(
+        [
+          "train", small, "--method", "peqa", "--text", folder + "/text", "--validation",
+          folder + "/held", "--output", folder + "/run",
+        ] + Self.training
+      )
+      #expect(other.status == 1 && other.error.contains("other settings"), "\(other.error)")
+    }
+  }
+
+  /// What is wrong with low-rank adapters is found by every command.
+  @Test func damagedLowRankAdaptersAreNamed() throws {
+    try withModelAndTexts { model, folder in
+      _ = try train(model, "lora", folder, to: "chat", ["--task", "talk"])
+      let list = try run(["adapters", "list", folder + "/chat", "--json"])
+      #expect(list.output.contains("\"talk\""), "\(list.output)")
+      let path = folder + "/chat/adapter/adapter_model.safetensors"
+      var tensors: [SafetensorsItem] = []
+      let file = try SafetensorsFile(path: path, mode: .inMemory)
+      for (index, name) in file.names.enumerated() {
+        var tensor: Tensor<Float> = try file.tensor(named: name)
+        if index == 0 { tensor = tensor * Float.nan }
+        tensors.append(SafetensorsItem(name, tensor))
+      }
+      try SafetensorsFile.write(tensors, metadata: file.metadata, to: path)
+      let verified = try run(["adapters", "verify", model, folder + "/chat"])
+      #expect(verified.status == 1 && verified.output.contains("not finite"))
+      try SafetensorsFile.write(Array(tensors.dropFirst()), metadata: file.metadata, to: path)
+      let half = try run(["adapters", "list", folder + "/chat"])
+      #expect(half.status == 1 && half.error.contains("has not both"), "\(half.error)")
+    }
+  }
+
   // MARK: - Refusals
 
   @Test func wrongArgumentsAreExplained() throws {
@@ -493,7 +542,8 @@ import Transformer
         (["adapters", "list", small + "/model.safetensors"], "is no scale adapter"),
         (["memory", model, "--bits", "9"], "--bits 9"),
         (["memory", folder + "/none"], folder + "/none"),
-        (["memory", model, "--targets", "nothing"], "names no layer"),
+        (["memory", model, "--targets", "q_proj, nothing"], "nothing is no layer"),
+        (["memory", model, "--group-size", "9223372036854775807"], "no larger than any layer"),
         (["eval", small, "--text", text, "--validation-share", "2"], "between 0 and 1"),
       ] {
         let outcome = try run(arguments)

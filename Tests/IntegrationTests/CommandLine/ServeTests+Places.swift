@@ -20,7 +20,8 @@ extension ServeTests {
         #expect(isFree)
       }
       let brokenOff = try await server.metric("texts_broken_off_total") ?? 0
-      #expect(brokenOff >= 2 && brokenOff < 256)
+      // On a busy machine not one of them may have come to its end.
+      #expect((2...256).contains(brokenOff))
       #expect(server.process.error.contains("499"))
       // The places are free again, all of them.
       let all = completion("Once", ["n": 128, "max_tokens": 1])

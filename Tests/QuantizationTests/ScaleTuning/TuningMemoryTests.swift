@@ -263,4 +263,22 @@ import Testing
     let data = try JSONEncoder().encode(row)
     #expect(try JSONDecoder().decode(TuningMemory.Row.self, from: data) == row)
   }
+
+  /// What trains may be stored otherwise than what stays.
+  @Test func whatTrainsHasATypeOfItsOwn() {
+    let layer = Layer(name: "a", outputWidth: 8, inputWidth: 64)
+    let model = TuningMemory(
+      layers: [layer],
+      otherCount: 100,
+      floatType: .float16,
+      trainedType: .float32
+    )
+    let peqa = model.peqa(bits: 4, groupSize: 32)
+    #expect(peqa.weightBytes == 8 * 64 / 2 + 2 * 100 + 4 * 16 + 16 / 2)
+    #expect(peqa.masterBytes == 0 && peqa.taskBytes == 64)
+    #expect(model.full().weightBytes == 4 * (100 + 512) && model.full().masterBytes == 0)
+    #expect(model.lora(rank: 2) { _ in true }.weightBytes == 2 * 612 + 4 * 2 * 72)
+    // A group that is wider than any row is the row.
+    #expect(model.peqa(bits: 4, groupSize: .max).trainedCount == 8)
+  }
 }
