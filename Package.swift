@@ -504,6 +504,16 @@ let package = Package(
       swiftSettings: strict
     ),
     .testTarget(
+      name: "ExampleTests",
+      dependencies: [
+        "Tensor", "LinearAlgebra", "Autograd", "Checkpoints", "Transformer", "Quantization",
+        "PointCloud", "Novelty", "ImageFiles", "GUIGrounding", "GUIGroundingRemote",
+        "GUIGroundingRender", "Federated", "FederatedFlower", "FederatedService", "TestSupport",
+      ],
+      path: "Tests/ExampleTests",
+      swiftSettings: strict
+    ),
+    .testTarget(
       name: "IntegrationTests",
       dependencies: [
         "ModelSupport", "Quantization", "Transformer", "ImageFiles", "GUIGroundingRender",
