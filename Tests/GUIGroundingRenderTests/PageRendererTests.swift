@@ -37,6 +37,30 @@ struct PageRendererTests {
     return try text.split(separator: "\n").map { try JSONValue.parse(String($0)) }
   }
 
+  /// Every layout of a synthetic site shows icons that native policies can be asked for.
+  @Test func sitesOfIconsBecomeRows() async throws {
+    try await withTemporaryFolder { folder in
+      let (source, out) = (folder + "/sites", folder + "/out")
+      try FileManager.default.createDirectory(atPath: source, withIntermediateDirectories: true)
+      for number in SyntheticSite.Layout.allCases.indices {
+        let site = SyntheticSite(number: number, seed: 2)
+        try Data(site.html(page: 0).utf8)
+          .write(to: URL(filePath: "\(source)/\(site.layout.rawValue).html"))
+      }
+      let set = try PageSet.find(name: "sites", in: source, minimumByteCount: 10)
+      let settings = RenderSettings(viewports: [PixelSize(width: 320, height: 240)], seed: 1)
+      let report = try await PageRenderer(settings: settings).render([set], into: out)
+      #expect(report.shots == SyntheticSite.Layout.allCases.count && report.ambiguous == 0)
+      var names: [String: Int] = [:]
+      for row in try rows(out) {
+        #expect(row["kind"] == "button" && row["data_type"] == "icon" && row["ordinal"] == .null)
+        #expect(SyntheticInstruction(row["instruction"]?.stringValue ?? "") != nil)
+        names[row["page"]?.stringValue ?? "", default: 0] += 1
+      }
+      #expect(names.count == report.shots && names.values.allSatisfy { $0 >= 4 }, "\(names)")
+    }
+  }
+
   @Test func rowsAreOfTheDocumentedForm() async throws {
     try await withTemporaryFolder { folder in
       let set = try writePages(2, in: folder)
