@@ -65,7 +65,9 @@ struct CalibrationArguments: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Updates of learned rounding per block. (default: 60, 150 or 500)")
+    help: ArgumentHelp(
+      "Updates of learned rounding per block; other methods have none. (default: 60, 150 or 500)"
+    )
   )
   var steps: Int?
 
@@ -116,19 +118,43 @@ struct CalibrationArguments: ParsableArguments {
   var keepWork = false
 
   func validate() throws {
-    func require(_ value: Int?, atLeast least: Int, _ name: String) throws {
-      guard let value, value < least else { return }
-      throw ValidationError("\(name) \(value) is too small; choose at least \(least)")
+    func require(_ value: Int?, _ range: ClosedRange<Int>, _ name: String) throws {
+      guard let value, !range.contains(value) else { return }
+      throw ValidationError(
+        value < range.lowerBound
+          ? "\(name) \(value) is too small; choose at least \(range.lowerBound)"
+          : "\(name) \(value) is too large; choose at most \(range.upperBound)"
+      )
     }
-    try require(samples, atLeast: 1, "--samples")
-    try require(sampleLength, atLeast: 2, "--sample-length")
-    try require(steps, atLeast: 0, "--steps")
-    try require(rank, atLeast: 1, "--rank")
+    try require(samples, 1...1 << 24, "--samples")
+    try require(sampleLength, 2...1 << 24, "--sample-length")
+    try require(steps, 0...1 << 30, "--steps")
+    try require(rank, 1...65_536, "--rank")
     guard (0...1).contains(quantizedShare) else {
       throw ValidationError("--quantized-share \(quantizedShare) must be between 0 and 1")
     }
     if let learningRate, !(learningRate > 0 && learningRate.isFinite) {
       throw ValidationError("--learning-rate \(learningRate) must be above 0")
+    }
+  }
+
+  /// Refuses what was typed for methods that have no use for it.
+  func refuseOptions(
+    withoutMeaningFor methods: Set<QuantizationConfiguration.Method>
+  ) throws(ValidationError) {
+    let learned: Set<QuantizationConfiguration.Method> = [.adaRound, .flexRound, .lrq]
+    var typed: [String] = []
+    // --steps is a part of --effort, which is one for all methods.
+    if learningRate != nil { typed.append("--learning-rate") }
+    if quantizedShare != 1 { typed.append("--quantized-share") }
+    if lastBlock != .squaredError { typed.append("--last-block") }
+    if methods.isDisjoint(with: learned), let option = typed.first ?? (rank.map { _ in "--rank" }) {
+      throw ValidationError(
+        "\(option) belongs to methods that learn (flexround, lrq, adaround); leave it out"
+      )
+    }
+    if rank != nil, !methods.contains(.lrq) {
+      throw ValidationError("--rank belongs to --method lrq; leave it out")
     }
   }
 

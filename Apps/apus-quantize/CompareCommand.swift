@@ -69,8 +69,19 @@ struct CompareCommand: ParsableCommand {
   var style: OutputArguments
 
   func validate() throws {
-    guard seeds > 0 else { throw ValidationError("--seeds \(seeds); choose at least 1") }
-    _ = try plan()
+    guard 1...1000 ~= seeds else {
+      throw ValidationError("--seeds \(seeds); choose 1 to 1000")
+    }
+    guard calibration.seed <= .max - UInt64(seeds) else {
+      throw ValidationError("--seed \(calibration.seed) leaves no room for \(seeds) seeds")
+    }
+    if calibration.work != nil || calibration.keepWork {
+      throw ValidationError(
+        "--work and --keep-work belong to 'run'; finished blocks are kept in --output here"
+      )
+    }
+    let methods = Set(try plan().map(\.method))
+    try calibration.refuseOptions(withoutMeaningFor: methods)
   }
 
   func run() throws {
@@ -84,7 +95,7 @@ struct CompareCommand: ParsableCommand {
     if try !plan.allSatisfy({ try isDirect($0) }) {
       _ = try calibration.samples(for: source, seed: calibration.seed)
     }
-    let texts = try Self.checksum(text.text) + ", " + learnedText()
+    let texts = try Self.checksum(text.text) + ", " + learnedText() + ", model " + source.digest()
     var results: [ComparedResult] = []
     for (number, compared) in plan.enumerated() {
       try Cancellation.check("finished models are in \(output); the same command goes on there")

@@ -76,6 +76,7 @@ struct RunCommand: ParsableCommand {
     if let report, ![".json", ".html"].contains(where: { report.hasSuffix($0) }) {
       throw ValidationError("--report \(report): end the name in .html or .json")
     }
+    try calibration.refuseOptions(withoutMeaningFor: [arguments.method])
     if arguments.method == .binaryCoding && calibration.calibration != nil {
       throw ValidationError(
         "--calibration has no meaning with --method bcq, which looks at weights alone; leave it out"
@@ -85,6 +86,7 @@ struct RunCommand: ParsableCommand {
 
   func run() throws {
     machine.apply()
+    try checkOutputFile(report)
     let configuration = try arguments.configuration(arguments.method)
     let source = try ModelFile(path: model)
     let text = try evaluate.map { try TextFile(path: $0, characters: evaluation.characters) }

@@ -217,15 +217,29 @@ public struct CheckpointQuantizer {
     from catalog: any TensorCatalog,
     to writer: SafetensorsWriter
   ) throws -> QuantizationReport.Kept {
+    func write<Element: TensorElement>(_ tensor: Tensor<Element>, isFinite: Bool) throws {
+      guard isFinite else {
+        throw QuantizationError.invalidTensor(
+          role.name,
+          path: catalog.path,
+          reason: "holds a number that is not finite"
+        )
+      }
+      try writer.write(tensor, named: role.name)
+    }
     switch type {
     case .float16 where role.source.storage == "F16":
-      try writer.write(catalog.tensor(role.name, as: Float16.self), named: role.name)
+      let values: Tensor<Float16> = try catalog.tensor(role.name, as: Float16.self)
+      try write(values, isFinite: values.withUnsafeElements { $0.allSatisfy { $0.isFinite } })
     case .float16:
-      try writer.write(Tensor<Float16>(converting: catalog.floats(role.name)), named: role.name)
+      let values = try catalog.floats(role.name)
+      try write(Tensor<Float16>(converting: values), isFinite: values.allFinite)
     case .bfloat16:
-      try writer.write(catalog.tensor(role.name, as: BFloat16.self), named: role.name)
+      let values: Tensor<BFloat16> = try catalog.tensor(role.name, as: BFloat16.self)
+      try write(values, isFinite: Tensor<Float>(converting: values).allFinite)
     default:
-      try writer.write(catalog.floats(role.name), named: role.name)
+      let values = try catalog.floats(role.name)
+      try write(values, isFinite: values.allFinite)
     }
     return QuantizationReport.Kept(
       name: role.name,

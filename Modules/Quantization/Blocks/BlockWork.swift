@@ -91,7 +91,7 @@ final class BlockWork {
 
 /// What a work folder belongs to.
 private struct WorkIdentity {
-  static let version: Int64 = 1
+  static let version: Int64 = 2
   let document: JSONValue
 
   init<Stack: BlockStack>(
@@ -114,8 +114,10 @@ private struct WorkIdentity {
   func check(_ file: String, folder: String) throws {
     let found = try JSONValue.read(file)
     let parts = [
-      ("format_version", "another version of this program"), ("model", "another model"),
-      ("samples", "another calibration set"), ("settings", "other settings"),
+      ("format_version", "another version of this program"),
+      // The model's checksum has the first sample in it.
+      ("samples", "another calibration set"), ("model", "another model"),
+      ("settings", "other settings"),
     ]
     for (key, meaning) in parts where found.objectValue?[key] != document.objectValue?[key] {
       throw QuantizationError.foreignWork(
@@ -129,7 +131,10 @@ private struct WorkIdentity {
     tensor.withUnsafeElements { XXHash64.hash(UnsafeRawBufferPointer($0)) }
   }
 
-  /// A checksum of some rows of every layer, and of the first sample's embedding.
+  /// Rows of a layer that are floats at a time.
+  private static let rowsAtATime: Int32 = 256
+
+  /// A checksum of all weights, and of the first sample's embedding: one pass over the model.
   private static func hash<Stack: BlockStack>(
     of stack: Stack,
     _ samples: Tensor<Stack.Element>
@@ -138,11 +143,14 @@ private struct WorkIdentity {
     for index in 0..<stack.blockCount {
       let block = try stack.block(index)
       for (_, layer) in block.namedLinearLayers() {
-        let last = Int32(max(layer.outputWidth - 1, 0))
-        sums.append(hash(of: layer.weightRows([0, last / 2, last])))
+        let count = Int32(layer.outputWidth)
+        for first in stride(from: 0, to: count, by: Int(rowsAtATime)) {
+          let rows = Array(first..<min(first + rowsAtATime, count))
+          sums.append(hash(of: layer.weightRows(rows)))
+        }
       }
       for (_, parameter) in block.namedParameters().map({ ($0.name, $0.parameter) }) {
-        sums.append(hash(of: parameter.value.flattened()[0..<min(parameter.count, 4096)]))
+        sums.append(hash(of: parameter.value))
       }
     }
     return sums.withUnsafeBytes { XXHash64.hash($0) }

@@ -12,9 +12,10 @@ public struct DivergenceReport: Codable, Hashable, Sendable {
 
   /// The mean of KL(reference ‖ model) over predicted tokens, in nats.
   public var klDivergence: Double { divergenceSum / Double(max(perplexity.tokenCount, 1)) }
-  /// The share of tokens whose largest logit is the reference's.
+  /// The share of tokens whose largest logit is the reference's; no number where the divergence is
+  /// none, for models of NaN agree in nothing.
   public var topAgreement: Double {
-    Double(agreementCount) / Double(max(perplexity.tokenCount, 1))
+    divergenceSum.isNaN ? .nan : Double(agreementCount) / Double(max(perplexity.tokenCount, 1))
   }
 }
 

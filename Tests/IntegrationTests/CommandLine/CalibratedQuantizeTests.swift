@@ -106,6 +106,13 @@ import Testing
       // What cannot work is refused before the text is missed.
       try expectFailure(64, "set a group size", ["--method", "adadim-rtn", "--scheme", "W3"])
       try expectFailure(64, ".html or .json", ["--report", "a.pdf"])
+      try expectFailure(1, "there is no folder", ["--report", folder + "/none/a.html"])
+      try expectFailure(64, "methods that learn", ["--method", "gptq", "--learning-rate", "1"])
+      try expectFailure(64, "methods that learn", ["--last-block", "cross-entropy"])
+      try expectFailure(64, "--method lrq", ["--method", "flexround", "--rank", "3"])
+      let largest = "9223372036854775807"
+      try expectFailure(64, "at most", ["--method", "lrq", "--rank", largest])
+      try expectFailure(64, "at most", ["--method", "gptq", "--samples", largest])
       try expectFailure(64, "--threads 0 is too small", ["--threads", "0"])
       try expectFailure(
         1,
@@ -271,6 +278,36 @@ import Testing
       try Data(String(repeating: more, count: 400).utf8).write(to: URL(filePath: text))
       let other = try run(arguments)
       #expect(try losses(other) != losses(outcome), "\(other.error)")
+      // So is another model.
+      let weights = URL(filePath: model + "/model.safetensors")
+      var bytes = try Data(contentsOf: weights)
+      bytes[bytes.count - 2] ^= 0x40
+      try bytes.write(to: weights)
+      let changed = try run(arguments)
+      #expect(try losses(changed) != losses(other), "\(changed.error)")
+      let refused = [
+        (["--keep-work"], "belong to 'run'"), (["--rank", "3"], "methods that learn"),
+        (["--seed", "18446744073709551615"], "no room"),
+      ]
+      for (more, part) in refused {
+        let outcome = try run(arguments + more)
+        #expect(outcome.status == 64 && outcome.error.contains(part), "\(outcome.error)")
+      }
+    }
+  }
+
+  /// A number that is none is found wherever it stands.
+  @Test func numbersThatAreNoneAreRefused() throws {
+    try withText { model, folder, _ in
+      let path = URL(filePath: model + "/model.safetensors")
+      let bytes = try Data(contentsOf: path)
+      // The last tensor is a norm or the embedding, which is kept as it is.
+      var damaged = bytes
+      damaged.replaceSubrange(bytes.count - 4..<bytes.count, with: [0, 0, 0xC0, 0x7F])
+      try damaged.write(to: path)
+      let outcome = try run(["run", model, "-o", folder + "/small", "--bits", "4", "--quiet"])
+      #expect(outcome.status == 1 && outcome.error.contains("not finite"), "\(outcome.error)")
+      #expect(try !names(in: folder).contains("small"))
     }
   }
 

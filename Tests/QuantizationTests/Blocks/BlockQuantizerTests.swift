@@ -166,6 +166,15 @@ import Testing
       expectForeign("another model") {
         _ = try quantizer.run(ToyStack(seed: 2), samples: samples, in: folder + "/a")
       }
+      // One weight in the middle is enough.
+      let nearly = ToyStack { weight in
+        var weight = weight
+        weight[3, 5] = weight[3, 5] + 0.5
+        return weight
+      }
+      expectForeign("another model") {
+        _ = try quantizer.run(nearly, samples: samples, in: folder + "/a")
+      }
       try FileManager.default.createDirectory(
         atPath: folder + "/b",
         withIntermediateDirectories: true
