@@ -174,8 +174,9 @@ public final class ServiceDevice: Sendable {
 
   private func carryOut(_ message: TaskMessage) async throws(ServiceError) {
     let id = message.task.id
-    // Headers and masks come beside the numbers that the cost model counts.
-    let limit = 2 * message.modelByteCount + (1 << 20)
+    // Headers and masks come beside the numbers that the cost model counts. A terabyte is no model of
+    // a device, and what a server says must not overflow here.
+    let limit = 2 * min(max(message.modelByteCount, 0), 1 << 40) + (1 << 20)
     let request = ServiceRequest(method: "GET", path: "/v1/tasks/\(id)/model")
     guard case .success(let bytes) = try await call(request, limit: limit) else { return }
     let begin = ContinuousClock.now
@@ -225,7 +226,7 @@ public final class ServiceDevice: Sendable {
       batches: .shuffled(draws.fork(0))
     )
     // A result that comes in time with fewer steps is worth more than one that comes too late.
-    let limit = message.secondsLeft.map { Duration.seconds(0.8 * $0) }
+    let limit = message.secondsLeft.map { Duration.seconds(0.8 * Self.bounded($0)) }
     var update = try LocalTrainer(work.task).train(job) { _ in
       limit.map { begin.duration(to: .now) >= $0 } ?? false
     }
@@ -254,7 +255,7 @@ public final class ServiceDevice: Sendable {
     of message: TaskMessage,
     _ body: @escaping @Sendable () throws -> [UInt8]
   ) async throws -> [UInt8] {
-    let pause = max(message.heartbeatSeconds / 2, 0.05)
+    let pause = max(Self.bounded(message.heartbeatSeconds) / 2, 0.05)
     let path = "/v1/tasks/\(message.task.id)/heartbeat"
     let beats = Task {
       while !Task.isCancelled {
@@ -267,6 +268,9 @@ public final class ServiceDevice: Sendable {
     defer { beats.cancel() }
     return try await executor.run(body)
   }
+
+  /// Seconds that a server says: at most 30 years, for clocks stop at times that they cannot hold.
+  private static func bounded(_ seconds: Double) -> Double { min(max(seconds, 0), 1e9) }
 
   func pause(_ seconds: Double) async { try? await Task.sleep(for: .seconds(seconds)) }
 }
