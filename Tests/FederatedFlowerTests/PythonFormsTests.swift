@@ -52,6 +52,19 @@ import TestSupport
     }
   }
 
+  /// A server's date moves the clock; none may move it to where times cannot be written.
+  @Test(arguments: [
+    "Sat, 01 Jan 0000 00:00:00 GMT", "Wed, 31 Dec 1969 23:59:59 GMT",
+    "Sat, 01 Jan -900 00:00:00 GMT",
+    "Fri, 01 Jan 10000 00:00:00 GMT", "Sun, 06 Nov 1994 99999999999:49:37 GMT",
+    "Sun, 9999999999999 Nov 1994 08:49:37 GMT",
+  ])
+  func clocksAreNotSetByImpossibleDates(header: String) {
+    let clock = FlowerClock { Date(timeIntervalSince1970: 1e9) }
+    #expect(!clock.adjust(to: header) && clock.difference == 0)
+    #expect(clock.stamp == "2001-09-09T01:46:40.000000+00:00")
+  }
+
   @Test func numbersOfEveryTypeBecomeFloats() throws {
     let items = try #require(fixture("arrays.json").arrayValue)
     for item in items {

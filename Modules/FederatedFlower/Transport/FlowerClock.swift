@@ -54,7 +54,10 @@ final class FlowerClock: Sendable {
       let month = months.firstIndex(of: String(parts[2]))
     else { return nil }
     let time = parts[4].split(separator: ":").compactMap { Int($0) }
-    guard time.count == 3 else { return nil }
+    // A clock that a server sets to before 1970, or to no time at all, could sign nothing.
+    guard (1970...9999).contains(year), (1...31).contains(day), time.count == 3,
+      (0...23).contains(time[0]), (0...59).contains(time[1]), (0...60).contains(time[2])
+    else { return nil }
     var components = DateComponents(
       timeZone: .gmt,
       year: year,
