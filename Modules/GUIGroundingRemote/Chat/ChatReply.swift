@@ -45,8 +45,13 @@ struct ChatReply: Equatable, Sendable {
     choices = numbered.enumerated()
       .sorted { ($0.element.index, $0.offset) < ($1.element.index, $1.offset) }
       .map(\.element.choice)
-    promptTokens = body["usage"]?["prompt_tokens"]?.intValue
-    completionTokens = body["usage"]?["completion_tokens"]?.intValue
+    promptTokens = Self.count(body["usage"]?["prompt_tokens"])
+    completionTokens = Self.count(body["usage"]?["completion_tokens"])
+  }
+
+  /// A number of tokens; nil for one that cannot be, for the numbers of all replies are added up.
+  private static func count(_ value: JSONValue?) -> Int? {
+    value?.intValue.flatMap { (0...1 << 40).contains($0) ? $0 : nil }
   }
 }
 

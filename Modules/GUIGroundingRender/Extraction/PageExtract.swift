@@ -69,7 +69,7 @@ extension PageExtract {
     path = json["path"]?.stringValue ?? ""
     frameCount = json["frames"]?.intValue ?? 0
     let counts = json["skipped"]?.objectValue.map(Array.init) ?? []
-    rejected = Dictionary(counts.map { ($0.key, $0.value.intValue ?? 0) }) { $0 + $1 }
+    rejected = Dictionary(counts.map { ($0.key, $0.value.countValue ?? 0) }) { $0 + $1 }
     otherLabels = Set(
       (json["others"]?.arrayValue ?? []).compactMap { pair in
         guard let kind = pair[0]?.stringValue, let name = pair[1]?.stringValue else { return nil }

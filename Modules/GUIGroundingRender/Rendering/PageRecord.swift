@@ -56,7 +56,7 @@ extension PageRecord {
     self.page = page
     failure = json["failure"]?.stringValue
     detail = json["detail"]?.stringValue
-    sparseShots = json["sparse"]?.intValue ?? 0
+    sparseShots = json["sparse"]?.countValue ?? 0
     self.shots = shots.compactMap { ShotRecord($0) }
     guard self.shots.count == shots.count else { return nil }
   }
@@ -77,9 +77,9 @@ extension ShotRecord {
     }
     self.image = image
     self.rows = rows
-    foundCount = json["found"]?.intValue ?? 0
-    ambiguousCount = json["ambiguous"]?.intValue ?? 0
-    movedCount = json["moved"]?.intValue ?? 0
+    foundCount = json["found"]?.countValue ?? 0
+    ambiguousCount = json["ambiguous"]?.countValue ?? 0
+    movedCount = json["moved"]?.countValue ?? 0
     rejected = Self.counts(json["rejected"])
     nameSources = Self.counts(json["names"])
   }
@@ -91,6 +91,13 @@ extension ShotRecord {
 
   private static func counts(_ json: JSONValue?) -> [String: Int] {
     let pairs = json?.objectValue.map(Array.init) ?? []
-    return Dictionary(pairs.map { ($0.key, $0.value.intValue ?? 0) }) { $0 + $1 }
+    return Dictionary(pairs.map { ($0.key, $0.value.countValue ?? 0) }) { $0 + $1 }
   }
+}
+
+extension JSONValue {
+  /// A number of things; nil for one that sums of such numbers could not hold.
+  ///
+  /// Scripts of pages and files from elsewhere may say anything, and what they say is added up.
+  var countValue: Int? { intValue.flatMap { (0...1 << 40).contains($0) ? $0 : nil } }
 }
