@@ -97,6 +97,12 @@ import Testing
         needed: 99
       )
     ) { try calibration.threshold(by: .falsePositiveRate(0.01)) }
+    // However small the rate, the number that it needs is one.
+    for rate in [1e-300, Double.leastNonzeroMagnitude, 1e-17] {
+      #expect(throws: NoveltyError.self) {
+        try calibration.threshold(by: .falsePositiveRate(rate))
+      }
+    }
     #expect(throws: NoveltyError.self) { try calibration.threshold(by: .percentile(101)) }
   }
 

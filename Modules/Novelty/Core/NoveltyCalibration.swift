@@ -69,7 +69,8 @@ public struct NoveltyCalibration: Codable, Hashable, Sendable {
       }
       let place = Int(((1 - rate) * Double(count + 1) - 1e-9).rounded(.up))
       guard place <= count else {
-        throw tooFew(needed: rate > 0 ? Int((1 / rate - 1).rounded(.up)) : count + 1)
+        // Rates that nobody can hold samples for must not overflow the count.
+        throw tooFew(needed: rate > 0 ? Int(min(1 / rate - 1, 1e15).rounded(.up)) : count + 1)
       }
       return normalScores[max(place, 1) - 1]
     }
