@@ -535,3 +535,24 @@ if checked {
   package.products.removeAll { !core.contains($0.name) }
   package.dependencies = []
 }
+
+// Random input for all readers, only built by `Tools/fuzz`, whose sanitizer watches the C code too.
+if Context.environment["APUS_FUZZ"] != nil {
+  for target in package.targets where ["CKernels", "CImageFiles"].contains(target.name) {
+    target.cSettings = (target.cSettings ?? []) + [.unsafeFlags(["-fsanitize=address"])]
+  }
+  package.targets.append(
+    .executableTarget(
+      name: "apus-fuzz",
+      dependencies: [
+        "Tensor", "Autograd", "Checkpoints", "Transformer", "Quantization", "PointCloud", "Novelty",
+        "ImageFiles", "GUIGrounding", "GUIGroundingRemote", "GUIGroundingRender", "Federated",
+        "FederatedFlower", "FederatedService",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+        .product(name: "Crypto", package: "swift-crypto"),
+      ],
+      path: "Tests/Fuzz",
+      swiftSettings: strict
+    )
+  )
+}
