@@ -179,7 +179,11 @@ import Testing
     }
     defer { server.stop() }
     let pauses = Mutex<[Double]>([])
-    let policy = try Scene.policy(server) { seconds in pauses.withLock { $0.append(seconds) } }
+    // A request that a starved machine lets wait for a minute would be one more attempt.
+    let limits = Scene.limits(total: 600)
+    let policy = try Scene.policy(server, limits: limits) { seconds in
+      pauses.withLock { $0.append(seconds) }
+    }
     _ = try await policy.sample(Scene.request, count: 1, options: .greedy)
     #expect(pauses.withLock { $0 } == [3, 60, 10, 0])
   }
