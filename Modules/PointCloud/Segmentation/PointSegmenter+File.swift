@@ -76,6 +76,9 @@ extension PointSegmenter {
       throw .malformed(path: path, reason: "a damaged configuration, \(error)")
     }
     if let flaw = header.configuration.flaw { throw .malformed(path: path, reason: flaw) }
+    do throws(BeamModelError) { try header.sensor?.validate() } catch {
+      throw .malformed(path: path, reason: "\(error)")
+    }
     let stored = file.entries.reduce(decoded.values.reduce(0) { $0 + $1.count }) {
       $0 + ($1.shape?.count ?? 0)
     }

@@ -128,6 +128,20 @@ private func scans(_ count: Int, of sensor: BeamModel = smallSensor, first: Int 
     }
   }
 
+  /// The densities of a sensor with 2⁴⁰ firings a turn would take hours.
+  @Test(arguments: [1 << 40, 0, -5]) func filesWithImpossibleSensorsAreRefused(columns: Int) throws
+  {
+    let model = segmenter(.ddfe(.small))
+    model.sensor = smallSensor
+    model.sensor?.columnCount = columns
+    try withTemporaryFolder { folder in
+      let path = folder + "/model.safetensors"
+      try model.write(to: path)
+      let error = #expect(throws: SegmenterFileError.self) { try PointSegmenter(path: path) }
+      #expect(error?.description.contains("columnCount") == true)
+    }
+  }
+
   @Test func segmentationGivesEveryPointAClassAndNothingOutside() throws {
     let model = segmenter(.ddfe(.small))
     let scan = LidarScan(
