@@ -20,7 +20,7 @@ public func start(
   return runDriver(&argumentCount, &arguments) { testOneInput($0, $1) }
 }
 
-/// Runs before anything else: `list` and `seed FOLDER` end the program.
+/// Runs before anything else: `list`, `seed FOLDER` and `try FILE` end the program.
 @_cdecl("LLVMFuzzerInitialize")
 public func initialize(
   _ argumentCount: UnsafeMutablePointer<CInt>,
@@ -34,6 +34,15 @@ public func initialize(
   let target = FuzzTarget.chosen
   if words.first == "seed", let folder = words.dropFirst().first {
     do { try target.writeSeeds(to: folder) } catch { stop("\(target.name): \(error)") }
+    exit(0)
+  }
+  if words.first == "try", let path = words.dropFirst().first {
+    do {
+      try target.read([UInt8](Data(contentsOf: URL(filePath: path))))
+      print("sound")
+    } catch {
+      print("\(error)")
+    }
     exit(0)
   }
   return 0

@@ -16,23 +16,25 @@ extension FuzzTarget {
     ] + ScaleAdapter.Method.allCases.map { "\"\($0.rawValue)\"" },
     seeds: {
       try ScaleAdapter.Method.allCases.map { method in
-        try Scratch.bytes("seed") { path in
-          let shape: Shape = method == .peqa ? [4, 2] : [2, 4, 2]
-          try ScaleAdapter(
-            method: method,
-            task: "t",
-            step: 3,
-            baseDigest: String(repeating: "a", count: 64),
-            bits: "4",
-            group: "8",
-            axis: "input",
-            scales: ["layer": .ones(shape)]
-          ).write(to: path, as: .float16)
-        }
+        try OpenSafetensors.input(
+          Scratch.bytes("seed") { path in
+            let shape: Shape = method == .peqa ? [4, 2] : [2, 4, 2]
+            try ScaleAdapter(
+              method: method,
+              task: "t",
+              step: 3,
+              baseDigest: String(repeating: "a", count: 64),
+              bits: "4",
+              group: "8",
+              axis: "input",
+              scales: ["layer": .ones(shape)]
+            ).write(to: path, as: .float16)
+          }
+        )
       }
     }
   ) { bytes in
-    let adapter = try ScaleAdapter(path: Scratch.file("fuzz.adapter", bytes))
+    let adapter = try ScaleAdapter(path: Scratch.file("fuzz.adapter", OpenSafetensors.file(bytes)))
     demand(!adapter.scales.isEmpty, "an adapter without scales")
     // What was read can be written, and is the same then.
     let copy = Scratch.folder + "/copy.adapter"
@@ -40,7 +42,7 @@ extension FuzzTarget {
     demand(try ScaleAdapter(path: copy).scales == adapter.scales, "its copy has other scales")
   }
 
-  /// adapter_config.json, a byte 0, and adapter_model.safetensors.
+  /// adapter_config.json, a byte 0, and adapter_model.safetensors in its open form.
   private static let lowRankAdapter = FuzzTarget(
     name: "low-rank-adapter",
     words: [
@@ -68,14 +70,19 @@ extension FuzzTarget {
       return [
         .joining(
           try Data(contentsOf: URL(filePath: folder + "/adapter_config.json")),
-          try Data(contentsOf: URL(filePath: folder + "/adapter_model.safetensors"))
+          try OpenSafetensors.input(
+            [UInt8](try Data(contentsOf: URL(filePath: folder + "/adapter_model.safetensors")))
+          )
         )
       ]
     }
   ) { bytes in
     let folder = Scratch.subfolder("adapter")
     Scratch.file("adapter/adapter_config.json", bytes.halves.first)
-    Scratch.file("adapter/adapter_model.safetensors", bytes.halves.second)
+    Scratch.file(
+      "adapter/adapter_model.safetensors",
+      OpenSafetensors.file(bytes.halves.second)
+    )
     let model = try TinyModel(family: .llama).model()
     try LowRankAdapterFolder.load(URL(filePath: folder), into: model)
     _ = model([1, 2], cache: model.makeCache())

@@ -66,9 +66,9 @@ extension FuzzTarget {
   private static let nativePolicy = FuzzTarget(
     name: "native-policy",
     words: [
-      "\"policy\":", "\"format\":", "\\\"width\\\":", "\\\"blockCount\\\":", "\\\"stemWidths\\\":[",
-      "\\\"view\\\":", "\\\"vocabulary\\\":", "\\\"binCount\\\":", "\\\"instruction\\\":",
-      "\\\"bytes\\\":", "\\\"headCount\\\":", "\"quantization\":", "4096", "4294967296",
+      "\"policy\":", "\"format\":", "\"width\":", "\"blockCount\":", "\"stemWidths\":[",
+      "\"view\":", "\"vocabulary\":", "\"binCount\":", "\"instruction\":",
+      "\"bytes\":", "\"headCount\":", "\"quantization\":", "4096", "4294967296",
     ],
     seeds: {
       let instructions: [NativePolicyConfiguration.Instruction] = [
@@ -86,11 +86,13 @@ extension FuzzTarget {
         configuration.headCount = 2
         var generator = Philox(seed: 1)
         let policy = NativeGroundingPolicy(configuration, using: &generator)
-        return try Scratch.bytes("seed") { try policy.write(to: $0) }
+        return try OpenSafetensors.input(Scratch.bytes("seed") { try policy.write(to: $0) })
       }
     }
   ) { bytes in
-    let policy = try NativeGroundingPolicy(path: Scratch.file("fuzz.safetensors", bytes))
+    let policy = try NativeGroundingPolicy(
+      path: Scratch.file("fuzz.safetensors", OpenSafetensors.file(bytes))
+    )
     demand(!policy.namedLinearLayers().isEmpty, "a policy without layers")
   }
 }

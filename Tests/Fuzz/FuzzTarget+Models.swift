@@ -19,8 +19,8 @@ extension FuzzTarget {
       "\"continuing_subword_prefix\":", "\"unk_id\":", "\"special\": true", "\"Punctuation\"",
     ],
     seeds: {
-      try Samples.files("tokenizers-training", suffix: ".json", limit: 9000)
-        + Samples.files("transformer/tokenizers", suffix: "tokenizer.json")
+      try TokenizerSamples.tiny.map { Array($0.utf8) }
+        + Samples.files("tokenizers-training", suffix: ".json", limit: 4000)
     }
   ) { bytes in
     use(try Tokenizer(json: Data(bytes)))
@@ -55,7 +55,7 @@ extension FuzzTarget {
       "\"quantization_config\":", "\"eos_token_id\":", "16777216", "1073741824", "1e-300",
     ]
 
-  /// config.json, a byte 0, and the weights; dense or packed.
+  /// config.json, a byte 0, and the weights in their open form; dense or packed.
   private static let modelFolder = FuzzTarget(
     name: "model-folder",
     words: configurationWords + [
@@ -73,7 +73,7 @@ extension FuzzTarget {
   ) { bytes in
     let folder = Scratch.subfolder("model")
     Scratch.file("model/config.json", bytes.halves.first)
-    Scratch.file("model/model.safetensors", bytes.halves.second)
+    Scratch.file("model/model.safetensors", OpenSafetensors.file(bytes.halves.second))
     try use(PretrainedModel(at: URL(filePath: folder)))
   }
 
@@ -84,7 +84,10 @@ extension FuzzTarget {
       "tokenizer.ggml.tokens", "tokenizer.ggml.scores", "tokenizer.ggml.merges", "output.weight",
       "rope_freqs.weight", "tokenizer.chat_template", "tokenizer.ggml.token_type",
     ],
-    seeds: { try Samples.files("transformer/gguf", suffix: ".gguf") }
+    seeds: {
+      try ModelFamily.allCases.compactMap { try TinyModel(family: $0).ggufBytes() }
+        + Samples.files("transformer/gguf", suffix: ".gguf", limit: 32_000)
+    }
   ) { bytes in
     let path = Scratch.file("fuzz.gguf", bytes)
     try use(PretrainedModel(at: URL(filePath: path)))

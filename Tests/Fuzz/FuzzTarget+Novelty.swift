@@ -10,9 +10,9 @@ extension FuzzTarget {
     words: [
       "\"apus.novelty.detector\":", "\"apus.novelty.version\":\"1\"",
       "\"apus.novelty.configuration\":",
-      "\"apus.novelty.calibration\":", "\\\"hiddenWidths\\\":[", "\\\"latentWidth\\\":",
-      "\\\"batchSize\\\":", "\\\"pooling\\\":", "\\\"architecture\\\":", "\\\"convolution\\\":",
-      "\\\"normalScores\\\":[", "\\\"rule\\\":", "\"I32\"", "4294967296", "-1", "oaae", "ocgan",
+      "\"apus.novelty.calibration\":", "\"hiddenWidths\":[", "\"latentWidth\":",
+      "\"batchSize\":", "\"pooling\":", "\"architecture\":", "\"convolution\":",
+      "\"normalScores\":[", "\"rule\":", "\"I32\"", "4294967296", "-1", "oaae", "ocgan",
       "deep-svdd", "isolation-forest", "latent-mahalanobis", "\"F32\"",
     ],
     seeds: {
@@ -23,11 +23,13 @@ extension FuzzTarget {
         let detector = choice.makeDetector(seed: 1)
         try detector.fit(data)
         try detector.calibrate(on: inputs)
-        return try Scratch.bytes("seed") { try detector.save(to: $0) }
+        return try OpenSafetensors.input(Scratch.bytes("seed") { try detector.save(to: $0) })
       }
     }
   ) { bytes in
-    let detector = try noveltyDetector(contentsOf: Scratch.file("fuzz.safetensors", bytes))
+    let detector = try noveltyDetector(
+      contentsOf: Scratch.file("fuzz.safetensors", OpenSafetensors.file(bytes))
+    )
     guard let shape = detector.sampleShape else { return }
     let count = shape.reduce(1) { $0.multipliedReportingOverflow(by: $1).partialValue }
     demand(shape.allSatisfy { $0 > 0 }, "samples of shape \(shape)")

@@ -39,7 +39,7 @@ extension FuzzTarget {
     demand(again == found, "written again it is another configuration")
   }
 
-  /// A matrix of binary codes in a safetensors file.
+  /// A matrix of binary codes in the open form of a safetensors file.
   private static let binaryCodes = FuzzTarget(
     name: "binary-codes",
     words: ["\"I32\"", "\"F16\"", "\"F32\"", "layer.", "\"shape\":[3,12,2]"],
@@ -48,18 +48,20 @@ extension FuzzTarget {
       let weight = Tensor<Float>.normal([12, 40], using: &generator)
       let matrix = try BinaryCoding(planes: 3, groupSize: 8, rounds: 1).quantize(weight)
       return [
-        try Scratch.bytes("seed") { path in
-          let writer = try SafetensorsWriter(
-            path: path,
-            tensors: matrix.declarations(named: "layer")
-          )
-          try matrix.write(to: writer, named: "layer")
-          try writer.finish()
-        }
+        try OpenSafetensors.input(
+          Scratch.bytes("seed") { path in
+            let writer = try SafetensorsWriter(
+              path: path,
+              tensors: matrix.declarations(named: "layer")
+            )
+            try matrix.write(to: writer, named: "layer")
+            try writer.finish()
+          }
+        )
       ]
     }
   ) { bytes in
-    let path = Scratch.file("fuzz.safetensors", bytes)
+    let path = Scratch.file("fuzz.safetensors", OpenSafetensors.file(bytes))
     let file = try Checkpoint(path: path, mode: .inMemory)
     guard BinaryCodedMatrix.isStored("layer", in: file) else { return }
     for groupSize in [8, nil] {

@@ -66,15 +66,17 @@ extension FuzzTarget {
     words: ["\"vocabulary\":", "\"tokens\"", "\"tokenizer\":", "\"U8\"", "\"I32\"", "\"U16\""],
     seeds: {
       try [10, 300].map { count in
-        try Scratch.bytes("seed") { path in
-          let writer = try TokenFileWriter(path: path, vocabularyCount: count, tokenizer: "t")
-          try writer.append([1, 2, 3, 4, 5, 6, 7, 8, 9, 0])
-          try writer.finish()
-        }
+        try OpenSafetensors.input(
+          Scratch.bytes("seed") { path in
+            let writer = try TokenFileWriter(path: path, vocabularyCount: count, tokenizer: "t")
+            try writer.append([1, 2, 3, 4, 5, 6, 7, 8, 9, 0])
+            try writer.finish()
+          }
+        )
       }
     }
   ) { bytes in
-    let file = try TokenFile(path: Scratch.file("fuzz.tokens", bytes))
+    let file = try TokenFile(path: Scratch.file("fuzz.tokens", OpenSafetensors.file(bytes)))
     for token in file[0..<file.count] {
       demand(token >= 0 && token < file.vocabularyCount, "a token outside the vocabulary")
     }

@@ -48,6 +48,29 @@ struct TinyModel {
       }
   }
 
+  /// The model with packed blocks as a GGUF file; nil for a family that the format does not have.
+  func ggufBytes() throws -> [UInt8]? {
+    let wide = TinyModel(family: family, width: 32)
+    guard let folder = try? wide.packed(wide, "gguf", bits: 4, granularity: .inputGroups(32)) else {
+      return nil
+    }
+    let source = try PretrainedModel(at: URL(filePath: folder))
+    guard let document = source.quantization, let plan = try? source.ggufPlan() else { return nil }
+    let weights = try ModelQuantization(document: document, path: folder).weights(
+      source.catalog,
+      embeddings: source.configuration.embeddingLayers,
+      dense: DenseWeights(source.catalog)
+    )
+    return try Scratch.bytes("seed.gguf") { path in
+      try GGUFExporter(.automatic, stepSizes: .refused).run(
+        source.catalog,
+        plan: plan,
+        packed: weights,
+        to: path
+      )
+    }
+  }
+
   private func packed(
     _ model: TinyModel,
     _ name: String,
@@ -99,11 +122,13 @@ struct TinyModel {
     )
   }
 
-  /// config.json, a byte 0, and the weights.
+  /// config.json, a byte 0, and the weights in their open form.
   static func bytes(ofFolder path: String) throws -> [UInt8] {
     .joining(
       try Data(contentsOf: URL(filePath: path + "/config.json")),
-      try Data(contentsOf: URL(filePath: path + "/model.safetensors"))
+      try OpenSafetensors.input(
+        [UInt8](try Data(contentsOf: URL(filePath: path + "/model.safetensors")))
+      )
     )
   }
 }
