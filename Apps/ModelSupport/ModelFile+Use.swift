@@ -64,23 +64,30 @@ extension ModelFile {
   /// Products come from the codes in floats: their layout for 8-bit inputs holds one task's scales.
   ///
   /// - Parameter cache: how keys and values are cached; nil for what the model says.
-  /// - Returns: the model, and what its tasks are added to; nil where the model has no codes whose
-  ///   scales could be others.
+  /// - Returns: the model, and what its tasks are added to; nil for a model in floating point.
   /// - Throws: what reading the weights throws.
   package func makeSharedModel(
     cache: KeyValueCache.Precision? = nil
   ) throws -> (model: DecoderModel, layers: ScaleTunedLayers)? {
-    guard case .own(let settings)? = quantization else { return nil }
+    guard packedWeights != nil else { return nil }
     let model = try makeModel(.exact, cache: cache)
     func isInBlock(_ path: String) -> Bool { path.hasPrefix("blocks.") }
-    switch settings.method {
-    // All planes, so that tasks of any number of them find their place.
-    case .binaryCoding:
-      try model.useAlphaTuning(trainedPlanes: settings.scheme.bits, where: isInBlock)
-    default: try model.usePEQA(where: isInBlock)
+    if let binaryPlaneCount {
+      // All planes, so that tasks of any number of them find their place.
+      try model.useAlphaTuning(trainedPlanes: binaryPlaneCount, where: isInBlock)
+    } else {
+      try model.usePEQA(where: isInBlock)
     }
     let names = layerNames
     return (model, try ScaleTunedLayers(of: model) { names[$0] ?? $0 })
+  }
+
+  /// The planes of the layers of the blocks; nil where these are no binary codes.
+  package var binaryPlaneCount: Int? {
+    guard case .own(let settings)? = quantization, settings.method == .binaryCoding else {
+      return nil
+    }
+    return settings.scheme.bits
   }
 
   /// Where the weights come from.
@@ -98,13 +105,12 @@ extension ModelFile {
     tunedTo adapter: ScaleAdapter,
     _ computation: Computation
   ) throws -> DecoderModel {
-    guard let packedWeights else {
+    guard let packedWeights, let layers = try makeSharedModel()?.layers else {
       throw CommandFailure(
         "\(path) is in floating point, and the adapter holds scales of codes; name the quantized model"
       )
     }
-    var isBinary = false
-    if case .own(let settings)? = quantization { isBinary = settings.method == .binaryCoding }
+    let isBinary = binaryPlaneCount != nil
     guard isBinary == (adapter.method == .alphaTuning) else {
       throw CommandFailure(
         "\(path) holds \(isBinary ? "binary codes, for AlphaTuning" : "codes with step sizes, for PEQA"), "
@@ -112,19 +118,6 @@ extension ModelFile {
           + "tuned on"
       )
     }
-    let tuned = try makeModel()
-    func isInBlock(_ path: String) -> Bool { path.hasPrefix("blocks.") }
-    switch adapter.method {
-    case .peqa: try tuned.usePEQA(where: isInBlock)
-    case .alphaTuning:
-      let planes = tuned.namedLinearLayers().compactMap { _, layer in
-        (layer as? BinaryCodedLinear)?.weight.planeCount
-      }.min()
-      let trained = min(adapter.trainedPlanes ?? 1, planes ?? 1)
-      try tuned.useAlphaTuning(trainedPlanes: trained, where: isInBlock)
-    }
-    let names = layerNames
-    let layers = try ScaleTunedLayers(of: tuned) { names[$0] ?? $0 }
     try layers.load(adapter)
     let replaced = ReplacedLayers(
       source: packedWeights,

@@ -1,8 +1,8 @@
 import Checkpoints
 import Foundation
-import Transformer
 package import Quantization
 package import Support
+import Transformer
 
 /// What a task consists of: scales of a base, or low-rank adapters.
 package struct TaskFile {

@@ -305,16 +305,10 @@ extension TrainCommand {
         "output \(output) is not empty and holds no run; choose another folder"
       )
     }
-    let isNew = !isFolder.boolValue
+    // Whether something can be written there is known now, and not after all codes are made.
     try makeOutputFolder(output)
-    // Whether something can be written there is known now, and not after all codes are made. If this process
-    // is killed here, the next one takes the file for what it is.
-    let probe = output + "/.probe.\(ProcessInfo.processInfo.processIdentifier)-0.apus-tmp"
-    guard files.createFile(atPath: probe, contents: Data()) else {
-      throw CommandFailure("nothing can be written to \(output); choose another folder")
-    }
-    try? files.removeItem(atPath: probe)
-    if isNew { rmdir(output) }
+    try checkOutputFile(output + "/run.json")
+    if !isFolder.boolValue { rmdir(output) }
   }
 
   /// Refuses a model whose training the machine has no memory for.

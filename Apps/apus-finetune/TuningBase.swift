@@ -6,14 +6,6 @@ import Support
 import Transformer
 
 extension ModelFile {
-  /// The planes of the layers of the blocks; nil where these are no binary codes.
-  var binaryPlaneCount: Int? {
-    guard case .own(let settings)? = quantization, settings.method == .binaryCoding else {
-      return nil
-    }
-    return settings.scheme.bits
-  }
-
   fileprivate var hasBinaryCodes: Bool { binaryPlaneCount != nil }
 }
 

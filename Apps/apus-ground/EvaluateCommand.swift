@@ -36,7 +36,12 @@ struct EvaluateCommand: AsyncParsableCommand {
   var against: String?
   @Option(help: "The items whose search is kept, to be drawn by 'report'.")
   var drawnItems = 200
-  @Flag(help: "An item on which the policy fails counts as wrong, and the evaluation goes on.")
+  @Flag(
+    help: """
+      An item on which the policy fails, or whose picture cannot be read, counts as wrong, and the \
+      evaluation goes on; rows that break their layout are left out.
+      """
+  )
   var recordFailures = false
   @OptionGroup(title: "Machine") var machine: MachineArguments
   @OptionGroup(title: "Output") var display: OutputArguments
@@ -54,7 +59,13 @@ struct EvaluateCommand: AsyncParsableCommand {
     machine.apply()
     let loaded = try policy.load()
     let description = data.description(pages: 500, seed: 1000)
-    let source = try description.load()
+    let source = try description.load(badRows: recordFailures ? .skip : .fail)
+    if let first = source.skipped.first {
+      try StandardStream.error.writeLine(
+        "warning: \(source.skipped.count.counted("row")) left out, the first: "
+          + "\(GroundingDataError.row(first))"
+      )
+    }
     let items = source.items()
     try claimEvaluation()
     let reporter = display.progress("evaluating", unit: "items")
@@ -75,11 +86,19 @@ struct EvaluateCommand: AsyncParsableCommand {
       )
       run.drawnItems = drawnItems
       run.failureRule = recordFailures ? .record : .stop
-      let done = try await run.run(loaded, items, concurrency: policy.remote.concurrency) {
-        reporter.update(
-          completed: index * items.count + $0,
-          total: methods.count * items.count,
-          note: "\(method.rawValue) \((100 * $1).fixed(1)) %"
+      let done: [EvaluationLine]
+      do {
+        done = try await run.run(loaded, items, concurrency: policy.remote.concurrency) {
+          reporter.update(
+            completed: index * items.count + $0,
+            total: methods.count * items.count,
+            note: "\(method.rawValue) \((100 * $1).fixed(1)) %"
+          )
+        }
+      } catch  where !(error is CommandFailure || error is CancellationError) {
+        throw CommandFailure(
+          "\(error); finished items are in \(output.printable), and the same command goes on there; "
+            + "with --record-failures such items count as wrong"
         )
       }
       lines.append((method.rawValue, done))

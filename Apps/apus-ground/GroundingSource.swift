@@ -21,7 +21,10 @@ struct SourceDescription: Codable, Hashable {
   var pageSide = 192
 
   /// The data.
-  func load(images checking: ImageChecking = .size) throws -> GroundingSource {
+  func load(
+    images checking: ImageChecking = .size,
+    badRows: BadRowRule = .fail
+  ) throws -> GroundingSource {
     guard let path else {
       var options = SyntheticPageOptions()
       options.side = pageSide
@@ -31,6 +34,7 @@ struct SourceDescription: Codable, Hashable {
     var options = GroundingDataOptions()
     options.imageFolder = images
     options.images = checking
+    options.badRows = badRows
     let dataset = try GroundingDataset.load(path, layout: layout, options: options)
     var items = split.map { dataset.items(split: $0) } ?? dataset.items
     items = items.filter { $0.unit == .pixels && $0.target.center != nil }
@@ -55,6 +59,11 @@ struct SourceDescription: Codable, Hashable {
 enum GroundingSource: Sendable {
   case synthetic(Int, seed: UInt64, SyntheticPageOptions)
   case rows(GroundingDataset)
+
+  /// Rows that were left out.
+  var skipped: [GroundingRowIssue] {
+    if case .rows(let dataset) = self { dataset.skipped } else { [] }
+  }
 
   /// The items in order.
   func items() -> [GroundingItem] {

@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 import Support
 
@@ -7,46 +8,37 @@ import Support
 final class LineJournal<Line: Codable> {
   /// What was in the file, and what has been added.
   private(set) var lines: [Line] = []
-  private let path: String
-  private let file: FileHandle
+  private let file: GrowingFile
   private let encoder = JSONEncoder()
 
   /// Opens a journal, or begins it.
   ///
-  /// - Throws: `CommandFailure` for a file that is no such journal.
+  /// - Throws: `CheckpointError`, also while another process has it; `CommandFailure` for a file that is
+  ///   no such journal.
   init(at path: String) throws {
-    self.path = path
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "Infinity",
       negativeInfinity: "-Infinity",
       nan: "NaN"
     )
-    if !FileManager.default.fileExists(atPath: path) {
-      guard FileManager.default.createFile(atPath: path, contents: nil) else {
-        throw CommandFailure("cannot write \(path.printable)")
-      }
-    }
-    do {
-      file = try FileHandle(forUpdating: URL(filePath: path))
-    } catch {
-      throw CommandFailure("cannot write \(path.printable): \(error.localizedDescription)")
-    }
-    let data = try file.readToEnd() ?? Data()
-    let complete = data.lastIndex(of: 0x0A).map { data[...$0] } ?? Data()
+    file = try GrowingFile(path: path)
+    let complete = Self.complete(Data(try file.bytes()))
     lines = try Self.read(complete, path)
-    try file.truncate(atOffset: UInt64(complete.count))
-    try file.seekToEnd()
+    try file.truncate(to: complete.count)
   }
-
-  deinit { try? file.close() }
 
   /// The lines of a journal that is not written to.
   static func lines(of path: String) throws -> [Line] {
     guard let data = FileManager.default.contents(atPath: path) else {
       throw CommandFailure("cannot read \(path.printable)")
     }
-    return try read(data.lastIndex(of: 0x0A).map { data[...$0] } ?? Data(), path)
+    return try read(complete(data), path)
+  }
+
+  /// What was written to the end of a line.
+  private static func complete(_ data: Data) -> Data {
+    data.lastIndex(of: 0x0A).map { data[...$0] } ?? Data()
   }
 
   private static func read(_ data: Data, _ path: String) throws -> [Line] {
@@ -67,11 +59,7 @@ final class LineJournal<Line: Codable> {
 
   /// Adds a line; it is in the file when this returns.
   func append(_ line: Line) throws {
-    var data = try encoder.encode(line)
-    data.append(0x0A)
-    do { try file.write(contentsOf: data) } catch {
-      throw CommandFailure("cannot write \(path.printable): \(error.localizedDescription)")
-    }
+    try file.append(try encoder.encode(line) + [0x0A])
     lines.append(line)
   }
 }

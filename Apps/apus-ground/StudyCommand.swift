@@ -64,6 +64,11 @@ struct StudyCommand: AsyncParsableCommand {
     guard (training == nil) == (test == nil) else {
       throw ValidationError("--training and --test belong together")
     }
+    if let training, training == test {
+      throw ValidationError(
+        "--training and --test name one folder; measure on pages of other sites"
+      )
+    }
     if let flaw = policy.flaw { throw ValidationError("--view \(view): \(flaw)") }
     let steps = [warmSteps, rewardSteps, consistencySteps, testPages]
     guard steps.allSatisfy({ (1...1 << 24).contains($0) }) else {

@@ -77,35 +77,26 @@ final class ModelShelf: Sendable {
         precision: settings.precision ?? file.cachePrecision
       )
       try memory.check(name, limit: settings.memory, used: memoryInUse)
-      var loaded: LoadedModel?
-      if settings.sharesBase, task == nil,
-        let shared = try file.makeSharedModel(cache: settings.precision)
-      {
-        loaded = LoadedModel(served: served, model: shared.model, layers: shared.layers)
-        bases.withLock { $0[Self.resolved(path)] = name }
-      }
-      let ready =
-        try loaded
-        ?? LoadedModel(
-          served: served,
-          model: file.makeModel(settings.computation, adapter: task, cache: settings.precision),
-          layers: nil
-        )
+      let canShare = settings.sharesBase && task == nil
+      let shared = canShare ? try file.makeSharedModel(cache: settings.precision) : nil
+      let loaded = LoadedModel(
+        served: served,
+        model: try shared?.model
+          ?? file.makeModel(settings.computation, adapter: task, cache: settings.precision),
+        layers: shared?.layers
+      )
+      if shared != nil { bases.withLock { $0[OutputFolder.resolved(path)] = name } }
       metrics.note(name, writing: 0, waiting: 0)
       // Requests find the model after this message: theirs come later.
-      engine.post { [settings] in $0.add(ready, settings) }
+      engine.post { [settings] in $0.add(loaded, settings) }
       models.withLock { $0.append((served, memory.total)) }
       return served
     }
   }
 
-  private static func resolved(_ path: String) -> String {
-    URL(filePath: path).standardizedFileURL.resolvingSymlinksInPath().path(percentEncoded: false)
-  }
-
   /// The base at a path that tasks may share; nil where there is none.
   private func base(at path: String) -> String? {
-    bases.withLock { $0[Self.resolved(path)] }
+    bases.withLock { $0[OutputFolder.resolved(path)] }
   }
 
   /// Adds a task to a base that is loaded.

@@ -8,7 +8,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from torch_training import recording
+from torch_training import prepared
 
 WORDS, PLACES, BINS, LENGTH = 17, 16, 32, 11
 TOKENS = WORDS + PLACES + BINS
@@ -182,11 +182,4 @@ def step(side, prompts, count, steps):
 def case(name, **arguments):
     if name == "sample":
         return sample(**arguments)
-    prepared = {}
-
-    def call():  # Made in the first call, outside of inference mode.
-        if not prepared:
-            prepared["call"] = step(**arguments)
-        return prepared["call"]()
-
-    return recording(call)
+    return prepared(step, **arguments)

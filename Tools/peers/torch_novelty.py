@@ -7,7 +7,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from torch_training import recording
+from torch_training import prepared
 
 CLASSES = 9
 WIDTHS = {"perceptron": ([256, 128, 64], 32, [128, 128]), "small": ([128, 64, 32], 16, [64, 64])}
@@ -154,11 +154,4 @@ def scores(networks, width, count, linear):
 def case(name, **arguments):
     if name == "scores":
         return scores(**arguments)
-    prepared = {}
-
-    def call():  # Made in the first call, outside of inference mode.
-        if not prepared:
-            prepared["call"] = step(**arguments)
-        return prepared["call"]()
-
-    return recording(call)
+    return prepared(step, **arguments)

@@ -17,6 +17,18 @@ def recording(call):
     return recorded
 
 
+def prepared(make, **arguments):
+    """A recorded call that is made in its first run, outside of inference mode."""
+    made = {}
+
+    def call():
+        if not made:
+            made["call"] = make(**arguments)
+        return made["call"]()
+
+    return recording(call)
+
+
 def leaf(*shape):
     return torch.randn(*shape).requires_grad_()
 

@@ -1,6 +1,6 @@
 import Tensor
 
-/// What happens to an item on which the policy throws.
+/// What happens to an item whose image cannot be loaded, or on which the policy throws.
 public enum EvaluationFailureRule: String, Codable, Sendable {
   /// The evaluation ends with the error.
   case stop
@@ -19,7 +19,7 @@ public enum EvaluationFailureRule: String, Codable, Sendable {
 public struct GroundingEvaluator: Hashable, Codable, Sendable {
   /// How each item is answered.
   public var search: SpatialSearch
-  /// What happens where the policy throws.
+  /// What happens where an image cannot be loaded, or the policy throws.
   public var failureRule: EvaluationFailureRule
 
   /// An item that is done.
@@ -61,14 +61,12 @@ public struct GroundingEvaluator: Hashable, Codable, Sendable {
     var loaded: (path: String, image: RGBImage)?
     for item in items {
       try Task.checkCancellation()
-      let picture: RGBImage
-      if let loaded, loaded.path == item.imagePath {
-        picture = loaded.image
-      } else {
-        picture = try image(item)
+      let done = try await answer(policy, item) {
+        if let loaded, loaded.path == item.imagePath { return loaded.image }
+        let picture = try image(item)
         loaded = (item.imagePath, picture)
+        return picture
       }
-      let done = try await answer(policy, item, picture)
       outcomes.append(done.outcome)
       try progress(
         Progress(
@@ -109,7 +107,7 @@ public struct GroundingEvaluator: Hashable, Codable, Sendable {
         let index = next
         next += 1
         group.addTask {
-          (index, try await answer(policy, items[index], try image(items[index])))
+          (index, try await answer(policy, items[index]) { try image(items[index]) })
         }
       }
       for _ in 0..<max(1, concurrency) { start() }
@@ -139,7 +137,7 @@ public struct GroundingEvaluator: Hashable, Codable, Sendable {
   private nonisolated(nonsending) func answer(
     _ policy: some GroundingPolicy,
     _ item: GroundingItem,
-    _ image: RGBImage
+    _ image: () throws -> RGBImage
   ) async throws -> Answer {
     expect(item.unit == .pixels, "evaluate: the target of \(item.id) is not in pixels yet")
     var search = search
@@ -149,7 +147,7 @@ public struct GroundingEvaluator: Hashable, Codable, Sendable {
       return generator.next() >> 33
     }
     do {
-      let result = try await search.run(policy, image: image, instruction: item.instruction)
+      let result = try await search.run(policy, image: image(), instruction: item.instruction)
       return Answer(result: result, outcome: GroundingOutcome(item, result))
     } catch is CancellationError {
       throw CancellationError()

@@ -1,4 +1,5 @@
 public import Autograd
+import Checkpoints
 import Foundation
 import Tensor
 
@@ -265,10 +266,8 @@ struct FineTuningSettings: Codable {
   ///
   /// - Throws: `FineTuningError` that names the first setting that differs.
   func claim(_ folder: String) throws {
-    do {
-      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    } catch {
-      throw FineTuningError("the folder \(folder) cannot be made: \(error.localizedDescription)")
+    do throws(FileProblem) { try makeFolder(folder) } catch {
+      throw FineTuningError("the folder \(folder) cannot be made: \(error)")
     }
     let reason = try TrainingJSON.refusal(of: self, at: folder + "/run.json", what: "run")
     if let reason { throw FineTuningError(reason) }

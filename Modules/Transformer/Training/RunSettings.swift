@@ -27,10 +27,8 @@ struct RunSettings: Codable {
   ///
   /// - Throws: `PretrainingError` that names the first setting that differs.
   func claim(_ folder: String) throws {
-    do {
-      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    } catch {
-      throw PretrainingError("the folder \(folder) cannot be made: \(error.localizedDescription)")
+    do throws(FileProblem) { try makeFolder(folder) } catch {
+      throw PretrainingError("the folder \(folder) cannot be made: \(error)")
     }
     try TrainingJSON.claim(self, at: folder + "/run.json", what: "run")
   }

@@ -94,6 +94,30 @@ private struct SeededPolicy: GroundingPolicy, Sendable {
     #expect(metrics.wrongFormatCount == 0)
   }
 
+  /// A picture that cannot be read is a failure like the policy's.
+  @Test func picturesThatCannotBeReadAreFailures() async throws {
+    let picture = picture
+    let broken = items[4].id
+    @Sendable func image(_ item: GroundingItem) throws -> RGBImage {
+      if item.id == broken { throw GroundingDataError.image(path: "a.png", reason: "torn") }
+      return picture
+    }
+    var evaluator = GroundingEvaluator(search: search)
+    await #expect(throws: GroundingDataError.self) {
+      try await evaluator.run(SeededPolicy(), items: items, image: image)
+    }
+    evaluator.failureRule = .record
+    let one = try await evaluator.run(SeededPolicy(), items: items, image: image)
+    let several = try await evaluator.run(
+      SeededPolicy(),
+      items: items,
+      concurrency: 3,
+      image: image
+    )
+    #expect(one.count { $0.failure != nil } == 1 && one[4].failure?.contains("torn") == true)
+    #expect(several.map(\.failure) == one.map(\.failure))
+  }
+
   @Test func outcomesSurviveTheirFile() async throws {
     let evaluator = GroundingEvaluator(search: search)
     let picture = picture

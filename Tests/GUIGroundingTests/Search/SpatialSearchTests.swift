@@ -183,4 +183,16 @@ import Testing
     search.gate = ConsensusGate()
     #expect(try roundTrip(search) == search)
   }
+
+  @Test func presetsCostWhatTheySay() async throws {
+    let screenshot = RGBImage(size: PixelSize(width: 64, height: 48), color: .white)
+    let presets: [(SpatialSearch, Int)] = [
+      (.greedy, 1), (.vote, 16), (.twoCalls, 2), (SpatialSearch(), 32),
+    ]
+    for (search, calls) in presets {
+      let policy = ClosurePolicy(points: [GroundingPoint(x: 9, y: 9)])
+      let result = try await search.run(policy, image: screenshot, instruction: "open mail")
+      #expect(result.cost.calls == calls)
+    }
+  }
 }

@@ -287,6 +287,9 @@ extension GroundCommandTests {
       #expect(other.status == 1 && other.error.contains("other settings"))
       let alone = try run(["study", "--training", folder, "--output", folder + "/x"])
       #expect(alone.status == 64 && alone.error.contains("belong together"))
+      let same = ["study", "--training", folder, "--test", folder, "--output", folder + "/x"]
+      let itself = try run(same)
+      #expect(itself.status == 64 && itself.error.contains("one folder"))
     }
   }
 
@@ -409,6 +412,20 @@ extension GroundCommandTests {
       let methods = try #require(evaluation["methods"] as? [[String: Any]])
       let metrics = try #require(methods.first?["metrics"] as? [String: Any])
       #expect(metrics["failureCount"] as? Int == 2)
+      let stopped = try run(
+        ["eval", "--data", folder + "/p", "--methods", "greedy", "--output", folder + "/stopped"]
+          + server
+      )
+      #expect(stopped.status == 1 && stopped.error.contains("--record-failures"))
+      // A picture of nothing: the evaluation stops at once, or goes on without its row.
+      try Data("nothing".utf8).write(to: URL(filePath: folder + "/p/images/page-1.png"))
+      let arguments = ["eval", "--data", folder + "/p", "--methods", "greedy"] + server
+      let torn = try run(arguments + ["--output", folder + "/torn"])
+      #expect(torn.status == 1 && torn.error.contains("row 2"), "\(torn.error)")
+      let left = try run(
+        arguments + ["--record-failures", "--output", folder + "/left", "--json", "--quiet"]
+      )
+      #expect(left.status == 0 && left.error.contains("1 row left out"), "\(left.error)")
     }
   }
 }

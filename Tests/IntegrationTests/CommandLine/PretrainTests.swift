@@ -32,17 +32,23 @@ import Testing
       let tokens = try tokens(in: folder)
       func arguments(_ output: String) -> [String] {
         [
-          "train", tokens, "--output", folder + "/" + output, "--steps", "600",
+          "train", tokens, "--output", folder + "/" + output, "--steps", "1200",
           "--checkpoint-interval", "7", "--probe-interval", "50", "--quiet", "--json",
         ] + Self.size
       }
+      let clock = ContinuousClock()
+      let start = clock.now
       let whole = try run(arguments("whole"))
       #expect(whole.status == 0, "\(whole.error)")
-      // The moments depend on the machine; the numbers must not.
+      // The moments depend on the machine; the numbers must not. All lives together take half of what
+      // the whole run took, so that on a fast machine too none of them comes to the end.
+      let waits = [1, 40, 90, 60, 150, 25, 110, 70, 200, 130]
+      let unit = (clock.now - start) / (2 * waits.reduce(0, +))
       var kills = 0
-      for wait in [1, 40, 90, 60, 150, 25, 110, 70, 200, 130, 80, 170, 50] where kills < 10 {
+      for wait in waits {
         let invocation = try Invocation(arguments("killed"), of: "apus-pretrain")
-        usleep(UInt32(wait) * 1000)
+        let end = clock.now + unit * wait
+        while clock.now < end { usleep(500) }
         if invocation.isRunning { kills += 1 }
         invocation.send(SIGKILL)
         invocation.wait()
