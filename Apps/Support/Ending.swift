@@ -1,6 +1,17 @@
 public import ArgumentParser
 import Checkpoints
 
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
 /// How a command that did not succeed ends: what standard error says and what the shell sees.
 public struct Ending {
   /// One line (and a hint after a wrongly typed command); nil where silence is right.
@@ -35,8 +46,13 @@ public struct Ending {
     }
   }
 
-  /// A damaged file's place and reason, and what to do about it; nil for other errors.
+  /// A file's place and what is wrong with it, and what to do where that is known; nil for other errors.
   private static func advice(for error: any Error) -> String? {
+    if let error = error as? CocoaError, let path = error.filePath {
+      // Foundation's own words name neither the file nor what the system said.
+      let reason = (error.underlying as? POSIXError).map { systemMessage($0.code.rawValue) }
+      return "cannot use \(path): \(reason ?? "\(error.code)")"
+    }
     guard let error = error as? CheckpointError else { return nil }
     switch error {
     case .malformed, .json:

@@ -9,11 +9,7 @@ struct StudyFolder {
 
   init(_ path: String) throws(CommandFailure) {
     self.path = path
-    do {
-      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    } catch {
-      throw CommandFailure("cannot make \(path.printable): \(error.localizedDescription)")
-    }
+    try makeOutputFolder(path)
   }
 
   private func file(_ task: String, _ name: String, _ seed: UInt64) -> String {

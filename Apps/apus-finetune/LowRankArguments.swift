@@ -5,7 +5,8 @@ import Transformer
 /// What low-rank adapters look like.
 struct LowRankArguments: ParsableArguments {
   static let defaultRank = 8
-  static let defaultTargets = "q_proj,v_proj"
+  /// The maps to queries and values, by the module's names, which all families share.
+  static let defaultTargets = ["attention.query", "attention.value"]
 
   @Option(
     parsing: .unconditional,
@@ -22,8 +23,8 @@ struct LowRankArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      LoRA: the layers with adapters, with commas between, by the model's names or their ends. (default: \
-      \(Self.defaultTargets))
+      LoRA: the layers with adapters, with commas between, by the model's names or their ends: \
+      q_proj,v_proj. (default: the maps to queries and values)
       """,
       valueName: "names"
     )
@@ -52,7 +53,7 @@ struct LowRankArguments: ParsableArguments {
   }
 
   /// The names of the layers.
-  var targetNames: [String] { Self.names(in: targets ?? Self.defaultTargets) }
+  var targetNames: [String] { targets.map { Self.names(in: $0) } ?? Self.defaultTargets }
 
   /// Names with commas between, and perhaps spaces.
   static func names(in text: String) -> [String] {
@@ -62,7 +63,8 @@ struct LowRankArguments: ParsableArguments {
   /// The settings in a few words.
   var text: String {
     let rank = rank ?? Self.defaultRank
-    return "rank \(rank), alpha \(alpha ?? 2 * Float(rank)), \(targetNames.joined(separator: ", "))"
+    let names = targets == nil ? "queries and values" : targetNames.joined(separator: ", ")
+    return "rank \(rank), alpha \(alpha ?? 2 * Float(rank)), \(names)"
   }
 
   /// Puts adapters beside the layers of a model.

@@ -16,10 +16,10 @@ struct MeasuredRun: Encodable {
   /// The task's file or folder.
   var taskBytes: Int
 
-  /// Reads the report of a run.
+  /// Reads the report of a run of a model with so many numbers.
   ///
-  /// - Throws: `CommandFailure` where there is none, or one without these numbers.
-  init(_ folder: String) throws {
+  /// - Throws: `CommandFailure` where there is none, one without these numbers, or one of another model.
+  init(_ folder: String, parameters: Int) throws {
     run = folder
     let path = folder + "/report.json"
     let document: JSONValue
@@ -32,6 +32,12 @@ struct MeasuredRun: Encodable {
       let tensors = document["report"]?["peakTensorBytes"]?.intValue,
       let task = document["resultBytes"]?.intValue
     else { throw CommandFailure("--run \(folder): \(path) is no report of a 'train'") }
+    if let found = document["memory"]?["parameters"]?.intValue, found != parameters {
+      throw CommandFailure(
+        "--run \(folder) is of a model of \(found.grouped) numbers, this one has \(parameters.grouped); "
+          + "name runs of this model"
+      )
+    }
     (self.method, self.settings) = (method, settings)
     (trainedCount, tensorBytes, taskBytes) = (trained, tensors, task)
     processBytes = document["peakProcessBytes"]?.intValue

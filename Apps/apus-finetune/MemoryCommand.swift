@@ -96,7 +96,7 @@ struct MemoryCommand: ParsableCommand {
     if let targets { settings.targets = LowRankArguments.names(in: targets) }
     (settings.floatType, settings.trainedType) = (floatType, floatType)
     var table = MemoryTable(configuration, settings)
-    table.runs = try runs.map { try MeasuredRun($0) }
+    table.runs = try runs.map { try MeasuredRun($0, parameters: table.parameters) }
     guard table.unknownTargets.isEmpty else {
       let names = Set(
         configuration.blockLinearLayers.compactMap { name in

@@ -27,7 +27,7 @@ struct MemoryTable: Encodable {
     var trainedPlanes = 1
     var rank = LowRankArguments.defaultRank
     /// The ends of the names of layers with low-rank adapters, in the family's files or in the module.
-    var targets = ["attention.query", "attention.value"]
+    var targets = LowRankArguments.defaultTargets
     var floatType = ScaleType.float16
     /// How what trains is stored.
     var trainedType = ScaleType.float16

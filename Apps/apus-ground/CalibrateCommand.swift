@@ -11,7 +11,7 @@ struct CalibrateCommand: AsyncParsableCommand {
     discussion: """
       Asks for five coloured squares on pages of three shapes (15 requests at temperature 0), and says \
       which space and order explain the answers. A wrong one gives bad results without an error: run \
-      this once for each server.
+      this once for each server. Where the answers decide nothing the command ends with status 1.
 
       EXAMPLES
         apus-ground calibrate --endpoint http://127.0.0.1:8000/v1 --model qwen --family qwen2.5-vl
@@ -41,7 +41,11 @@ struct CalibrateCommand: AsyncParsableCommand {
     }
     reporter.clear()
     let stream = StandardStream.output
-    if display.json { return try stream.writeLine(jsonText(report)) }
+    let advice = advice(report, remote.family.coordinates)
+    if display.json {
+      try stream.writeLine(jsonText(report))
+      return try check(report, advice)
+    }
     var table = Table(["space", "order", .number("in the square"), .number("mean error")])
     for hypothesis in report.hypotheses {
       table.add(
@@ -52,7 +56,16 @@ struct CalibrateCommand: AsyncParsableCommand {
       )
     }
     try stream.writeLine(table.text(width: stream.columnCount))
-    try stream.writeLine("\n" + advice(report, remote.family.coordinates))
+    try check(report, advice)
+    try stream.writeLine("\n" + advice)
+  }
+
+  /// Fails where nothing was found out, so that scripts see it.
+  private func check(_ report: CalibrationReport, _ advice: String) throws(CommandFailure) {
+    switch report.verdict {
+    case .clear, .resized: return
+    case .ambiguous, .unexplained, .unanswered: throw CommandFailure(advice)
+    }
   }
 
   private func advice(_ report: CalibrationReport, _ chosen: CoordinateConvention) -> String {

@@ -40,6 +40,11 @@ struct OneImageArguments: ParsableArguments {
   /// - Returns: the search, and the picture's file.
   func answer() async throws -> (result: SearchResult, picture: String?) {
     let screenshot = try RGBImage(contentsOf: image)
+    let size = screenshot.size
+    let page = GroundingBox(x0: 0, y0: 0, x1: Double(size.width), y1: Double(size.height))
+    if let target, !page.contains(target) {
+      throw CommandFailure("--target reaches beyond the picture, which has \(size) pixels")
+    }
     let loaded = try policy.load()
     let search = try search.search(method, for: loaded)
     let result = try await search.run(loaded.policy, image: screenshot, instruction: instruction)

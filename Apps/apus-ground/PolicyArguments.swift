@@ -209,11 +209,13 @@ struct RemoteArguments: ParsableArguments {
     let use: CacheUse =
       cache.map { offline ? .readOnly(folder: $0) : .readAndWrite(folder: $0) } ?? .off
     if let cache, !offline { try makeOutputFolder(cache) }
+    let notices = RetryNotices()
     return try RemoteGroundingPolicy(
       server: server,
       family: try chosenFamily(),
       limits: limits,
-      cache: use
+      cache: use,
+      willRetry: { notices.show($0) }
     )
   }
 

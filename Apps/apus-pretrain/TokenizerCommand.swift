@@ -98,14 +98,7 @@ struct TokenizerCommand: ParsableCommand {
       try AtomicFile.write(documents["tokenizer.json"] ?? Data(), to: output)
       return [output]
     }
-    do {
-      try FileManager.default.createDirectory(
-        atPath: output,
-        withIntermediateDirectories: true
-      )
-    } catch {
-      throw CommandFailure("cannot make the folder \(output): \(error.localizedDescription)")
-    }
+    try makeOutputFolder(output)
     var paths: [String] = []
     for (name, data) in documents.sorted(by: { $0.key < $1.key }) {
       paths.append(output + "/" + name)

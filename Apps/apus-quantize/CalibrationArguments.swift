@@ -183,9 +183,15 @@ struct CalibrationArguments: ParsableArguments {
 
   /// Pieces of the calibration text, drawn without overlap.
   ///
+  /// A text that is too short for the effort's number of pieces gives what it has, which a note says.
+  ///
   /// - Returns: ids [S × T], each piece with the token that begins a text where the model has one.
   /// - Throws: `CommandFailure` if there is no text or too little of it.
-  func samples(for file: ModelFile, seed: UInt64) throws -> Tensor<Int32> {
+  func samples(
+    for file: ModelFile,
+    seed: UInt64,
+    note: (String) throws -> Void = { _ in }
+  ) throws -> Tensor<Int32> {
     guard let calibration else {
       throw CommandFailure(
         "the method needs a text to learn from; add --calibration FILE",
@@ -210,6 +216,12 @@ struct CalibrationArguments: ParsableArguments {
       throw CommandFailure(
         "\(calibration) has \(ids.count.counted("token")), \(count) pieces of \(room) need "
           + "\((count * room).grouped); choose a longer text or fewer --samples"
+      )
+    }
+    if samples == nil, count < effort.samples.count {
+      try note(
+        "\(calibration) has \(ids.count.counted("token")): \(count) pieces of \(room) where --effort "
+          + "\(effort.rawValue) takes \(effort.samples.count)"
       )
     }
     var generator = Philox(seed: seed)

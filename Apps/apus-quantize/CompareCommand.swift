@@ -93,7 +93,9 @@ struct CompareCommand: ParsableCommand {
     let plan = try plan()
     // What is typed wrongly shows before hours of work.
     if try !plan.allSatisfy({ try isDirect($0) }) {
-      _ = try calibration.samples(for: source, seed: calibration.seed)
+      _ = try calibration.samples(for: source, seed: calibration.seed) { note in
+        try StandardStream.error.writeLine("note: \(note)")
+      }
     }
     let texts = try Self.checksum(text.text) + ", " + learnedText() + ", model " + source.digest()
     var results: [ComparedResult] = []

@@ -103,6 +103,9 @@ struct RunCommand: ParsableCommand {
     let work = unfinished.work
     if !isDirect {
       try source.checkFullPrecision()
+      let samples = try calibration.samples(for: source, seed: calibration.seed) { note in
+        try StandardStream.error.writeLine("note: \(note)")
+      }
       blocks = try BlockQuantization(
         source,
         arguments,
@@ -110,7 +113,7 @@ struct RunCommand: ParsableCommand {
         calibration,
         seed: calibration.seed,
         folder: work
-      ).run(samples: calibration.samples(for: source, seed: calibration.seed), output: style)
+      ).run(samples: samples, output: style)
     }
     if !isDirect { try unfinished.begin() }
     let report = try quantize(source, configuration, blocks, to: folder)
@@ -130,7 +133,7 @@ struct RunCommand: ParsableCommand {
       evaluations: evaluations
     )
     if let path = self.report {
-      try ModelReport(summary, blocks: blocks?.reports ?? []).write(to: path)
+      try ModelReport(summary, report, blocks: blocks?.reports ?? []).write(to: path)
     }
     if !isDirect { unfinished.end(keepingWork: calibration.keepWork) }
     try show(summary)

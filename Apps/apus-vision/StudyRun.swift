@@ -48,7 +48,7 @@ final class StudyRun {
     let path = folder + "/study.json"
     guard let data = FileManager.default.contents(atPath: path) else {
       file = StudyFile(settings: settings, nets: [])
-      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+      try makeOutputFolder(folder)
       return
     }
     guard let found = try? JSONDecoder().decode(StudyFile.self, from: data),

@@ -187,16 +187,19 @@ public struct CheckpointQuantizer {
     let start = ContinuousClock.now
     let weight = try catalog.floats(role.name + ".weight")
     let (error, byteCount): (Double, Int)
+    let (rounded, scales): (Tensor<Float>, Tensor<Float>)
     switch scheme {
     case .uniform(let scheme):
       let found = try RoundToNearest(scheme).quantize(weight, layer: role.name)
       try found.matrix.write(to: writer, named: role.name)
       (error, byteCount) = (found.meanSquaredError, found.matrix.byteCount)
+      (rounded, scales) = (found.matrix.dequantized(), found.matrix.stepSizes)
     case .binary(let coding, let scaleType):
       let matrix = try coding.quantize(weight, layer: role.name)
         .converted(to: scaleType, layer: role.name)
       try matrix.write(to: writer, named: role.name)
       (error, byteCount) = (matrix.meanSquaredError(from: weight), matrix.byteCount)
+      (rounded, scales) = (matrix.dequantized(), matrix.scales)
     }
     let power = (weight * weight).mean()
     return QuantizationReport.Layer(
@@ -207,7 +210,9 @@ public struct CheckpointQuantizer {
       relativeError: power > 0 ? error / Double(power) : 0,
       byteCount: byteCount,
       sourceByteCount: role.source.byteCount,
-      seconds: (ContinuousClock.now - start).seconds
+      seconds: (ContinuousClock.now - start).seconds,
+      stepSizes: StepSizeStatistics(scales),
+      histogram: WeightHistogram(weight, rounded)
     )
   }
 
@@ -266,7 +271,9 @@ extension QuantizationReport.Layer {
       relativeError: report?.relativeError ?? 0,
       byteCount: matrix.byteCount,
       sourceByteCount: role.source.byteCount,
-      seconds: report?.seconds ?? 0
+      seconds: report?.seconds ?? 0,
+      stepSizes: report?.stepSizes,
+      histogram: report?.histogram
     )
   }
 }

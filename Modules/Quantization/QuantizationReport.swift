@@ -20,6 +20,10 @@ public struct QuantizationReport: Codable, Hashable, Sendable {
     public var sourceByteCount: Int
     /// Seconds that it took.
     public var seconds: Double
+    /// How the step sizes, or the scales of binary planes, are spread.
+    public var stepSizes: StepSizeStatistics?
+    /// How the weights are spread, before and after.
+    public var histogram: WeightHistogram?
   }
 
   /// A tensor that was kept in floating point.

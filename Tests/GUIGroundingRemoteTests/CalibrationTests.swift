@@ -2,6 +2,7 @@ import Checkpoints
 import Foundation
 import GUIGrounding
 import ImageFiles
+import TestSupport
 import Testing
 
 @testable import GUIGroundingRemote

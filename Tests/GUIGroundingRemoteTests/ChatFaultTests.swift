@@ -53,7 +53,7 @@ import Testing
   }
 
   @Test func aSilentServerEndsWithTheTime() async throws {
-    let server = try MockServer { _, _ in [.wait(seconds: 30)] }
+    let server = try MockServer { _, _ in [.wait(seconds: 600)] }
     defer { server.stop() }
     let error = try await reason(server, limits: Scene.limits(total: 0.4, retries: 0))
     #expect(error.reason == .timedOut(seconds: 0.4))
@@ -135,7 +135,7 @@ import Testing
     let (arrived, signal) = AsyncStream<Void>.makeStream()
     let server = try MockServer { _, _ in
       signal.yield()
-      return [.wait(seconds: 30)]
+      return [.wait(seconds: 600)]
     }
     defer { server.stop() }
     let policy = try Scene.policy(server, limits: Scene.limits(total: 60))
@@ -151,7 +151,7 @@ import Testing
     let (arrived, signal) = AsyncStream<Void>.makeStream()
     let server = try MockServer { _, _ in
       signal.yield()
-      return [.wait(seconds: 30)]
+      return [.wait(seconds: 600)]
     }
     defer { server.stop() }
     let limits = Scene.limits(total: 60, concurrent: 1)
@@ -181,10 +181,18 @@ import Testing
     let pauses = Mutex<[Double]>([])
     // A request that a starved machine lets wait for a minute would be one more attempt.
     let limits = Scene.limits(total: 600)
-    let policy = try Scene.policy(server, limits: limits) { seconds in
-      pauses.withLock { $0.append(seconds) }
-    }
+    let told = Mutex<[ChatRetry]>([])
+    let policy = try Scene.policy(
+      server,
+      limits: limits,
+      pause: { seconds in pauses.withLock { $0.append(seconds) } },
+      willRetry: { retry in told.withLock { $0.append(retry) } }
+    )
     _ = try await policy.sample(Scene.request, count: 1, options: .greedy)
     #expect(pauses.withLock { $0 } == [3, 60, 10, 0])
+    let retries = told.withLock { $0 }
+    #expect(retries.map(\.pause) == [3, 60, 10, 0] && retries.map(\.attempts) == [1, 2, 3, 4])
+    #expect(retries[1].description.hasSuffix("attempt 3 of \(limits.retries.limit + 1) in 60 s"))
+    #expect(retries[1].description.contains("too many requests (429): busy"))
   }
 }

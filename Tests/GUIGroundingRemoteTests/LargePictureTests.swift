@@ -1,5 +1,6 @@
 import GUIGrounding
 import Tensor
+import TestSupport
 import Testing
 
 @testable import GUIGroundingRemote

@@ -99,13 +99,13 @@ import Testing
   }
 
   @Test func silentServersEndWithTheTime() async throws {
-    let server = try MockServer { _, _ in [.wait(seconds: 30)] }
+    let server = try MockServer { _, _ in [.wait(seconds: 600)] }
     defer { server.stop() }
     await #expect(throws: HTTPProblem.timedOut(seconds: 0.5)) { try await post(server, total: 0.5) }
   }
 
   @Test func cancellationEndsAnExchange() async throws {
-    let server = try MockServer { _, _ in [.wait(seconds: 30)] }
+    let server = try MockServer { _, _ in [.wait(seconds: 600)] }
     defer { server.stop() }
     let front = try TLSFront(of: server.port)
     defer { front.stop() }

@@ -65,6 +65,7 @@ final class ChatClient: Sendable {
   private let tallied = Mutex(ChatTally())
   /// Waits that many seconds; tests do not want to.
   private let pause: @Sendable (Double) async throws -> Void
+  private let willRetry: @Sendable (ChatRetry) -> Void
 
   /// - Throws: `ChatError.Reason.invalid` and `.missingKey`.
   init(
@@ -72,7 +73,8 @@ final class ChatClient: Sendable {
     limits: ChatLimits,
     cache: CacheUse,
     environment: [String: String],
-    pause: @escaping @Sendable (Double) async throws -> Void
+    pause: @escaping @Sendable (Double) async throws -> Void,
+    willRetry: @escaping @Sendable (ChatRetry) -> Void = { _ in }
   ) throws(ChatError) {
     guard limits.connectSeconds > 0, limits.requestSeconds > 0, limits.requestSeconds < 1e6,
       limits.connectSeconds < 1e6, limits.replyByteCount > 0
@@ -82,6 +84,7 @@ final class ChatClient: Sendable {
     self.server = server
     self.limits = limits
     self.pause = pause
+    self.willRetry = willRetry
     url = try server.endpoint()
     do throws(HTTPProblem) {
       transport = try HTTPTransport(for: url, authority: server.authority)
@@ -142,8 +145,17 @@ final class ChatClient: Sendable {
       let seconds = jitter.withLock { generator in
         limits.retries.pause(after: attempt, retryAfter: retryAfter, using: &generator)
       }
-      try await pause(seconds)
       attempt += 1
+      willRetry(
+        ChatRetry(
+          endpoint: server.shownURL,
+          reason: "\(reason)",
+          attempts: attempt,
+          attemptLimit: limits.retries.limit + 1,
+          pause: seconds
+        )
+      )
+      try await pause(seconds)
       tallied.withLock { $0.retries += 1 }
     }
   }

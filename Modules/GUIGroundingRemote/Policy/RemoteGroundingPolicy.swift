@@ -31,20 +31,25 @@ public final class RemoteGroundingPolicy: GroundingPolicy, Sendable {
   ///   - family: how it is asked, and what its numbers mean.
   ///   - limits: times, sizes and retries.
   ///   - cache: where replies are kept.
+  ///   - willRetry: told before a pause, which can be a minute where the server asks for it
+  ///     (`RetrySettings.longestServerPause`); from any thread.
   /// - Throws: `ChatError.Reason.invalid` and `.missingKey`.
   public convenience init(
     server: ChatServer,
     family: ModelFamily,
     limits: ChatLimits = ChatLimits(),
-    cache: CacheUse = .off
+    cache: CacheUse = .off,
+    willRetry: @escaping @Sendable (ChatRetry) -> Void = { _ in }
   ) throws(ChatError) {
     try self.init(
       server: server,
       family: family,
       limits: limits,
       cache: cache,
-      environment: ProcessInfo.processInfo.environment
-    ) { try await Task.sleep(for: .seconds($0)) }
+      environment: ProcessInfo.processInfo.environment,
+      pause: { try await Task.sleep(for: .seconds($0)) },
+      willRetry: willRetry
+    )
   }
 
   /// The same with another environment, and another way to wait between attempts.
@@ -54,7 +59,8 @@ public final class RemoteGroundingPolicy: GroundingPolicy, Sendable {
     limits: ChatLimits = ChatLimits(),
     cache: CacheUse = .off,
     environment: [String: String],
-    pause: @escaping @Sendable (Double) async throws -> Void
+    pause: @escaping @Sendable (Double) async throws -> Void,
+    willRetry: @escaping @Sendable (ChatRetry) -> Void = { _ in }
   ) throws(ChatError) {
     self.server = server
     self.family = family
@@ -64,7 +70,8 @@ public final class RemoteGroundingPolicy: GroundingPolicy, Sendable {
       limits: limits,
       cache: cache,
       environment: environment,
-      pause: pause
+      pause: pause,
+      willRetry: willRetry
     )
   }
 

@@ -189,19 +189,18 @@ struct BlockRun {
     let reference =
       rounded.matrix.scheme == nearest.scheme
       ? nearest : try RoundToNearest(rounded.matrix.scheme).quantize(weight, layer: name).matrix
+    let values = rounded.matrix.dequantized()
     var report = BlockReport.Layer(
       name: name,
       matrix: rounded.matrix,
-      meanSquaredError: Double((rounded.matrix.dequantized() - weight).square().mean()),
+      meanSquaredError: Double((values - weight).square().mean()),
       meanSquare: Double(weight.square().mean()),
-      movement: CodeMovement(rounded.matrix, from: reference, weight: weight)
+      movement: CodeMovement(rounded.matrix, from: reference, weight: weight),
+      histogram: WeightHistogram(weight, values)
     )
     report.gptq = rounded.gptq
     report.candidateErrors = rounded.errors
-    report.relativeOutputError = hessian?.relativeError(
-      of: rounded.matrix.dequantized(),
-      for: weight
-    )
+    report.relativeOutputError = hessian?.relativeError(of: values, for: weight)
     report.seconds = (ContinuousClock.now - start).seconds
     result.report.layers.append(report)
     let packed = PackedLinear(
@@ -238,7 +237,8 @@ struct BlockRun {
         matrix: matrix,
         meanSquaredError: error,
         meanSquare: Double(weight.square().mean()),
-        movement: CodeMovement(matrix, from: matrix, weight: weight)
+        movement: CodeMovement(matrix, from: matrix, weight: weight),
+        histogram: WeightHistogram(weight, matrix.dequantized())
       )
       report.shape = shape
       report.seconds = (ContinuousClock.now - start).seconds
@@ -297,6 +297,8 @@ struct BlockRun {
       )
     }
     result.report.reconstruction = outcome.report
+    if loss != nil { result.report.loss = self.settings.lastBlockLoss }
+    let errors = try outputErrors(outcome.layers)
     let seconds = (ContinuousClock.now - start).seconds / Double(max(outcome.layers.count, 1))
     for layer in outcome.layers {
       let name = name(layer.name)
@@ -308,9 +310,11 @@ struct BlockRun {
         matrix: layer.weight,
         meanSquaredError: layer.meanSquaredError,
         meanSquare: layer.meanSquare,
-        movement: layer.movement
+        movement: layer.movement,
+        histogram: layer.histogram
       )
       report.shape = layer.shape
+      report.relativeOutputError = errors[layer.name]
       report.seconds = seconds
       result.report.layers.append(report)
       result.layers.append(
@@ -322,6 +326,31 @@ struct BlockRun {
       )
     }
   }
+
+  /// ‖X (W − Ŵ)ᵀ‖² / ‖X Wᵀ‖² of the linear layers by their paths, on what they read in the packed block.
+  private func outputErrors(_ layers: [ModuleReconstruction.Layer]) throws -> [String: Double] {
+    let linear = layers.filter { $0.original.rank == 2 }
+    let changes = Dictionary(
+      uniqueKeysWithValues: linear.map { layer in
+        let weight = layer.original
+        return (layer.name, (weight, weight - layer.weight.dequantized()))
+      }
+    )
+    var sums: [String: (error: Double, output: Double)] = [:]
+    let samples = inputs[0..<min(inputs.shape[0], Self.outputErrorSamples)]
+    try observation.run(linear.map(\.name), over: samples) { path, inputs in
+      guard let (weight, change) = changes[path] else { return }
+      func power(_ weight: Tensor<Float>) -> Double {
+        Double(inputs.matmul(weight.transposed()).square().mean()) * Double(inputs.shape[0])
+      }
+      let sum = sums[path] ?? (0, 0)
+      sums[path] = (sum.error + power(change), sum.output + power(weight))
+    }
+    return sums.mapValues { $0.output > 0 ? $0.error / $0.output : 0 }
+  }
+
+  /// The samples on which `outputErrors` looks: a report needs no more, and all take a pass more.
+  private static let outputErrorSamples = 32
 }
 
 extension LinearLayer {
@@ -369,7 +398,8 @@ extension BlockReport.Layer {
     matrix: QuantizedMatrix,
     meanSquaredError: Double,
     meanSquare: Double,
-    movement: CodeMovement
+    movement: CodeMovement,
+    histogram: WeightHistogram
   ) {
     self.name = name
     shape = matrix.shape
@@ -378,6 +408,7 @@ extension BlockReport.Layer {
     relativeError = meanSquare > 0 ? meanSquaredError / meanSquare : 0
     stepSizes = StepSizeStatistics(matrix.stepSizes)
     self.movement = movement
+    self.histogram = histogram
     byteCount = matrix.byteCount
     seconds = 0
   }

@@ -204,12 +204,12 @@ extension GGUFExporter {
         for matrix in codes { try GGUFBlocks.check(matrix, wanted) }
         type = wanted
       } catch {
-        if item.role == .linear { throw refused(Self.advice(error, exact: type)) }
+        if item.role == .linear { throw refused(Self.advice(error, codes, exact: type)) }
       }
     } else if type == nil {
       do throws(QuantizationError) {
         for matrix in codes { try GGUFBlocks.check(matrix, .q8_0) }
-      } catch { reason = Self.advice(error, exact: nil) }
+      } catch { reason = Self.advice(error, codes, exact: nil) }
     }
     guard let type else {
       guard item.role == .embedding else { throw refused(reason) }
@@ -221,13 +221,20 @@ extension GGUFExporter {
     return GGUFChoice(type: type, keepsCodes: true, loss: loss)
   }
 
-  private static func advice(_ error: QuantizationError, exact: GGUFTensorType?) -> String {
+  private static func advice(
+    _ error: QuantizationError,
+    _ codes: [QuantizedMatrix],
+    exact: GGUFTensorType?
+  ) -> String {
     let text = if case .invalidScheme(let reason) = error { reason } else { error.description }
     if let exact {
       return text + "; \(exact.name) holds it exactly: take --gguf-type \(exact.name.lowercased()) "
         + "or auto"
     }
-    return text + "; take --gguf-type f16, or quantize with groups that are multiples of 32"
+    // Eight bits with a zero point reach beyond −128 … 127, whatever the groups are.
+    let isTooWide = codes.contains { $0.scheme.grid.bits == 8 && !$0.scheme.grid.isSymmetric }
+    return text + "; take --gguf-type f16, or quantize "
+      + (isTooWide ? "with --symmetric" : "with groups that are multiples of 32")
   }
 
   /// Floats: rounded to the type that was asked for.

@@ -9,14 +9,18 @@ public struct ModuleReconstruction {
     public let name: String
     /// The codes that were left.
     public let weight: QuantizedMatrix
+    /// The original weight, [N × K] or [O × I × kH × kW].
+    public let original: Tensor<Float>
     /// The shape of the original weight.
-    public let shape: Shape
+    public var shape: Shape { original.shape }
     /// The mean of (ŵ − w)².
     public let meanSquaredError: Double
     /// The mean of w².
     public let meanSquare: Double
     /// Where the codes went.
     public let movement: CodeMovement
+    /// How the weights are spread, before and after.
+    public let histogram: WeightHistogram
   }
 
   /// How the training went.
@@ -189,18 +193,20 @@ private struct RoundedPlaces {
     _ rounding: any LearnedRounding
   ) -> ModuleReconstruction.Layer {
     let weight = rounding.weight.reshaped(to: matrix.shape)
+    let rounded = matrix.dequantized()
     return ModuleReconstruction.Layer(
       name: path,
       weight: matrix,
-      shape: rounding.weight.shape,
-      meanSquaredError: Double((matrix.dequantized() - weight).square().mean()),
+      original: rounding.weight,
+      meanSquaredError: Double((rounded - weight).square().mean()),
       meanSquare: Double(weight.square().mean()),
       movement: CodeMovement(
         matrix,
         from: rounding.nearest(),
         weight: weight,
         logScales: rounding.logScales()
-      )
+      ),
+      histogram: WeightHistogram(weight, rounded)
     )
   }
 }

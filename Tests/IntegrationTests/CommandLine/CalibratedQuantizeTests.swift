@@ -50,6 +50,9 @@ import Testing
       #expect(blocks.count == 2)
       let layers = try #require(blocks[0]["layers"] as? [[String: Any]])
       #expect(layers.count == 7 && layers.allSatisfy { $0["movement"] != nil })
+      // Round-to-nearest alone looks at no inputs.
+      let looks = item[0] != "rtn"
+      #expect(layers.allSatisfy { ($0["relativeOutputError"] as? Double != nil) == looks })
       #expect(try apusQuantize("inspect", output).output.contains(item[0]))
       #expect(try apusGenerate(output, "Once", "--tokens", "3").status == 0)
       guard item[1].contains("A8") else { return }
@@ -71,6 +74,39 @@ import Testing
         "relative error of the states", "log of the learned scale", "steps that a code moved",
         "model.layers.1.mlp.down_proj", "<svg",
       ] { #expect(html.contains(part), "\(part)") }
+    }
+  }
+
+  /// Divergences have no place in a chart of squared errors, and stand beside it.
+  @Test func theLastBlocksDivergenceIsSaid() throws {
+    try withText { model, folder, text in
+      let page = folder + "/report.html"
+      let outcome = try run(
+        ["run", model, "-o", folder + "/small", "--method", "flexround", "--scheme", "W3"]
+          + ["--last-block", "cross-entropy", "--calibration", text, "--report", page]
+          + Self.options
+      )
+      #expect(outcome.status == 0, "\(outcome.error)")
+      let html = String(decoding: try Data(contentsOf: URL(filePath: page)), as: UTF8.self)
+      #expect(html.contains("Block 1 was learned against the distributions of the head"))
+    }
+  }
+
+  @Test func aTextThatGivesFewerPiecesIsSaid() throws {
+    try withText { model, folder, text in
+      let all = try Data(contentsOf: URL(filePath: text))
+      try all.prefix(1000).write(to: URL(filePath: text))
+      func run(_ output: String, _ options: [String]) throws -> String {
+        let outcome = try self.run(
+          ["run", model, "-o", folder + "/" + output, "--method", "gptq", "--scheme", "W3"]
+            + ["--calibration", text, "--effort", "fast", "--sample-length", "64"] + options
+        )
+        #expect(outcome.status == 0, "\(outcome.error)")
+        return outcome.error
+      }
+      let (few, asked) = (try run("few", []), try run("asked", ["--samples", "2"]))
+      #expect(few.contains("where --effort fast takes 32"), "\(few)")
+      #expect(!asked.contains("where --effort"), "\(asked)")
     }
   }
 

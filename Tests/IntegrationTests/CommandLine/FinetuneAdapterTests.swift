@@ -41,6 +41,34 @@ extension FinetuneCommandTests {
     }
   }
 
+  /// The default names no family's layers, and fits our own models too.
+  @Test func ownModelsTakeLowRankAdapters() throws {
+    try withModelAndTexts { _, folder in
+      func pretrain(_ arguments: String...) throws {
+        let invocation = try Invocation(arguments, of: "apus-pretrain")
+        #expect(invocation.wait() == 0, "\(invocation.error)")
+      }
+      let (text, tokenizer) = (folder + "/text", folder + "/tokenizer")
+      let size = ["--width", "16", "--heads", "2", "--feed-forward", "32", "--blocks", "2"]
+      try pretrain("tokenizer", text, "--vocabulary", "260", "--output", tokenizer)
+      try pretrain("tokenize", text, "--tokenizer", tokenizer, "--output", folder + "/tokens")
+      let invocation = try Invocation(
+        [
+          "train", folder + "/tokens", "--tokenizer", tokenizer, "--output", folder + "/own",
+          "--steps", "2", "--length", "32", "--batch", "2", "--stride", "1",
+        ] + size,
+        of: "apus-pretrain"
+      )
+      #expect(invocation.wait() == 0, "\(invocation.error)")
+      let report = try train(folder + "/own/model", "lora", folder, to: "task")
+      let inner = try #require(report["report"] as? [String: Any])
+      #expect(inner["trainableCount"] as? Int == 2 * 2 * 8 * (16 + 16))
+      #expect(report["settings"] as? String == "rank 8, alpha 16.0, queries and values")
+      let list = try run(["adapters", "list", folder + "/task"])
+      #expect(list.status == 0 && list.output.contains("rank 8"), "\(list.error)")
+    }
+  }
+
   @Test func tasksAreListedAndCompared() throws {
     try withModelAndTexts { model, folder in
       try quantize(model, to: folder + "/small", "--scheme", "W4")

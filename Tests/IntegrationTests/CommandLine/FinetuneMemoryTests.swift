@@ -56,6 +56,13 @@ extension FinetuneCommandTests {
       #expect(text.contains("rtn 4 bits") && text.contains("PEQA, 4 bits, rows"))
       let none = try self.run(["memory", model, "--run", folder + "/none"])
       #expect(none.status == 1 && none.error.contains("--run \(folder)/none"))
+      let larger = folder + "/config.json"
+      let shape = try String(contentsOfFile: model + "/config.json", encoding: .utf8)
+      try Data(
+        shape.replacing(#""num_hidden_layers": 2"#, with: #""num_hidden_layers": 3"#).utf8
+      ).write(to: URL(filePath: larger))
+      let foreign = try self.run(["memory", larger, "--run", run])
+      #expect(foreign.status == 1 && foreign.error.contains("is of a model of 31,904 numbers"))
       try Data("{}".utf8).write(to: URL(filePath: run + "/report.json"))
       let other = try self.run(["memory", model, "--run", run])
       #expect(other.status == 1 && other.error.contains("is no report"))

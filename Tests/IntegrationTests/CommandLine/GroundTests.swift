@@ -374,6 +374,12 @@ extension GroundCommandTests {
       _ = try document(warmUp(to: folder + "/sft", steps: 1))
       let words = try run(["ground", page, "save", "--model", folder + "/sft", "--no-picture"])
       #expect(words.status == 1 && words.error.contains("one color"))
+      let outside = try run([
+        "ground", page, "click the red ring", "--model", folder + "/sft", "--no-picture",
+        "--target",
+        "0,0,9000,10",
+      ])
+      #expect(outside.status == 1 && outside.error.contains("--target reaches beyond"))
       let other = try run(["sft", "--output", folder + "/p"])
       #expect(other.status == 1 && other.error.contains("holds no run.json"))
       let few = try run(["sft", "--pages", "4", "--output", folder + "/few", "--quiet"])
@@ -384,6 +390,37 @@ extension GroundCommandTests {
         "pages", folder + "/p", "--browser", folder + "/nothing", "--output", folder + "/out",
       ])
       #expect(browser.status == 1 && browser.error.contains("no HTML files"))
+    }
+  }
+
+  /// Answers that decide nothing must not look like success to a script.
+  @Test(.timeLimit(.minutes(10))) func calibrationsWithoutAnAnswerFail() throws {
+    let server = try MockServer { _, _ in [.answers(["I see a page."])] }
+    defer { server.stop() }
+    let arguments = ["calibrate", "--model", "m", "--endpoint", server.baseURL, "--quiet"]
+    let outcome = try run(arguments)
+    #expect(outcome.status == 1 && outcome.error.contains("hold no numbers"), "\(outcome.error)")
+    #expect(outcome.output.contains("in the square"))
+    let document = try run(arguments + ["--json"])
+    #expect(document.status == 1 && document.output.contains("unanswered"), "\(document.output)")
+  }
+
+  /// A server that keeps clients waiting is named while they wait.
+  @Test(.timeLimit(.minutes(10))) func pausesOfBusyServersAreSaid() throws {
+    try withTemporaryFolder { folder in
+      _ = try document(["synth", "--pages", "1", "--output", folder + "/p"])
+      let server = try MockServer { _, number in
+        guard number == 0 else { return [.answers(["(10, 10)"])] }
+        return [.json(["error": "busy"], status: 429, headers: ["Retry-After": "3"])]
+      }
+      defer { server.stop() }
+      let outcome = try run([
+        "ground", folder + "/p/images/page-0.png", "click", "--model", "m", "--endpoint",
+        server.baseURL, "--method", "greedy", "--no-picture",
+      ])
+      #expect(outcome.status == 0, "\(outcome.error)")
+      let note = "note: chat \(server.baseURL)"
+      #expect(outcome.error.contains(note) && outcome.error.contains("attempt 2 of 5 in 3 s"))
     }
   }
 

@@ -56,6 +56,41 @@ import Testing
     }
   }
 
+  /// Methods that look at weights alone have a page as well.
+  @Test(arguments: ["rtn", "bcq"]) func weightsAloneAreReported(method: String) throws {
+    try withTinyModel { model, folder in
+      let options =
+        ["run", model, "--method", method] + (method == "bcq" ? ["--planes", "3"] : [])
+      for name in ["report.html", "report.json"] {
+        let invocation = try Invocation(
+          options + ["--output", folder + "/" + name + "-model", "--report", folder + "/" + name]
+        )
+        #expect(invocation.wait() == 0, "\(invocation.error)")
+      }
+      let html = try String(contentsOfFile: folder + "/report.html", encoding: .utf8)
+      for part in [
+        "relative error of the weights", "mean step size", "Weights before and after",
+        "model.layers.1.mlp.down_proj", "<svg",
+      ] { #expect(html.contains(part), "\(part)") }
+      #expect(!html.contains("Where codes moved"))
+      let data = try Data(contentsOf: URL(filePath: folder + "/report.json"))
+      let report = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+      let layers = try #require(report["layers"] as? [[String: Any]])
+      #expect(layers.count == 14 && (report["blocks"] as? [Any])?.isEmpty == true)
+      for layer in layers {
+        let shape = try #require(layer["shape"] as? [Int])
+        let histogram = try #require(layer["histogram"] as? [String: Any])
+        for side in ["original", "rounded"] {
+          let counts = try #require(histogram[side] as? [Int])
+          #expect(counts.reduce(0, +) == shape.reduce(1, *))
+        }
+        let steps = try #require(layer["stepSizes"] as? [String: Double])
+        let (least, most) = (steps["minimum"] ?? .nan, steps["maximum"] ?? .nan)
+        #expect(least <= steps["mean"] ?? .nan && most > 0)
+      }
+    }
+  }
+
   @Test func aTakenPlaceNeedsForce() throws {
     try withTinyModel { model, folder in
       let output = folder + "/small"

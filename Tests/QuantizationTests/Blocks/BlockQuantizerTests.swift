@@ -90,6 +90,40 @@ import Testing
     }
   }
 
+  /// The error of a learned layer's output, computed here by hand: the second layer reads what the rounded
+  /// first ones make.
+  @Test func learnedLayersReportTheErrorOfTheirOutputs() throws {
+    try withTemporaryFolder { folder in
+      let stack = ToyStack(blockCount: 1)
+      let samples = ToyStack.samples(40)
+      let learning = ReconstructionSettings(steps: 12, batchSize: 4)
+      let blocks = try BlockQuantizer(Self.settings(.learned(.flexRound(), learning))).run(
+        stack,
+        samples: samples,
+        in: folder + "/work"
+      )
+      let block = try #require(stack.block(0) as? ToyBlock)
+      let normed = block.norm(stack.embedding(samples[0..<32]))
+      func matrix(_ name: String) throws -> QuantizedMatrix {
+        try #require(try blocks.matrix("layers.0." + name))
+      }
+      let bias = (block.up as? Linear)?.bias?.value
+      let gate = try matrix("up").product(with: normed, bias: bias).gelu()
+      let hidden = gate * (try matrix("side").product(with: normed))
+      for (name, layer, input) in [
+        ("up", block.up, normed), ("side", block.side, normed), ("down", block.down, hidden),
+      ] as [(String, any LinearLayer, Tensor<Float>)] {
+        let weight = layer.weightRows((0..<Int32(layer.outputWidth)).map { $0 })
+        let change = try weight - matrix(name).dequantized()
+        let expected =
+          input.matmul(change.transposed()).square().sum()
+          / input.matmul(weight.transposed()).square().sum()
+        let found = try #require(blocks.report(of: "layers.0." + name)?.relativeOutputError)
+        expectClose([Float(found)], [expected], relative: 1e-3)
+      }
+    }
+  }
+
   /// Whatever a method learns, it must not leave the outputs farther away than round-to-nearest.
   @Test func methodsBeatRoundToNearest() throws {
     try withTemporaryFolder { folder in
@@ -240,6 +274,7 @@ import Testing
       )
       let report = try #require(blocks.reports.first?.reconstruction)
       #expect(report.error < report.startError)
+      #expect(blocks.reports.first?.loss == .crossEntropy)
       // Divergences of these distributions, not squared errors of states.
       let first = try #require(report.losses.first)
       #expect(first > 0 && first < 5)

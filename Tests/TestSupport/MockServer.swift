@@ -4,9 +4,9 @@ import Synchronization
 /// A server on the loopback interface that speaks just enough HTTP/1.1 to misbehave.
 ///
 /// Each connection has a thread of its own. The handler tells, step by step, what goes out.
-final class MockServer: Sendable {
+package final class MockServer: Sendable {
   /// What the server does next on a connection.
-  enum Step: Sendable {
+  package enum Step: Sendable {
     /// Sends bytes.
     case send([UInt8])
     /// Sends the same bytes over and over until the client is gone.
@@ -20,14 +20,17 @@ final class MockServer: Sendable {
   }
 
   /// A request as it came.
-  struct Request: Sendable {
-    var line: String
+  package struct Request: Sendable {
+    /// The method, the path and the version.
+    package var line: String
     /// Names in lower case.
-    var headers: [String: String]
-    var body: [UInt8]
+    package var headers: [String: String]
+    /// The body.
+    package var body: [UInt8]
   }
 
-  let port: UInt16
+  /// Where it listens.
+  package let port: UInt16
   private let listener: Int32
   private let handler: @Sendable (Request, Int) -> [Step]
   /// What is said before a request has been understood; nil for a server that listens first.
@@ -37,12 +40,12 @@ final class MockServer: Sendable {
   private let active = Mutex((now: 0, most: 0))
 
   /// A server on a port of its own; `handler` gets each request and its number from 0.
-  convenience init(_ handler: @escaping @Sendable (Request, Int) -> [Step]) throws {
+  package convenience init(_ handler: @escaping @Sendable (Request, Int) -> [Step]) throws {
     try self.init(greeting: nil, handler)
   }
 
   /// A server that answers whatever comes first with these bytes, and closes.
-  convenience init(answersAtOnce bytes: [UInt8]) throws {
+  package convenience init(answersAtOnce bytes: [UInt8]) throws {
     try self.init(greeting: bytes) { _, _ in [] }
   }
 
@@ -74,14 +77,14 @@ final class MockServer: Sendable {
   }
 
   /// The base URL of a chat endpoint.
-  var baseURL: String { "http://127.0.0.1:\(port)/v1" }
+  package var baseURL: String { "http://127.0.0.1:\(port)/v1" }
   /// The requests so far.
-  var requests: [Request] { seen.withLock { $0 } }
+  package var requests: [Request] { seen.withLock { $0 } }
   /// The most requests that were under way at a time.
-  var mostAtOnce: Int { active.withLock { $0.most } }
+  package var mostAtOnce: Int { active.withLock { $0.most } }
 
   /// Takes no more connections.
-  func stop() {
+  package func stop() {
     isStopped.withLock { $0 = true }
     shutdown(listener, 2)
     close(listener)
