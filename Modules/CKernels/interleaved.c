@@ -86,6 +86,9 @@ static split split_of(const ck_interleaved *m, const ck_rounded_rows *x) {
     s.blocks = (rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
     ptrdiff_t block = rows < BLOCK_ROWS ? rows : BLOCK_ROWS;
     each = PART_PRODUCTS / (s.height * block * m->column_count + 1);
+    // Whole panels, which may have the rows of two bands.
+    ptrdiff_t bands = x->table->panel_rows > s.height ? x->table->panel_rows / s.height : 1;
+    each = (each < 1 ? bands : each + bands - 1) / bands * bands;
   } else {
     s.blocks = (rows + TABLE_ROWS - 1) / TABLE_ROWS;
     each = PART_BYTES / (s.bytes + 1);
@@ -108,6 +111,8 @@ static void put_sums(const ck_interleaved_product *product, ptrdiff_t index, ptr
   const float *bias = product->bias;
   if (bias == NULL && count == 8) {
     memcpy(y, sums, 8 * sizeof(float));  // what bands of most models end with
+  } else if (bias == NULL && count == 16) {
+    memcpy(y, sums, 16 * sizeof(float));
   } else if (bias) {
     for (ptrdiff_t i = 0; i < count; i++) y[i] = sums[i] + bias[first + i];
   } else {
@@ -168,17 +173,17 @@ static void sum_run(const float *from, ptrdiff_t units, float to[CK_TILE_TOKENS]
 typedef struct {
   ck_panel panel;
   const float *sums;  // of all runs of a row, tile by tile
-  float *products;    // [BLOCK_ROWS × 8]
+  float *products;    // [BLOCK_ROWS × rows of a panel]
 } panel_walk;
 
-/// A walk in the thread's memory, with the sums of `count` rows of x.
-static panel_walk place_walk(const ck_interleaved *m, const ck_arranged *x, ptrdiff_t first,
-                             ptrdiff_t count) {
+/// A walk with panels of `rows` in the thread's memory, with the sums of `count` rows of x.
+static panel_walk place_walk(const ck_interleaved *m, const ck_arranged *x, ptrdiff_t rows,
+                             ptrdiff_t first, ptrdiff_t count) {
   ptrdiff_t tiles = (count + CK_TILE_TOKENS - 1) / CK_TILE_TOKENS, runs = 0;
   panel_walk walk = {.sums = x->sums + first * x->units};
   walk.panel.sums_stride = x->units * CK_TILE_TOKENS;
-  ptrdiff_t lines = 64 * CK_PANEL_UNITS, scales = 16 * CK_PANEL_UNITS;
-  ptrdiff_t floats = lines + 2 * scales + 8 * BLOCK_ROWS;
+  ptrdiff_t lines = 8 * rows * CK_PANEL_UNITS, scales = 2 * rows * CK_PANEL_UNITS;
+  ptrdiff_t floats = lines + 2 * scales + rows * BLOCK_ROWS;
   float *memory = ck_scratch(SCRATCH_PART, floats + tiles * CK_TILE_TOKENS * x->units);
   walk.panel.lines = (uint8_t *)memory;
   walk.panel.scales = memory + lines;
@@ -208,18 +213,22 @@ static panel_walk place_walk(const ck_interleaved *m, const ck_arranged *x, ptrd
   return walk;
 }
 
-/// Eight rows of a band, from row `row` on, times the rows of a block.
-static void multiply_eight(const work *w, const ck_interleaved *m, const uint8_t *band,
-                           ptrdiff_t row, ptrdiff_t block, ptrdiff_t count, panel_walk *walk) {
+/// The rows of a panel, from row `row` of W on, times the rows of a block.
+static void multiply_rows(const work *w, const ck_interleaved *m, const split *s, ptrdiff_t row,
+                          ptrdiff_t block, ptrdiff_t count, panel_walk *walk) {
   const ck_interleaved_table *table = w->x->table;
   const ck_again *again = &w->x->codes;
   ptrdiff_t from = again->starts[block], end = again->starts[block + 1], to = from;
   ck_panel *panel = &walk->panel;
-  memset(walk->products, 0, (size_t)(8 * count) * sizeof(float));
+  memset(walk->products, 0, (size_t)(table->panel_rows * count) * sizeof(float));
   panel->sums = walk->sums;
   for (ptrdiff_t unit = 0; unit < w->x->out.units; unit += panel->units, from = to) {
     move_panel(m, unit, panel);
-    table->unpack_band(m, band, row, panel);
+    for (ptrdiff_t lane = 0; lane < table->panel_rows; lane += 8) {
+      // Where no rows are left the first eight stand in for them; nobody reads their sums.
+      ptrdiff_t at = row + lane < s->bands * s->height ? row + lane : row;
+      table->unpack_band(m, m->data + at / s->height * s->bytes, at % s->height, lane, panel);
+    }
     table->multiply_panel(m, panel, &w->x->out, block * BLOCK_ROWS, count, walk->products);
     while (to < end && again->list.units[to] < unit + panel->units) to++;
     if (from < to) {
@@ -233,16 +242,16 @@ static void multiply_eight(const work *w, const ck_interleaved *m, const uint8_t
 static void multiply_many(const work *w, const ck_interleaved_product *product, const split *s,
                           ptrdiff_t band, ptrdiff_t end, ptrdiff_t block) {
   const ck_interleaved *m = product->matrix;
-  ptrdiff_t height = s->height, bytes = s->bytes;
+  ptrdiff_t rows = w->x->table->panel_rows;
   ptrdiff_t first = block * BLOCK_ROWS, left = w->x->count - first;
   ptrdiff_t count = left < BLOCK_ROWS ? left : BLOCK_ROWS;
-  panel_walk walk = place_walk(m, &w->x->out, first, count);
-  for (; band < end; band++) {
-    for (ptrdiff_t row = 0; row < height && band * height + row < m->row_count; row += 8) {
-      multiply_eight(w, m, m->data + band * bytes, row, block, count, &walk);
-      for (ptrdiff_t i = 0; i < count; i++) {
-        put_sums(product, first + i, band * height + row, 8, walk.products + 8 * i);
-      }
+  panel_walk walk = place_walk(m, &w->x->out, rows, first, count);
+  ptrdiff_t last = end * s->height < m->row_count ? end * s->height : m->row_count;
+  for (ptrdiff_t row = band * s->height; row < last; row += rows) {
+    multiply_rows(w, m, s, row, block, count, &walk);
+    ptrdiff_t height = last - row < rows ? last - row : rows;
+    for (ptrdiff_t i = 0; i < count; i++) {
+      put_sums(product, first + i, row, height, walk.products + rows * i);
     }
   }
 }

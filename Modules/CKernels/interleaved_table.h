@@ -77,14 +77,14 @@ typedef struct {
 /// Units of a band that are unpacked at once: their lines and a tile's activations fit into L1.
 #define CK_PANEL_UNITS 32
 
-/// Some units of eight rows of a band unpacked for many rows of x: lines of one code a byte. Units
-/// that share scales form a run.
+/// Some units of 8 or 16 rows of W unpacked for many rows of x: lines of one code a byte. Units that
+/// share scales form a run.
 typedef struct {
   ptrdiff_t first, units;  // of the row's units: which
   ptrdiff_t runs, units_per_run;
-  uint8_t *lines;    // [units × 8 × 32]
-  float *scales;     // [runs × 8], for halves of units [units × 2 × 8]
-  float *offsets;    // [runs × 8]
+  uint8_t *lines;    // [units × 8 × rows × 4]
+  float *scales;     // [runs × rows], for halves of units [units × 2 × rows]
+  float *offsets;    // [runs × rows]
   const float *sums; // [tiles × sums_stride]: of runs of the rounded activations, by CK_TILE_TOKENS
   ptrdiff_t sums_stride;
 } ck_panel;
@@ -125,10 +125,13 @@ typedef struct {
   /// Adds the products with remainders first … end − 1 to the sums of a band.
   void (*add_remainders)(const ck_interleaved *matrix, const uint8_t *band, const ck_remainders *x,
                          ptrdiff_t first, ptrdiff_t end, float *sums);
-  /// The panel's units of eight rows of a band, from row `first` (0 or 8) on.
+  /// The rows of a panel: 8 or 16.
+  ptrdiff_t panel_rows;
+  /// The panel's units of eight rows of a band, from row `first` (0 or 8) on, as the panel's rows
+  /// lane … lane + 7.
   void (*unpack_band)(const ck_interleaved *matrix, const uint8_t *band, ptrdiff_t first,
-                      const ck_panel *panel);
-  /// sums [count × 8] += the panel · rows first … first + count − 1 of x, which lie in tiles of
+                      ptrdiff_t lane, const ck_panel *panel);
+  /// sums [count × panel_rows] += the panel · rows first … first + count − 1 of x, which lie in tiles of
   /// CK_TILE_TOKENS, `first` at the start of one.
   void (*multiply_panel)(const ck_interleaved *matrix, const ck_panel *panel, const ck_arranged *x,
                          ptrdiff_t first, ptrdiff_t count, float *sums);

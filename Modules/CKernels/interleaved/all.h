@@ -7,6 +7,7 @@
 #include "arrange.h"
 #include "units.h"
 #include "vector.h"
+#include "panel_lanes.h"
 #include "panel.h"
 #include "remainders.h"
 
@@ -18,6 +19,7 @@
    .build_again = build_again,      \
    .multiply_band = multiply_band,  \
    .add_remainders = add_remainders, \
+   .panel_rows = PANEL_ROWS,        \
    .unpack_band = unpack_band,      \
    .multiply_panel = multiply_panel, \
    .add_panel_remainders = add_panel_remainders}

@@ -125,25 +125,27 @@ INLINE void multiply_remainders(int bits, int tokens, const ck_panel *panel, con
                                 ptrdiff_t index, ptrdiff_t row, float *out) {
   ptrdiff_t unit = x->units[index] - panel->first;
   ptrdiff_t run = panel->units_per_run == 1 ? unit : unit / panel->units_per_run;
-  const uint8_t *lines = panel->lines + 256 * unit;
+  const uint8_t *lines = panel->lines + PANEL_UNIT * unit;
   const int8_t *codes = x->codes + index * CK_UNIT;
-  floats added[CK_TILE_TOKENS];
-  ints total[CK_TILE_TOKENS];
+  panel_floats added[CK_TILE_TOKENS];
+  panel_ints total[CK_TILE_TOKENS];
   const int halves = bits == 6 ? 2 : 1;
 #pragma clang loop unroll(full)
   for (int t = 0; t < tokens; t++) added[t] = 0;
 #pragma clang loop unroll(full)
   for (int half = 0; half < halves; half++) {
-    ptrdiff_t at = bits == 6 ? 16 * unit + 8 * half : 8 * run;
-    floats scale = load_floats(panel->scales + at);
+    ptrdiff_t at = bits == 6 ? 2 * unit + half : run;
+    panel_floats scale = load_panel_floats(panel->scales + PANEL_ROWS * at);
     tile_quads(bits, tokens, 8 / halves * half, 8 / halves, lines, codes, 4, CK_UNIT, total);
 #pragma clang loop unroll(full)
-    for (int t = 0; t < tokens; t++) added[t] += to_floats(total[t]) * scale * x->steps[index + t];
+    for (int t = 0; t < tokens; t++) added[t] += to_panel_floats(total[t]) * scale * x->steps[index + t];
   }
   for (int t = 0; t < tokens; t++) {
-    if (bits != 6) added[t] += load_floats(panel->offsets + 8 * run) * x->sums[index + t];
-    float *to = out + 8 * (x->rows[index + t] - row);
-    store_floats(to, load_floats(to) + added[t]);
+    if (bits != 6) {
+      added[t] += load_panel_floats(panel->offsets + PANEL_ROWS * run) * x->sums[index + t];
+    }
+    float *to = out + PANEL_ROWS * (x->rows[index + t] - row);
+    store_panel_floats(to, load_panel_floats(to) + added[t]);
   }
 }
 

@@ -130,8 +130,38 @@ INLINE void band_6k(const uint8_t *p, const ck_arranged *x, ptrdiff_t index, flo
 
 // MARK: - Tables
 
+#if defined(HAS_DPBUSD)
+/// Two lines at once: the entries that the nibbles of lines 2i and 2i + 1 choose from the tables of
+/// their quads.
+INLINE void look_up_lines(const uint8_t *p, const uint8_t *tables, int i, __m512i *low,
+                          __m512i *high) {
+  const __m512i nibble = _mm512_set1_epi8(15);
+  __m512i v = _mm512_loadu_si512(p + 64 * i), four = _mm512_loadu_si512(tables + 64 * i);
+  __m512i lower = _mm512_shuffle_i64x2(four, four, 0xa0);  // tables 0, 0, 2, 2
+  __m512i upper = _mm512_shuffle_i64x2(four, four, 0xf5);  // tables 1, 1, 3, 3
+  *low = _mm512_shuffle_epi8(lower, _mm512_and_si512(v, nibble));
+  *high = _mm512_shuffle_epi8(upper, _mm512_and_si512(_mm512_srli_epi16(v, 4), nibble));
+}
+
+/// The two halves of a vector, added.
+INLINE shorts add_halves(__m512i v) {
+  return (shorts)_mm256_add_epi16(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
+}
+#endif
+
 /// The sums of eight quads of sixteen rows, plane 0 + 2 · plane 1, by look-up.
 INLINE void look_up_unit(const uint8_t *p, const uint8_t *tables, floats part[2], float step) {
+#if defined(HAS_DPBUSD)
+  const __m512i planes = _mm512_set1_epi16(0x0201);
+  __m512i sum = _mm512_setzero_si512();
+  for (int i = 0; i < 2; i++) {
+    __m512i low, high;
+    look_up_lines(p, tables, i, &low, &high);
+    sum = _mm512_add_epi16(sum, _mm512_add_epi16(_mm512_maddubs_epi16(low, planes),
+                                                 _mm512_maddubs_epi16(high, planes)));
+  }
+  shorts a = add_halves(sum) - (int16_t)(8 * 3 * 128);
+#else
   shorts a = 0, b = 0;
   for (int i = 0; i < 4; i++) {
     bytes v = load_bytes(p + 32 * i);
@@ -139,6 +169,7 @@ INLINE void look_up_unit(const uint8_t *p, const uint8_t *tables, floats part[2]
     b += add_planes(look_up(tables + 32 * i + 16, v >> 4));
   }
   a += b - (int16_t)(8 * 3 * 128);
+#endif
   typedef int16_t eight __attribute__((ext_vector_type(8)));
   part[0] += to_floats(__builtin_convertvector((eight)a.lo, ints)) * step;
   part[1] += to_floats(__builtin_convertvector((eight)a.hi, ints)) * step;
@@ -172,6 +203,19 @@ INLINE void band_of_2(int kind, const ck_interleaved *m, const uint8_t *p, const
 
 /// The signed sums of one plane of a unit, for 32 rows.
 INLINE void look_up_signs(const uint8_t *p, const uint8_t *tables, floats part[4], float step) {
+#if defined(HAS_DPBUSD)
+  const __m512i first = _mm512_set1_epi16(0x0001), second = _mm512_set1_epi16(0x0100);
+  __m512i evens = _mm512_setzero_si512(), odds = evens;
+  for (int i = 0; i < 2; i++) {
+    __m512i low, high;
+    look_up_lines(p, tables, i, &low, &high);
+    evens = _mm512_add_epi16(evens, _mm512_add_epi16(_mm512_maddubs_epi16(low, first),
+                                                     _mm512_maddubs_epi16(high, first)));
+    odds = _mm512_add_epi16(odds, _mm512_add_epi16(_mm512_maddubs_epi16(low, second),
+                                                   _mm512_maddubs_epi16(high, second)));
+  }
+  shorts even = add_halves(evens), odd = add_halves(odds);
+#else
   shorts even = 0, odd = 0;
   for (int i = 0; i < 4; i++) {
     bytes v = load_bytes(p + 32 * i);
@@ -179,6 +223,7 @@ INLINE void look_up_signs(const uint8_t *p, const uint8_t *tables, floats part[4
     even += even_bytes(a) + even_bytes(b);
     odd += odd_bytes(a) + odd_bytes(b);
   }
+#endif
   typedef int16_t eight __attribute__((ext_vector_type(8)));
   even -= 8 * 128;
   odd -= 8 * 128;
