@@ -24,8 +24,12 @@
 #define TABLE_ROWS 16
 /// Bytes of W per part of a product with few rows: about 2 µs of a core, so that threads end together.
 #define PART_BYTES 32768
-/// Multiplications per part of a product with many rows, about.
-#define PART_PRODUCTS ((ptrdiff_t)4 << 20)
+/// Multiplications per part of a product with many rows, about: at least the first, for which threads end
+/// together, and the second where that leaves LEAST_PARTS, because a block of x must come to L2 for each
+/// part.
+#define SMALL_PART_PRODUCTS ((ptrdiff_t)4 << 20)
+#define LARGE_PART_PRODUCTS ((ptrdiff_t)32 << 20)
+#define LEAST_PARTS 64
 
 // MARK: - Choice of the kernels
 
@@ -85,7 +89,10 @@ static split split_of(const ck_interleaved *m, const ck_rounded_rows *x) {
   if (s.by_panel) {
     s.blocks = (rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
     ptrdiff_t block = rows < BLOCK_ROWS ? rows : BLOCK_ROWS;
-    each = PART_PRODUCTS / (s.height * block * m->column_count + 1);
+    ptrdiff_t products = s.bands * s.height * rows * m->column_count / LEAST_PARTS;
+    if (products < SMALL_PART_PRODUCTS) products = SMALL_PART_PRODUCTS;
+    if (products > LARGE_PART_PRODUCTS) products = LARGE_PART_PRODUCTS;
+    each = products / (s.height * block * m->column_count + 1);
     // Whole panels, which may have the rows of two bands.
     ptrdiff_t bands = x->table->panel_rows > s.height ? x->table->panel_rows / s.height : 1;
     each = (each < 1 ? bands : each + bands - 1) / bands * bands;
@@ -111,8 +118,8 @@ static void put_sums(const ck_interleaved_product *product, ptrdiff_t index, ptr
   const float *bias = product->bias;
   if (bias == NULL && count == 8) {
     memcpy(y, sums, 8 * sizeof(float));  // what bands of most models end with
-  } else if (bias == NULL && count == 16) {
-    memcpy(y, sums, 16 * sizeof(float));
+  } else if (bias == NULL && count == 32) {
+    memcpy(y, sums, 32 * sizeof(float));
   } else if (bias) {
     for (ptrdiff_t i = 0; i < count; i++) y[i] = sums[i] + bias[first + i];
   } else {

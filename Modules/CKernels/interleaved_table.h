@@ -74,10 +74,11 @@ typedef struct {
   bool is_finite;
 } ck_rounding_result;
 
-/// Units of a band that are unpacked at once: their lines and a tile's activations fit into L1.
+/// Units of a band that are unpacked at once: the lines of eight rows and a tile's activations fit into an
+/// L1 of 16 KiB, those of 32 rows into one of 48.
 #define CK_PANEL_UNITS 32
 
-/// Some units of 8 or 16 rows of W unpacked for many rows of x: lines of one code a byte. Units that
+/// Some units of 8 or 32 rows of W unpacked for many rows of x: lines of one code a byte. Units that
 /// share scales form a run.
 typedef struct {
   ptrdiff_t first, units;  // of the row's units: which
@@ -125,7 +126,7 @@ typedef struct {
   /// Adds the products with remainders first … end − 1 to the sums of a band.
   void (*add_remainders)(const ck_interleaved *matrix, const uint8_t *band, const ck_remainders *x,
                          ptrdiff_t first, ptrdiff_t end, float *sums);
-  /// The rows of a panel: 8 or 16.
+  /// The rows of a panel: 8 or 32.
   ptrdiff_t panel_rows;
   /// The panel's units of eight rows of a band, from row `first` (0 or 8) on, as the panel's rows
   /// lane … lane + 7.
