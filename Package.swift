@@ -33,10 +33,15 @@ let lapack: [LinkerSetting] = [
 // The decoders of ImageFiles, the only module that needs them.
 let imageLibraries: [LinkerSetting] = [.linkedLibrary("png"), .linkedLibrary("jpeg")]
 
-let argumentParser = Target.Dependency.product(
-  name: "ArgumentParser",
-  package: "swift-argument-parser"
-)
+// Other packages come with a trait, so that who takes a library alone fetches none: SwiftPM leaves out
+// packages that no enabled trait asks for.
+func network(_ name: String, _ package: String) -> Target.Dependency {
+  .product(name: name, package: package, condition: .when(traits: ["Network"]))
+}
+func program(_ name: String, _ package: String) -> Target.Dependency {
+  .product(name: name, package: package, condition: .when(traits: ["Programs"]))
+}
+let argumentParser = program("ArgumentParser", "swift-argument-parser")
 
 let package = Package(
   name: "apus",
@@ -69,6 +74,18 @@ let package = Package(
     .executable(name: "apus-federate", targets: ["apus-federate"]),
     .executable(name: "apus-device", targets: ["apus-device"]),
     .executable(name: "apus-bench", targets: ["apus-bench"]),
+  ],
+  traits: [
+    .default(enabledTraits: ["Programs"]),
+    .trait(
+      name: "Network",
+      description: "What GUIGroundingRemote, FederatedFlower and FederatedService need."
+    ),
+    .trait(
+      name: "Programs",
+      description: "What the command lines need.",
+      enabledTraits: ["Network"]
+    ),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -191,10 +208,10 @@ let package = Package(
       name: "GUIGroundingRemote",
       dependencies: [
         "GUIGrounding", "Checkpoints", "Tensor",
-        .product(name: "NIOCore", package: "swift-nio"),
-        .product(name: "NIOPosix", package: "swift-nio"),
-        .product(name: "NIOTLS", package: "swift-nio"),
-        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        network("NIOCore", "swift-nio"),
+        network("NIOPosix", "swift-nio"),
+        network("NIOTLS", "swift-nio"),
+        network("NIOSSL", "swift-nio-ssl"),
       ],
       path: "Modules/GUIGroundingRemote",
       swiftSettings: strict,
@@ -218,12 +235,12 @@ let package = Package(
       name: "FederatedFlower",
       dependencies: [
         "Federated", "Tensor", "Checkpoints",
-        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
-        .product(name: "Crypto", package: "swift-crypto"),
-        .product(name: "AsyncHTTPClient", package: "async-http-client"),
-        .product(name: "NIOCore", package: "swift-nio"),
-        .product(name: "NIOHTTP1", package: "swift-nio"),
-        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        network("SwiftProtobuf", "swift-protobuf"),
+        network("Crypto", "swift-crypto"),
+        network("AsyncHTTPClient", "async-http-client"),
+        network("NIOCore", "swift-nio"),
+        network("NIOHTTP1", "swift-nio"),
+        network("NIOSSL", "swift-nio-ssl"),
       ],
       path: "Modules/FederatedFlower",
       exclude: ["Protos"],
@@ -234,11 +251,11 @@ let package = Package(
       name: "FederatedService",
       dependencies: [
         "Federated", "Quantization", "Autograd", "Tensor", "Checkpoints",
-        .product(name: "Crypto", package: "swift-crypto"),
-        .product(name: "AsyncHTTPClient", package: "async-http-client"),
-        .product(name: "NIOCore", package: "swift-nio"),
-        .product(name: "NIOHTTP1", package: "swift-nio"),
-        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        network("Crypto", "swift-crypto"),
+        network("AsyncHTTPClient", "async-http-client"),
+        network("NIOCore", "swift-nio"),
+        network("NIOHTTP1", "swift-nio"),
+        network("NIOSSL", "swift-nio-ssl"),
       ],
       path: "Modules/FederatedService",
       swiftSettings: strict,
@@ -283,12 +300,12 @@ let package = Package(
       dependencies: [
         "ModelSupport", "Support", "Quantization", "Transformer", "Checkpoints", "Tensor",
         argumentParser,
-        .product(name: "Hummingbird", package: "hummingbird"),
-        .product(name: "HummingbirdCore", package: "hummingbird"),
-        .product(name: "HTTPTypes", package: "swift-http-types"),
-        .product(name: "NIOCore", package: "swift-nio"),
-        .product(name: "Logging", package: "swift-log"),
-        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        program("Hummingbird", "hummingbird"),
+        program("HummingbirdCore", "hummingbird"),
+        program("HTTPTypes", "swift-http-types"),
+        program("NIOCore", "swift-nio"),
+        program("Logging", "swift-log"),
+        program("ServiceLifecycle", "swift-service-lifecycle"),
       ],
       path: "Apps/apus-serve",
       swiftSettings: strict
@@ -365,14 +382,14 @@ let package = Package(
         "FederationSupport", "ModelSupport", "Support", "FederatedService", "FederatedFlower",
         "Federated", "Quantization", "Transformer", "Checkpoints", "Autograd", "Tensor",
         argumentParser,
-        .product(name: "Hummingbird", package: "hummingbird"),
-        .product(name: "HummingbirdCore", package: "hummingbird"),
-        .product(name: "HummingbirdTLS", package: "hummingbird"),
-        .product(name: "HTTPTypes", package: "swift-http-types"),
-        .product(name: "NIOCore", package: "swift-nio"),
-        .product(name: "NIOSSL", package: "swift-nio-ssl"),
-        .product(name: "Logging", package: "swift-log"),
-        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        program("Hummingbird", "hummingbird"),
+        program("HummingbirdCore", "hummingbird"),
+        program("HummingbirdTLS", "hummingbird"),
+        program("HTTPTypes", "swift-http-types"),
+        program("NIOCore", "swift-nio"),
+        program("NIOSSL", "swift-nio-ssl"),
+        program("Logging", "swift-log"),
+        program("ServiceLifecycle", "swift-service-lifecycle"),
       ],
       path: "Apps/apus-federate",
       swiftSettings: strict
@@ -455,9 +472,9 @@ let package = Package(
       name: "GUIGroundingRemoteTests",
       dependencies: [
         "GUIGroundingRemote", "GUIGrounding", "ImageFiles", "Checkpoints", "Tensor", "TestSupport",
-        .product(name: "NIOCore", package: "swift-nio"),
-        .product(name: "NIOPosix", package: "swift-nio"),
-        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        program("NIOCore", "swift-nio"),
+        program("NIOPosix", "swift-nio"),
+        program("NIOSSL", "swift-nio-ssl"),
       ],
       path: "Tests/GUIGroundingRemoteTests",
       swiftSettings: strict
@@ -482,8 +499,8 @@ let package = Package(
       name: "FederatedFlowerTests",
       dependencies: [
         "FederatedFlower", "Federated", "Checkpoints", "Tensor", "TestSupport",
-        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
-        .product(name: "Crypto", package: "swift-crypto"),
+        program("SwiftProtobuf", "swift-protobuf"),
+        program("Crypto", "swift-crypto"),
       ],
       path: "Tests/FederatedFlowerTests",
       swiftSettings: strict
@@ -492,7 +509,7 @@ let package = Package(
       name: "FederatedServiceTests",
       dependencies: [
         "FederatedService", "Federated", "Autograd", "Checkpoints", "Tensor", "TestSupport",
-        .product(name: "Crypto", package: "swift-crypto"),
+        program("Crypto", "swift-crypto"),
       ],
       path: "Tests/FederatedServiceTests",
       swiftSettings: strict
@@ -547,9 +564,9 @@ if Context.environment["APUS_FUZZ"] != nil {
       dependencies: [
         "Tensor", "Autograd", "Checkpoints", "Transformer", "Quantization", "PointCloud", "Novelty",
         "ImageFiles", "GUIGrounding", "GUIGroundingRemote", "GUIGroundingRender", "Federated",
-        "FederatedFlower", "FederatedService",
-        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
-        .product(name: "Crypto", package: "swift-crypto"),
+        "FederatedFlower", "FederatedService", "ModelSupport", "apus-serve",
+        program("SwiftProtobuf", "swift-protobuf"),
+        program("Crypto", "swift-crypto"),
       ],
       path: "Tests/Fuzz",
       swiftSettings: strict

@@ -23,7 +23,7 @@ public enum SettingsFile {
     let (old, new) = (try JSONValue.read(path), try JSONValue.parse(text))
     guard let difference = old.firstDifference(to: new) else { return }
     throw CommandFailure(
-      "\(path) belongs to a \(what) with other settings (\(difference)); repeat its command to go "
+      "\(path) belongs to \("aeiou".contains(what.prefix(1)) ? "an" : "a") \(what) with other settings (\(difference)); repeat its command to go "
         + "on, or choose a new folder"
     )
   }

@@ -74,8 +74,10 @@ struct CalibrateCommand: AsyncParsableCommand {
     case .clear where report.supports(chosen): return "the family \(name) is right"
     case .clear:
       guard let found = report.convention else { return "" }
+      let others = report.equivalents.filter { $0.space != .imagePixels }
       return "the family \(name) is wrong: add --space \(found.space.rawValue) --order "
         + found.order.rawValue
+        + others.map { " (or --space \($0.space.rawValue): these answers fit both)" }.joined()
     case .ambiguous: return "several explain the answers: the model points too loosely to tell"
     case .resized:
       let sizes = report.fits.map { fit in

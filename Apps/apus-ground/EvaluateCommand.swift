@@ -57,9 +57,9 @@ struct EvaluateCommand: AsyncParsableCommand {
 
   func run() async throws {
     machine.apply()
-    let loaded = try policy.load()
+    let loaded = try policy.load(weighted: search.weighting != nil)
     let description = data.description(pages: 500, seed: 1000)
-    let source = try description.load(badRows: recordFailures ? .skip : .fail)
+    let source = try description.load(keepsFailures: recordFailures, needsTargets: true)
     if let first = source.skipped.first {
       try StandardStream.error.writeLine(
         "warning: \(source.skipped.count.counted("row")) left out, the first: "
@@ -68,6 +68,7 @@ struct EvaluateCommand: AsyncParsableCommand {
     }
     let items = source.items()
     try claimEvaluation()
+    try checkOther(items)
     let reporter = display.progress("evaluating", unit: "items")
     defer { reporter.clear() }
     var lines: [(String, [EvaluationLine])] = []
@@ -96,12 +97,18 @@ struct EvaluateCommand: AsyncParsableCommand {
           )
         }
       } catch  where !(error is CommandFailure || error is CancellationError) {
+        // A disk that is full fails no item.
+        let isOfItem = !recordFailures && !(error is CheckpointError)
         throw CommandFailure(
-          "\(error); finished items are in \(output.printable), and the same command goes on there; "
-            + "with --record-failures such items count as wrong"
+          "\(error); finished items are in \(output.printable), and the same command goes on there"
+            + (isOfItem ? "; with --record-failures such items count as wrong" : "")
         )
       }
       lines.append((method.rawValue, done))
+      let searches = done.compactMap(\.search)
+      if search.weighting != nil, !searches.isEmpty, searches.allSatisfy(\.lacksProbabilities) {
+        try StandardStream.error.writeLine("warning: " + SearchArguments.noProbabilities)
+      }
     }
     reporter.clear()
     try write(lines, loaded.policy.name, description)
@@ -115,6 +122,31 @@ struct EvaluateCommand: AsyncParsableCommand {
     guard names.isEmpty || isOurs else {
       throw CommandFailure(
         "output \(output.printable) is not empty and holds no evaluation; choose another folder"
+      )
+    }
+  }
+
+  /// Refuses another evaluation that cannot be compared, before the work.
+  private func checkOther(_ items: [GroundingItem]) throws {
+    guard let against else { return }
+    let ids = Set(items.map(\.id))
+    var compared = 0
+    for method in methods {
+      let path = against + "/" + method.rawValue + ".jsonl"
+      guard FileManager.default.fileExists(atPath: path) else { continue }
+      let others = Set(try LineJournal<EvaluationLine>.lines(of: path).map(\.outcome.id))
+      guard others == ids else {
+        throw CommandFailure(
+          "--against \(against.printable): \(method.rawValue) has \(others.count.counted("item")) there, "
+            + "here are \(ids.count.grouped), \(ids.intersection(others).count.grouped) of them the same; "
+            + "evaluate the same data in both"
+        )
+      }
+      compared += 1
+    }
+    guard compared > 0 else {
+      throw CommandFailure(
+        "--against \(against.printable) has none of these methods; evaluate them there too"
       )
     }
   }
@@ -147,19 +179,12 @@ struct EvaluateCommand: AsyncParsableCommand {
       return ComparisonReport(first.0, second.0, test)
     }
     guard let against else { return reports }
-    var compared = 0
     for (method, mine) in lines {
       let path = against + "/" + method + ".jsonl"
       guard FileManager.default.fileExists(atPath: path) else { continue }
       let others = try LineJournal<EvaluationLine>.lines(of: path).map(\.outcome)
       let test = try McNemarTest(others, mine.map(\.outcome))
       reports.append(ComparisonReport("\(against): \(method)", method, test))
-      compared += 1
-    }
-    guard compared > 0 else {
-      throw CommandFailure(
-        "\(against.printable) has none of these methods; evaluate them there too"
-      )
     }
     return reports
   }

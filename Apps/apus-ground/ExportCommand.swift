@@ -9,15 +9,18 @@ struct ExportCommand: AsyncParsableCommand {
     commandName: "export",
     abstract: "Write what the policy solves as training rows for other programs.",
     discussion: """
-      An example is kept if one of K responses has the right form and hits. Its reasoning goes into \
-      rows for the whole picture and for crops that hold the element, the answer is its centre: what \
-      stages 1 and 2 teach, for a model whose weights are trained elsewhere. The output is a folder: \
-      rows.jsonl and images/.
+      An example is kept if one of K responses hits; vlm-r1, the format with reasoning, takes only those \
+      that think in <think> before they answer. Rows are for the whole picture and for crops that hold the \
+      element, the answer is its centre: what stages 1 and 2 teach, for a model whose weights are trained \
+      elsewhere. The output is a folder: rows.jsonl and images/. The same command goes on after an \
+      interruption.
 
       EXAMPLES
         apus-ground export --model consist --pages 500 --format vlm-r1 --output rows
         apus-ground export --data pages --split train --endpoint http://127.0.0.1:8000/v1 \\
           --model qwen --cache replies --format easyr1 --output rows
+        apus-ground export --data pages --split train --endpoint http://127.0.0.1:8000/v1 \\
+          --model qwen --family reguide --format vlm-r1 --output thinking
       """
   )
 
@@ -53,8 +56,15 @@ struct ExportCommand: AsyncParsableCommand {
   func run() async throws {
     machine.apply()
     let loaded = try policy.load()
-    let examples = try data.description(pages: 6000, seed: 4).load().examples()
-    try claimFolder(output, holding: "rows.jsonl")
+    let description = data.description(pages: 6000, seed: 4)
+    let examples = try description.load(needsTargets: true).examples()
+    let mark = "export.json"
+    try claimFolder(output, holding: mark)
+    try SettingsFile.claim(
+      ExportSettings(data: description, policy: try policy.identity()),
+      at: output + "/" + mark,
+      what: "export"
+    )
     var options = TrainingRowOptions(layout: format)
     options.candidates = candidates
     options.localViews = crops
@@ -77,11 +87,28 @@ struct ExportCommand: AsyncParsableCommand {
     }
     reporter.clear()
     if !report.isComplete {
-      try Cancellation.check("\(report.rows.counted("row")) were written")
+      try Cancellation.check(
+        "\(report.rows.counted("row")) were written; the same command goes on after "
+          + report.tried.counted("example")
+      )
     }
     let text =
       "\(report.rows.counted("row")) of \(report.solved.counted("solved example")), "
       + "\(report.tried.grouped) tried"
     try StandardStream.output.writeLine(display.json ? jsonText(report) : text)
+    if report.withoutReasoning > 0 {
+      try StandardStream.error.writeLine(
+        "warning: \(report.withoutReasoning.counted("example")) hit by responses without "
+          + "<think>…</think><answer>…</answer> were left out: \(format.rawValue) rows hold reasoning; ask "
+          + "with a --template that wants it, as --family reguide does, or take another --format"
+      )
+    }
   }
+}
+
+/// What an export was made from: export.json.
+private struct ExportSettings: Encodable {
+  var data: SourceDescription
+  /// The policy, by its content or its place.
+  var policy: String
 }

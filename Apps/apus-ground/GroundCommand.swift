@@ -45,9 +45,12 @@ struct OneImageArguments: ParsableArguments {
     if let target, !page.contains(target) {
       throw CommandFailure("--target reaches beyond the picture, which has \(size) pixels")
     }
-    let loaded = try policy.load()
+    let loaded = try policy.load(weighted: self.search.weighting != nil)
     let search = try search.search(method, for: loaded)
     let result = try await search.run(loaded.policy, image: screenshot, instruction: instruction)
+    if self.search.weighting != nil, result.lacksProbabilities {
+      try StandardStream.error.writeLine("warning: " + SearchArguments.noProbabilities)
+    }
     guard !noPicture else { return (result, nil) }
     let path = picture ?? image.fileStem + "-answer.png"
     let drawn = SearchPicture().draw(
@@ -98,9 +101,13 @@ struct GroundCommand: AsyncParsableCommand {
     machine.apply()
     let (result, picture) = try await one.answer()
     guard let point = result.point else {
+      let outside = result.stages.reduce(0) { $0 + $1.outsideCount }
+      let calls = result.cost.calls.counted("response")
       throw CommandFailure(
-        "no response named a place (\(result.cost.calls.counted("response"))); "
-          + "'search' shows what they said"
+        outside > 0
+          ? "no place on the picture: \(outside) of \(calls) point outside it; --space and --order say "
+            + "what the numbers mean, and 'calibrate' finds out"
+          : "no response named a place (\(calls)); 'search' shows what they said"
       )
     }
     let document = GroundDocument(

@@ -93,7 +93,7 @@ struct GroundPage {
     longestSide: Int
   ) throws {
     guard !lines.isEmpty else { return }
-    let source = try settings.data.load(images: .annotationsOnly)
+    let source = try settings.data.load(keepsFailures: true)
     let items = Dictionary(source.items().map { ($0.id, $0) }) { first, _ in first }
     page.add(heading: "Items, \(method)")
     for line in lines {

@@ -19,12 +19,14 @@ struct SourceDescription: Codable, Hashable {
   var pages = 0
   /// The sides of synthetic pages.
   var pageSide = 192
+  /// How far from a point, where a row has no box, a click is right, in pixels.
+  var pointRadius: Double?
+  /// What the numbers in `conversations` mean; nil for shares of the sides.
+  var space: CoordinateSpace?
 
-  /// The data.
-  func load(
-    images checking: ImageChecking = .size,
-    badRows: BadRowRule = .fail
-  ) throws -> GroundingSource {
+  /// The data: with `keepsFailures` bad rows are left out and items stay whose picture cannot be read, with
+  /// `needsTargets` points without a radius are refused, by which no click can be judged.
+  func load(keepsFailures: Bool = false, needsTargets: Bool = false) throws -> GroundingSource {
     guard let path else {
       var options = SyntheticPageOptions()
       options.side = pageSide
@@ -33,11 +35,22 @@ struct SourceDescription: Codable, Hashable {
     }
     var options = GroundingDataOptions()
     options.imageFolder = images
-    options.images = checking
-    options.badRows = badRows
+    options.images = keepsFailures ? .readableSize : .size
+    options.badRows = keepsFailures ? .skip : .fail
+    options.pointRadius = pointRadius
+    if let space { options.convention = CoordinateConvention(space) }
     let dataset = try GroundingDataset.load(path, layout: layout, options: options)
     var items = split.map { dataset.items(split: $0) } ?? dataset.items
-    items = items.filter { $0.unit == .pixels && $0.target.center != nil }
+    // A picture that cannot be read is wrong wherever its element is.
+    items = items.filter {
+      ($0.unit == .pixels || keepsFailures) && $0.target.center != nil
+    }
+    if needsTargets, !items.isEmpty, !items.contains(where: \.target.isScorable) {
+      throw CommandFailure(
+        "data \(path.printable) names points without boxes, and no click is right or wrong; say how far "
+          + "from the point one is right with --point-radius"
+      )
+    }
     if let limit { items = Array(items.prefix(limit)) }
     guard !items.isEmpty else {
       let part = split.map { " of the split \($0.printable)" } ?? ""
@@ -136,6 +149,17 @@ struct DataArguments: ParsableArguments {
   var split: String?
   @Option(help: "The most items. (default: all)")
   var limit: Int?
+  @Option(
+    help: ArgumentHelp(
+      "How far from a point a click is right, for rows that have no box.",
+      valueName: "pixels"
+    )
+  )
+  var pointRadius: Double?
+  @Option(
+    help: "What the numbers of the layout conversations mean. (default: unit, shares of the sides)"
+  )
+  var dataSpace: CoordinateSpace?
   @Option(help: "Synthetic pages. (default: 1500 for sft, 500 for eval, else 6000)")
   var pages: Int?
   @Option(help: "The seed of synthetic pages. (default: one for each command)")
@@ -150,9 +174,14 @@ struct DataArguments: ParsableArguments {
     guard (64...8192).contains(pageSide) else {
       throw ValidationError("--page-side must be 64 to 8192")
     }
+    guard (pointRadius ?? 1) > 0, (pointRadius ?? 1).isFinite else {
+      throw ValidationError("--point-radius must be above 0")
+    }
     if data == nil {
-      guard images == nil, split == nil, limit == nil else {
-        throw ValidationError("--images, --split and --limit need --data")
+      guard images == nil, split == nil, limit == nil, pointRadius == nil, dataSpace == nil else {
+        throw ValidationError(
+          "--images, --split, --limit, --point-radius and --data-space need --data"
+        )
       }
     } else if pages != nil || pageSeed != nil {
       throw ValidationError("--pages and --page-seed are for synthetic pages, not with --data")
@@ -163,6 +192,7 @@ struct DataArguments: ParsableArguments {
   func description(pages count: Int, seed: UInt64) -> SourceDescription {
     var description = SourceDescription(path: data, layout: layout, images: images)
     (description.split, description.limit) = (split, limit)
+    (description.pointRadius, description.space) = (pointRadius, dataSpace)
     guard data == nil else { return description }
     description.pages = pages ?? count
     description.pageSeed = pageSeed ?? seed

@@ -27,9 +27,9 @@ struct PolicyArguments: ParsableArguments {
     guard !model.isEmpty else { throw ValidationError("--model must not be empty") }
   }
 
-  /// The policy, ready to be asked.
-  func load() throws -> LoadedPolicy {
-    if let policy = try remote.policy(model: model) { return .remote(policy) }
+  /// The policy, ready to be asked; where answers are weighed by their probability, for that too.
+  func load(weighted: Bool = false) throws -> LoadedPolicy {
+    if let policy = try remote.policy(model: model, weighted: weighted) { return .remote(policy) }
     return .native(try NativeFile.read(model))
   }
 
@@ -127,7 +127,7 @@ struct RemoteArguments: ParsableArguments {
   var authority: String?
   @Option(
     help: ArgumentHelp(
-      "What the model is: \(ModelFamily.all.map(\.name).joined(separator: ", ")).",
+      "What the model is: \(VisionModelFamily.all.map(\.name).joined(separator: ", ")).",
       valueName: "family"
     )
   )
@@ -166,8 +166,8 @@ struct RemoteArguments: ParsableArguments {
   var concurrency = 4
 
   func validate() throws {
-    guard ModelFamily.named(family) != nil else {
-      let names = ModelFamily.all.map(\.name).joined(separator: ", ")
+    guard VisionModelFamily.named(family) != nil else {
+      let names = VisionModelFamily.all.map(\.name).joined(separator: ", ")
       throw ValidationError("--family \(family) is unknown; there are \(names)")
     }
     guard timeout > 0, timeout < 1e6 else { throw ValidationError("--timeout must be above 0") }
@@ -188,11 +188,15 @@ struct RemoteArguments: ParsableArguments {
     let order = order.map { ", \($0.rawValue)" } ?? ""
     let template = template.map { ", \($0.rawValue)" } ?? ""
     let pixels = "\(minPixels.map(String.init) ?? "")–\(maxPixels.map(String.init) ?? "")"
-    return "\(family)\(template)\(space)\(order), pixels \(pixels), \(extraFields)"
+    // The kind of server decides how answers begin, and how many come of one request.
+    let probabilities = logProbabilities ? ", with probabilities" : ""
+    return
+      "\(family)\(template)\(space)\(order), pixels \(pixels), \(extraFields), \(server.rawValue)"
+      + probabilities
   }
 
   /// The policy; nil without an endpoint.
-  func policy(model: String) throws -> RemoteGroundingPolicy? {
+  func policy(model: String, weighted: Bool = false) throws -> RemoteGroundingPolicy? {
     guard let endpoint else { return nil }
     var server =
       switch server {
@@ -203,7 +207,7 @@ struct RemoteArguments: ParsableArguments {
     server.keyVariable = keyVariable
     server.authority = authority
     server.extraFields = extraFields
-    server.wantsLogProbabilities = logProbabilities
+    server.wantsLogProbabilities = logProbabilities || weighted
     var limits = ChatLimits(requestSeconds: timeout, concurrentRequests: concurrency)
     limits.retries.limit = retries
     let use: CacheUse =
@@ -219,8 +223,8 @@ struct RemoteArguments: ParsableArguments {
     )
   }
 
-  private func chosenFamily() throws -> ModelFamily {
-    guard var family = ModelFamily.named(family) else {
+  private func chosenFamily() throws -> VisionModelFamily {
+    guard var family = VisionModelFamily.named(family) else {
       throw CommandFailure("family \(family.printable) is unknown")
     }
     if let template { family.template = template }

@@ -82,6 +82,8 @@ struct SearchArguments: ParsableArguments {
     guard seed < 1 << 31 else { throw ValidationError("--seed must be below 2³¹") }
   }
 
+  static let noProbabilities = "the server gives no probabilities, so that all votes weigh the same"
+
   /// The search of a method.
   func search(_ method: SearchMethod, for policy: LoadedPolicy) throws -> SpatialSearch {
     var search =
@@ -108,5 +110,13 @@ struct SearchArguments: ParsableArguments {
     search.includesEarlierVotes = earlierVotes
     try search.check()
     return search
+  }
+}
+
+extension SearchResult {
+  /// Whether no answer came with its probability.
+  var lacksProbabilities: Bool {
+    let samples = stages.flatMap(\.samples)
+    return !samples.isEmpty && samples.allSatisfy { $0.logProbability == nil }
   }
 }

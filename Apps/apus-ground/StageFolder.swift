@@ -79,7 +79,8 @@ struct StageFolder {
     }
     if last["dead groups"] != nil {
       page.add(
-        paragraph: "Dead groups are examples whose responses all hit or all miss: their advantages "
+        paragraph:
+          "Dead groups are examples whose responses all have the same reward: their advantages "
           + "are 0, and they teach nothing in that step."
       )
     }

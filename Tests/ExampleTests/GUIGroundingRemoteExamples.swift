@@ -19,7 +19,7 @@ import Testing
           // address: "http://127.0.0.1:8000/v1"
           var server = ChatServer.vLLM(baseURL: address, model: "Qwen2.5-VL-3B-Instruct")
           server.keyVariable = "CHAT_KEY"  // the name of the variable, never the key
-          guard let family = ModelFamily.named("qwen2.5-vl") else { return }
+          guard let family = VisionModelFamily.named("qwen2.5-vl") else { return }
           let policy = try RemoteGroundingPolicy(
             server: server,
             family: family,
@@ -47,7 +47,7 @@ import Testing
     let address = "https://gpu.lan:8443/v1"
     var server = ChatServer.vLLM(baseURL: address, model: "Qwen2.5-VL-3B-Instruct")
     server.authority = "authority.pem"  // trusted instead of the system's
-    let family = try #require(ModelFamily.named("qwen2.5-vl"))
+    let family = try #require(VisionModelFamily.named("qwen2.5-vl"))
     // The file is read when the policy is made, before anything is sent.
     let error = #expect(throws: ChatError.self) {
       _ = try RemoteGroundingPolicy(server: server, family: family)

@@ -14,7 +14,7 @@ struct FuzzTarget: Sendable {
   /// Every reader of files, texts and messages from outside.
   static let all: [FuzzTarget] =
     checkpoints + training + models + adapters + packed + points + pictures + grounding + remote
-    + browser + novelty + federated + service + flower
+    + browser + novelty + federated + service + flower + serve
 
   /// The target that `APUS_FUZZ_TARGET` names.
   static let chosen: FuzzTarget = {

@@ -2,6 +2,7 @@ import Checkpoints
 import Foundation
 import GUIGrounding
 import ImageFiles
+import Tensor
 import TestSupport
 import Testing
 
@@ -60,6 +61,22 @@ import Testing
     CoordinateOrder.allCases.map { CoordinateConvention(space, order: $0) }
   }
 
+  /// Answers that scatter by a hundredth of the picture tell thousandths and 999ths apart by chance alone.
+  @Test(arguments: 1...6) func scatteredThousandthsAreNo999ths(seed: UInt64) throws {
+    var generator = Philox(seed: seed)
+    let convention = CoordinateConvention(.thousand, order: .yx)
+    let report = try report { point, size in
+      let shift = Tensor<Float>.uniform([2], from: -0.01, to: 0.01, using: &generator).elements
+      let moved = GroundingPoint(
+        x: point.x + Double(shift[0]) * Double(size.width),
+        y: point.y + Double(shift[1]) * Double(size.height)
+      )
+      return convention.written(moved, view: size, source: size)
+    }
+    #expect(report.verdict == .clear && report.convention == convention)
+    #expect(report.equivalents == [CoordinateConvention(.nine99, order: .yx)])
+  }
+
   /// The whole way: pictures, requests, a model that looks at them, replies, verdict.
   @Test func findsTheConventionOfAServer() async throws {
     let convention = CoordinateConvention(.thousand, order: .yx)
@@ -71,7 +88,7 @@ import Testing
       [.answers([(try? eye.answer(request)) ?? "I see nothing"])]
     }
     defer { server.stop() }
-    let family = ModelFamily(
+    let family = VisionModelFamily(
       "test",
       template: .plainPoint,
       coordinates: CoordinateConvention(.inputPixels),

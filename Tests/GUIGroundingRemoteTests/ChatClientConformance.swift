@@ -31,7 +31,7 @@ extension GUIGroundingConformance {
     )
     #expect(try server.endpoint().absoluteString == entry["url"]?.stringValue, "\(name)")
     server.wantsLogProbabilities = config["logprobs"]?.boolValue ?? false
-    let family = try #require(ModelFamily.named("reguide"))
+    let family = try #require(VisionModelFamily.named("reguide"))
     let policy = try RemoteGroundingPolicy(server: server, family: family)
     let seed = config["seed"]?.integerValue.map { UInt64($0) }
     let expected = try #require(entry["body"])

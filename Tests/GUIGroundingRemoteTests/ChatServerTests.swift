@@ -68,10 +68,10 @@ import Testing
   }
 
   @Test func everyFamilyHasANameOfItsOwn() {
-    let names = ModelFamily.all.map(\.name)
+    let names = VisionModelFamily.all.map(\.name)
     #expect(Set(names).count == names.count)
-    #expect(names.allSatisfy { ModelFamily.named($0.uppercased())?.name == $0 })
-    #expect(ModelFamily.named("no such model") == nil)
+    #expect(names.allSatisfy { VisionModelFamily.named($0.uppercased())?.name == $0 })
+    #expect(VisionModelFamily.named("no such model") == nil)
   }
 
   /// The rows of the table of conventions.
@@ -82,7 +82,7 @@ import Testing
     ("gpt-4o", .imagePixels, .xy),
   ])
   func conventions(_ name: String, _ space: CoordinateSpace, _ order: CoordinateOrder) throws {
-    let family = try #require(ModelFamily.named(name))
+    let family = try #require(VisionModelFamily.named(name))
     #expect(family.coordinates == CoordinateConvention(space, order: order))
   }
 

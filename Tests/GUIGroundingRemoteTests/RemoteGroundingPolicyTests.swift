@@ -129,7 +129,7 @@ import Testing
     defer { server.stop() }
     var chat = ChatServer.vLLM(baseURL: server.baseURL, model: "q")
     chat.extraFields = #"{"mm_processor_kwargs":{"max_pixels":1003520}}"#
-    let family = try #require(ModelFamily.named("qwen2.5-vl"))
+    let family = try #require(VisionModelFamily.named("qwen2.5-vl"))
     let policy = try RemoteGroundingPolicy(server: chat, family: family)
     let sample = try await policy.sample(Scene.request, count: 1, options: .greedy)[0]
     #expect(sample.text.hasPrefix("<tool_call>\n{\"name\": \"computer_use\""))

@@ -128,6 +128,9 @@ package final class MockServer: Sendable {
     for step in handler(request, number) {
       guard perform(step, client) else { return }
     }
+    // A socket that is closed before the other side has read can take the reply with it.
+    shutdown(client, Int32(SHUT_WR))
+    _ = isGone(client, within: 60)
   }
 
   // MARK: - Sending

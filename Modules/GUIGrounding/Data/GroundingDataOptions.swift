@@ -4,6 +4,9 @@ public enum ImageChecking: String, Codable, Sendable {
   case annotationsOnly
   /// The extents in the header of every image; a missing or damaged header is an error.
   case size
+  /// The same, but rows of images that cannot be read stay, with what they say themselves: whoever opens the
+  /// image meets the fault.
+  case readableSize
   /// Every image is decoded, and must be whole.
   case decode
 }

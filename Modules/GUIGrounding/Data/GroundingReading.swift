@@ -161,6 +161,7 @@ struct GroundingReading {
       sizes[name] = size
       return size
     } catch {
+      if options.images == .readableSize { return nil }
       throw RowFault("\(error)")
     }
   }

@@ -73,7 +73,11 @@ extension TrainingStep {
     measure("reward", Float(advantages.rewardMean))
     measure("reward deviation", Float(advantages.rewardDeviation))
     for name in groups.first.map({ $0.terms.keys.sorted() }) ?? [] {
-      measure("reward: \(name)", mean(groups.flatMap { $0.terms[name] ?? [] }))
+      let values = groups.flatMap { $0.terms[name] ?? [] }.filter(\.isFinite)
+      let average = Double(mean(values))
+      measure("reward: \(name)", Float(average))
+      let variance = mean(values.map { ($0 - average) * ($0 - average) })
+      measure("reward deviation: \(name)", variance.squareRoot())
     }
     measure("sampled accuracy", mean(groups.flatMap { $0.hits.map { $0 ? 1 : 0 } }))
     measure("format", mean(samples.map { $0.formatOK ? 1 : 0 }))

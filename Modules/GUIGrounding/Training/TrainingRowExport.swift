@@ -28,10 +28,12 @@ public struct TrainingRowReport: Codable, Hashable, Sendable {
   public var tried = 0
   /// Those of which a response was right.
   public var solved = 0
+  /// Those of which a response hit, but none that hits has the reasoning that the layout writes.
+  public var withoutReasoning = 0
   /// The rows that were written.
   public var rows = 0
   /// Whether the export went through all examples.
-  public var isComplete = true
+  public var isComplete = false
 
   /// Nothing yet.
   public init() {}
@@ -42,11 +44,12 @@ public struct TrainingRowReport: Codable, Hashable, Sendable {
 ///     let export = TrainingRowExport(to: "rows", of: policy, on: examples, options)
 ///     let report = try await export.run()
 ///
-/// An example is kept if one of K responses of the policy has the right form and hits; its reasoning
-/// goes into the row, and the answer is the target's centre. Each is written for the whole picture
-/// and for local views that hold the target, so that a model trained on the rows sees the same place
-/// at several scales. The folder gets `rows.jsonl` and `images/`; the rows appear complete or not at
-/// all.
+/// An example is kept if one of K responses of the policy hits, for layouts that write reasoning one of the
+/// right form; its reasoning goes into the row, and the answer is the target's centre. Each is written for
+/// the whole picture and for local views that hold the target, so that a model trained on the rows sees the
+/// same place at several scales. The folder gets `rows.jsonl` and `images/`, and `examples.jsonl`, which says
+/// what became of each example: an export that was stopped, killed or failed goes on there, and what it has
+/// found so far is in `rows.jsonl` unless it was killed.
 ///
 /// - Note: reasoning of a language model is kept as it is; a native policy's names places, and is
 ///   worked out anew for each view.
@@ -79,8 +82,8 @@ public struct TrainingRowExport {
   ///
   /// - Parameter progress: gets the progress after each example.
   /// - Returns: the counts.
-  /// - Throws: `GroundingTrainingError.option`, `CheckpointError`, what the policy throws, or what
-  ///   an example throws.
+  /// - Throws: `GroundingTrainingError.option`, `.otherOptions` for the folder of another export,
+  ///   `CheckpointError`, what the policy throws, or what an example throws.
   @discardableResult
   public nonisolated(nonsending) func run(
     progress: ((TrainingProgress) -> Void)? = nil
@@ -90,38 +93,60 @@ public struct TrainingRowExport {
         options.crop.flaw ?? "\(options.candidates) candidates, \(options.localViews) local views"
       )
     }
-    try FileManager.default.createDirectory(
-      atPath: path + "/images",
-      withIntermediateDirectories: true
+    let journal = try TrainingRowJournal(
+      in: path,
+      TrainingRowJournal.Head(
+        options: options,
+        policy: policy.name,
+        examples: examples.name,
+        count: examples.count
+      )
     )
-    var report = TrainingRowReport()
-    var text = ""
-    var meter = ProgressMeter(total: examples.count)
-    for index in 0..<examples.count {
-      if Task.isCancelled || shouldStop() {
-        report.isComplete = false
-        break
-      }
-      let example = try examples.example(index)
-      report.tried += 1
-      if let solved = try await solvingSample(example, index) {
-        report.solved += 1
-        for row in try rows(example, index, solved, first: report.rows) {
-          text += try row.line(options.layout) + "\n"
-          report.rows += 1
-        }
-      }
-      progress?(meter.advance(to: index + 1, metrics: ["rows": Double(report.rows)]))
+    do {
+      try await ask(journal, progress)
+    } catch {
+      // What was found is not lost; the fault is what the caller must hear of.
+      try? journal.writeRows()
+      throw error
     }
-    try AtomicFile.write(Array(text.utf8), to: path + "/rows.jsonl")
-    return report
+    try journal.writeRows()
+    return journal.report
   }
 
-  /// The first response of the right form that hits.
-  private nonisolated(nonsending) func solvingSample(
-    _ example: GroundingExample,
+  private nonisolated(nonsending) func ask(
+    _ journal: TrainingRowJournal,
+    _ progress: ((TrainingProgress) -> Void)?
+  ) async throws {
+    var meter = ProgressMeter(total: examples.count, step: journal.report.tried)
+    for index in journal.report.tried..<examples.count {
+      if Task.isCancelled || shouldStop() { return }
+      let example = try examples.example(index)
+      var entry = TrainingRowJournal.Entry(example: index)
+      switch try await solution(of: example, index) {
+      case .none: break
+      case .withoutReasoning: entry.isWithoutReasoning = true
+      case .sample(let sample):
+        entry.rows = try rows(example, index, sample, first: journal.report.rows)
+          .map { try $0.line(options.layout) }
+      }
+      try journal.append(entry)
+      let metrics = ["rows": Double(journal.report.rows)]
+      progress?(meter.advance(to: index + 1, metrics: metrics))
+    }
+  }
+
+  private enum Solution {
+    case none
+    /// A response hits, and the layout needs reasoning that it does not have.
+    case withoutReasoning
+    case sample(GroundingSample)
+  }
+
+  /// The first response that hits and has what the layout writes.
+  private nonisolated(nonsending) func solution(
+    of example: GroundingExample,
     _ index: Int
-  ) async throws -> GroundingSample? {
+  ) async throws -> Solution {
     let size = example.image.size
     let transform = ViewTransform(imageSize: size, view: policy.viewSize(for: size))
     var sampling = options.sampling
@@ -131,10 +156,12 @@ public struct TrainingRowExport {
       count: sampling.temperature == 0 ? 1 : options.candidates,
       options: sampling
     )
-    return samples.first { sample in
-      guard sample.formatOK, let point = sample.point else { return false }
-      return example.target.contains(transform.toImage(point))
+    let hits = samples.filter { sample in
+      sample.point.map { example.target.contains(transform.toImage($0)) } ?? false
     }
+    let first = options.layout.writesReasoning ? hits.first(where: \.formatOK) : hits.first
+    if let first { return .sample(first) }
+    return hits.isEmpty ? .none : .withoutReasoning
   }
 
   /// The rows of a solved example; each has its image written.

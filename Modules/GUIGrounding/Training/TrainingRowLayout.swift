@@ -10,6 +10,9 @@ public enum TrainingRowLayout: String, Codable, CaseIterable, Sendable {
   case easyR1 = "easyr1"
   /// UGround: a conversation as a string, points in thousandths of the sides.
   case uground
+
+  /// Whether rows hold what is thought before the answer.
+  var writesReasoning: Bool { self == .vlmR1 }
 }
 
 /// What an exported row says, whatever its layout.

@@ -5,12 +5,24 @@ extension CalibrationReport {
   static let explainedShare = 0.8
   /// The share that every other convention must stay below.
   static let otherShare = 0.5
+  /// Up to which factor two mean errors differ by chance.
+  static let scatterFactor = 1.5
   /// How far an answer may be from a straight line, as a share of the square's side.
   static let fitShare = 0.25
 
   /// Judges answers by which space and order put them into their squares.
   public init(_ answers: [CalibrationAnswer]) {
-    let hypotheses = Self.hypotheses(answers)
+    var hypotheses = Self.hypotheses(answers)
+    // Thousandths and 999ths differ by less than answers scatter. Where the scatter decides, and not a
+    // difference, thousandths are what most models mean.
+    if let best = hypotheses.first, best.convention.space == .nine99,
+      let place = hypotheses.firstIndex(where: {
+        $0.convention == CoordinateConvention(.thousand, order: best.convention.order)
+      }), hypotheses[place].hits == best.hits,
+      hypotheses[place].meanError <= Self.scatterFactor * best.meanError
+    {
+      hypotheses.insert(hypotheses.remove(at: place), at: 0)
+    }
     let count = Double(answers.count)
     let best = hypotheses.first
     let equivalents = best.map { Self.equivalents(of: $0.convention) } ?? []

@@ -6,7 +6,7 @@ public struct ChatError: Error, Equatable, Sendable {
     case invalid(String)
     /// The environment variable that should hold the key is missing or empty.
     case missingKey(variable: String)
-    /// The server refuses the request: status 4xx but those below, and its words.
+    /// The server refuses the request: status 4xx or 5xx but those below, and its words.
     case badRequest(status: Int, message: String)
     /// The server wants another key: status 401 or 403, and its words.
     case unauthorized(status: Int, message: String)
@@ -14,7 +14,7 @@ public struct ChatError: Error, Equatable, Sendable {
     case rateLimited(message: String, retryAfter: Double?)
     /// The server is not ready: status 502, 503 or 504, and its words.
     case unavailable(status: Int, message: String)
-    /// The server failed: another status 5xx, or 408, 409, 425; its words.
+    /// The server failed: status 500, or 408, 409, 425; its words.
     case server(status: Int, message: String)
     /// The reply is whole but makes no sense.
     case malformed(String)

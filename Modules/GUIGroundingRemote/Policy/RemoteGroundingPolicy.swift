@@ -5,7 +5,7 @@ public import GUIGrounding
 /// A model behind an OpenAI-compatible chat endpoint that takes pictures.
 ///
 ///     let server = ChatServer.vLLM(baseURL: "http://127.0.0.1:8000/v1", model: "Qwen2.5-VL-3B")
-///     guard let family = ModelFamily.named("qwen2.5-vl") else { return }
+///     guard let family = VisionModelFamily.named("qwen2.5-vl") else { return }
 ///     let policy = try RemoteGroundingPolicy(server: server, family: family)
 ///     let samples = try await policy.sample(request, count: 16, options: GroundingSampling())
 ///
@@ -20,7 +20,7 @@ public final class RemoteGroundingPolicy: GroundingPolicy, Sendable {
   /// Where the model is.
   public let server: ChatServer
   /// How it is asked, and what its numbers mean.
-  public let family: ModelFamily
+  public let family: VisionModelFamily
   private let client: ChatClient
   private let extraFields: JSONObject
 
@@ -36,7 +36,7 @@ public final class RemoteGroundingPolicy: GroundingPolicy, Sendable {
   /// - Throws: `ChatError.Reason.invalid` and `.missingKey`.
   public convenience init(
     server: ChatServer,
-    family: ModelFamily,
+    family: VisionModelFamily,
     limits: ChatLimits = ChatLimits(),
     cache: CacheUse = .off,
     willRetry: @escaping @Sendable (ChatRetry) -> Void = { _ in }
@@ -55,7 +55,7 @@ public final class RemoteGroundingPolicy: GroundingPolicy, Sendable {
   /// The same with another environment, and another way to wait between attempts.
   package init(
     server: ChatServer,
-    family: ModelFamily,
+    family: VisionModelFamily,
     limits: ChatLimits = ChatLimits(),
     cache: CacheUse = .off,
     environment: [String: String],

@@ -12,7 +12,7 @@ enum Scene {
   )
   static let request = GroundingRequest(image: image, instruction: "click \"Save\"")
 
-  static let plainFamily = ModelFamily(
+  static let plainFamily = VisionModelFamily(
     "plain",
     template: .plainPoint,
     coordinates: CoordinateConvention(.inputPixels),
@@ -39,7 +39,7 @@ enum Scene {
   static func policy(
     _ server: MockServer,
     choices: ChoiceSupport = .any,
-    family: ModelFamily = plainFamily,
+    family: VisionModelFamily = plainFamily,
     limits: ChatLimits = limits(),
     cache: CacheUse = .off,
     key: String? = nil,

@@ -9,6 +9,7 @@ private struct KnowingPolicy: GroundingPolicy {
   let name = "knowing"
   let right: GroundingPoint
   let isRight: Bool
+  var thinks = true
 
   func viewSize(for image: PixelSize) -> PixelSize {
     PixelSize(width: image.width / 2, height: image.height / 2)
@@ -22,8 +23,34 @@ private struct KnowingPolicy: GroundingPolicy {
     let miss = GroundingSample(text: "?", point: nil, formatOK: false)
     let point = GroundingPoint(x: right.x / 2, y: right.y / 2)
     let text = "<think>It is the \(request.instruction.suffix(4)).</think><answer>…</answer>"
-    let hit = GroundingSample(text: text, point: isRight ? point : nil, formatOK: true)
+    let hit = GroundingSample(
+      text: thinks ? text : "click",
+      point: isRight ? point : nil,
+      formatOK: thinks
+    )
     return Array(repeating: miss, count: count - 1) + [hit]
+  }
+}
+
+/// A policy that answers so many requests and then fails.
+private final class FailingPolicy: GroundingPolicy {
+  struct Failure: Error {}
+  let name = "knowing"
+  private let base: KnowingPolicy
+  private var left: Int
+
+  init(_ base: KnowingPolicy, requests: Int) { (self.base, left) = (base, requests) }
+
+  func viewSize(for image: PixelSize) -> PixelSize { base.viewSize(for: image) }
+
+  nonisolated(nonsending) func sample(
+    _ request: GroundingRequest,
+    count: Int,
+    options: GroundingSampling
+  ) async throws -> [GroundingSample] {
+    guard left > 0 else { throw Failure() }
+    left -= 1
+    return try await base.sample(request, count: count, options: options)
   }
 }
 
@@ -37,6 +64,58 @@ private struct KnowingPolicy: GroundingPolicy {
       target: GroundingTarget(box: box)
     )
     return (GroundingExamples(name: "one", [example]), box.center)
+  }
+
+  /// A policy that fails in the midst, a second run that goes on, and a whole one: the same rows.
+  @Test func aFailureLosesNothingAndIsGoneOnFrom() async throws {
+    try await withTemporaryFolder { folder in
+      let (examples, center) = example()
+      let five = GroundingExamples(name: "five", count: 5) { _ in try examples.example(0) }
+      func export(_ path: String, _ policy: any GroundingPolicy) -> TrainingRowExport {
+        TrainingRowExport(to: path, of: policy, on: five, TrainingRowOptions(layout: .gta1))
+      }
+      let knowing = KnowingPolicy(right: center, isRight: true)
+      let (whole, broken) = (folder + "/whole", folder + "/broken")
+      #expect(try await export(whole, knowing).run().rows == 10)
+      await #expect(throws: FailingPolicy.Failure.self) {
+        try await export(broken, FailingPolicy(knowing, requests: 3)).run()
+      }
+      func rows(_ path: String) throws -> String {
+        try String(contentsOfFile: path + "/rows.jsonl", encoding: .utf8)
+      }
+      #expect(try rows(broken).split(separator: "\n").count == 6)
+      // What was not written to its end is done again.
+      let journal = broken + "/examples.jsonl"
+      let text = try String(contentsOfFile: journal, encoding: .utf8)
+      try Data(text.dropLast(9).utf8).write(to: URL(filePath: journal))
+      let report = try await export(broken, knowing).run()
+      #expect(report.tried == 5 && report.rows == 10 && report.isComplete)
+      #expect(try rows(broken) == rows(whole))
+      await #expect(throws: GroundingTrainingError.self) {
+        try await TrainingRowExport(
+          to: broken,
+          of: knowing,
+          on: five,
+          TrainingRowOptions(layout: .uground)
+        ).run()
+      }
+    }
+  }
+
+  /// A tool call hits without a thought: rows without reasoning take it, those with reasoning say so.
+  @Test(arguments: TrainingRowLayout.allCases)
+  func onlyLayoutsOfReasoningNeedIt(_ layout: TrainingRowLayout) async throws {
+    try await withTemporaryFolder { folder in
+      let (examples, center) = example()
+      let report = try await TrainingRowExport(
+        to: folder,
+        of: KnowingPolicy(right: center, isRight: true, thinks: false),
+        on: examples,
+        TrainingRowOptions(layout: layout)
+      ).run()
+      #expect(report.rows == (layout == .vlmR1 ? 0 : 2))
+      #expect(report.withoutReasoning == (layout == .vlmR1 ? 1 : 0))
+    }
   }
 
   private func rows(_ layout: TrainingRowLayout) async throws -> [[String: Any]] {

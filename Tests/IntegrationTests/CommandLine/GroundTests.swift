@@ -454,15 +454,115 @@ extension GroundCommandTests {
           + server
       )
       #expect(stopped.status == 1 && stopped.error.contains("--record-failures"))
-      // A picture of nothing: the evaluation stops at once, or goes on without its row.
+      // A picture of nothing: the evaluation stops at once, or counts it as wrong.
       try Data("nothing".utf8).write(to: URL(filePath: folder + "/p/images/page-1.png"))
       let arguments = ["eval", "--data", folder + "/p", "--methods", "greedy"] + server
       let torn = try run(arguments + ["--output", folder + "/torn"])
       #expect(torn.status == 1 && torn.error.contains("row 2"), "\(torn.error)")
-      let left = try run(
-        arguments + ["--record-failures", "--output", folder + "/left", "--json", "--quiet"]
+      let left = try document(arguments + ["--record-failures", "--output", folder + "/left"])
+      let wrong = try #require((left["methods"] as? [[String: Any]])?.first?["metrics"])
+      #expect((wrong as? [String: Any])?["failureCount"] as? Int == 2)
+      // A row that breaks its layout is left out.
+      let rows = folder + "/p/elements.jsonl"
+      try Data((text(rows) + "{\"box\": 3}\n").utf8).write(to: URL(filePath: rows))
+      let bad = try run(
+        arguments + ["--record-failures", "--output", folder + "/bad", "--json", "--quiet"]
       )
-      #expect(left.status == 0 && left.error.contains("1 row left out"), "\(left.error)")
+      #expect(bad.status == 0 && bad.error.contains("1 row left out"), "\(bad.error)")
+    }
+  }
+
+  /// A disk that is full ends a command with one line, and the same command goes on from what is there.
+  @Test(.timeLimit(.minutes(10))) func fullDisksLoseNothingThatIsFinished() throws {
+    try withTemporaryFolder { folder in
+      _ = try document(["synth", "--pages", "24", "--output", folder + "/p"])
+      _ = try document(warmUp(to: folder + "/whole", steps: 40))
+      let model = ["--model", folder + "/whole", "--threads", "1", "--quiet"]
+      let data = ["--data", folder + "/p"]
+      let commands: [(name: String, arguments: [String], blocks: Int)] = [
+        ("sft", warmUp(to: folder + "/sft", steps: 40) + ["--quiet"], 8),
+        ("eval", ["eval", "--methods", "vote", "--output", folder + "/eval"] + data + model, 24),
+        (
+          "export",
+          ["export", "--format", "gta1", "--candidates", "64", "--output", folder + "/export"]
+            + data
+            + model, 2
+        ),
+      ]
+      for command in commands {
+        // Blocks of 512 bytes: what a file may grow to.
+        let invocation = try Invocation(
+          command.arguments,
+          of: "apus-ground",
+          through: "ulimit -f \(command.blocks); exec \"$0\" \"$@\""
+        )
+        #expect(invocation.wait() == 1)
+        let error = invocation.error
+        #expect(error.contains("no space left"), "\(command.name): \(error)")
+        #expect(!error.contains("--record-failures"))
+        let again = try run(command.arguments)
+        #expect(again.status == 0, "\(command.name): \(again.error)")
+      }
+      #expect(lineCount(folder + "/eval/vote.jsonl") == 24)
+      for name in ["policy.safetensors"] {
+        let files = [folder + "/whole/" + name, folder + "/sft/" + name]
+        let (whole, resumed) = (try Data(contentsOf: URL(filePath: files[0])), files[1])
+        #expect(try Data(contentsOf: URL(filePath: resumed)) == whole)
+      }
+      let report = try document(commands[2].arguments)
+      #expect(report["tried"] as? Int == 24 && report["isComplete"] as? Bool == true)
+      #expect(lineCount(folder + "/export/rows.jsonl") == report["rows"] as? Int)
+    }
+  }
+
+  /// Weights need probabilities: they are asked for, and missed aloud.
+  @Test(.timeLimit(.minutes(10))) func weightedVotesAskForProbabilities() throws {
+    try withTemporaryFolder { folder in
+      _ = try document(["synth", "--pages", "1", "--output", folder + "/p"])
+      let server = try MockServer { _, _ in [.answers(["(10, 10)"])] }
+      defer { server.stop() }
+      let arguments = [
+        "ground", folder + "/p/images/page-0.png", "click", "--model", "m", "--endpoint",
+        server.baseURL, "--method", "vote", "--samples", "2", "--no-picture",
+      ]
+      let weighted = try run(arguments + ["--weighting", "1"])
+      #expect(weighted.status == 0 && weighted.error.contains("gives no probabilities"))
+      #expect(!server.requests.isEmpty)
+      #expect(server.requests.allSatisfy { $0.json["logprobs"]?.boolValue == true })
+      let count = server.requests.count
+      #expect(try !run(arguments).error.contains("probabilities"))
+      #expect(server.requests.dropFirst(count).allSatisfy { $0.json["logprobs"] == nil })
+      // Thousandths that are read as shares of the sides lie far outside.
+      let outside = try run(arguments + ["--space", "unit"])
+      #expect(outside.status == 1 && outside.error.contains("point outside it"), "\(outside.error)")
+    }
+  }
+
+  /// Points without boxes are judged within a radius, or not at all.
+  @Test(.timeLimit(.minutes(10))) func pointsNeedARadius() throws {
+    try withTemporaryFolder { folder in
+      _ = try document(["synth", "--pages", "4", "--output", folder + "/p"])
+      _ = try document(warmUp(to: folder + "/sft", steps: 1))
+      let row =
+        #"{"image": "page-0.png", "width": 192, "height": 192, "conversations": "#
+        + #""[{\"from\":\"human\",\"value\":\"click the red ring\"},{\"from\":\"gpt\",\"value\":\"(500, 500)\"}]"}"#
+      let rows = folder + "/points.jsonl"
+      try Data((row + "\n").utf8).write(to: URL(filePath: rows))
+      let data = ["--data", rows, "--layout", "uground-point", "--images", folder + "/p/images"]
+      let model = ["--model", folder + "/sft", "--methods", "greedy", "--threads", "1"]
+      let refused = try run(["eval", "--output", folder + "/e"] + data + model)
+      #expect(refused.status == 1 && refused.error.contains("--point-radius"), "\(refused.error)")
+      let rewarded = try run(["rl", "--from", folder + "/sft", "--output", folder + "/rl"] + data)
+      #expect(rewarded.status == 1 && rewarded.error.contains("--point-radius"))
+      _ = try document(
+        ["eval", "--output", folder + "/e", "--point-radius", "400"] + data + model
+      )
+      #expect(lineCount(folder + "/e/greedy.jsonl") == 1)
+      #expect(try !text(folder + "/e/eval.md").contains("Not scorable"))
+      let other = try run(
+        ["eval", "--pages", "3", "--against", folder + "/e", "--output", folder + "/f"] + model
+      )
+      #expect(other.status == 1 && other.error.contains("here are 3, 0 of them"), "\(other.error)")
     }
   }
 }

@@ -4,7 +4,7 @@ public import GUIGrounding
 ///
 /// - Source: the papers, repositories and maintainers of the models. `isSeen` tells apart what is
 ///   read in code or a maintainer's words from what is common knowledge: `Calibration` finds out.
-public struct ModelFamily: Codable, Hashable, Sendable {
+public struct VisionModelFamily: Codable, Hashable, Sendable {
   /// The name of the family.
   public var name: String
   /// How it is asked.
@@ -32,12 +32,12 @@ public struct ModelFamily: Codable, Hashable, Sendable {
   }
 
   /// The family of a name, whatever its case.
-  public static func named(_ name: String) -> ModelFamily? {
+  public static func named(_ name: String) -> VisionModelFamily? {
     all.first { $0.name == name.lowercased() }
   }
 
   /// All families.
-  public static let all: [ModelFamily] = pixelFamilies + scaledFamilies + otherFamilies
+  public static let all: [VisionModelFamily] = pixelFamilies + scaledFamilies + otherFamilies
 
   /// Pixels of the picture after the server's resizing.
   private static let pixelFamilies = [
@@ -70,13 +70,13 @@ public struct ModelFamily: Codable, Hashable, Sendable {
   )
 
   private static let otherFamilies = [
-    ModelFamily(
+    VisionModelFamily(
       "deepseek-vl2",
       template: .plainPoint,
       coordinates: CoordinateConvention(.nine99),
       resize: .none
     ),
-    ModelFamily(
+    VisionModelFamily(
       "gemini",
       template: .plainPoint,
       coordinates: CoordinateConvention(.thousand, order: .yx),
@@ -97,7 +97,7 @@ public struct ModelFamily: Codable, Hashable, Sendable {
     _ template: PromptTemplate,
     _ resize: ResizeRule,
     isSeen: Bool = true
-  ) -> ModelFamily {
+  ) -> VisionModelFamily {
     plain(name, template, .inputPixels, resize, isSeen: isSeen)
   }
 
@@ -106,7 +106,7 @@ public struct ModelFamily: Codable, Hashable, Sendable {
     _ template: PromptTemplate,
     _ resize: ResizeRule,
     isSeen: Bool = true
-  ) -> ModelFamily {
+  ) -> VisionModelFamily {
     plain(name, template, .thousand, resize, isSeen: isSeen)
   }
 
@@ -116,8 +116,8 @@ public struct ModelFamily: Codable, Hashable, Sendable {
     _ space: CoordinateSpace,
     _ resize: ResizeRule = .none,
     isSeen: Bool = true
-  ) -> ModelFamily {
-    ModelFamily(
+  ) -> VisionModelFamily {
+    VisionModelFamily(
       name,
       template: template,
       coordinates: CoordinateConvention(space),
