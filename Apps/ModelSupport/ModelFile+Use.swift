@@ -108,6 +108,7 @@ extension ModelFile {
     guard let packedWeights, let layers = try makeSharedModel()?.layers else {
       throw CommandFailure(
         "\(path) is in floating point, and the adapter holds scales of codes; name the quantized model"
+          + (adapter.origin.map { ", which '\($0) --output FOLDER' makes" } ?? "")
       )
     }
     let isBinary = binaryPlaneCount != nil

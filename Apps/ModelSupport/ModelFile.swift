@@ -49,6 +49,25 @@ package struct ModelFile {
     return try DecoderStack(pretrained.configuration, weights: DenseWeights(pretrained.catalog))
   }
 
+  /// Refuses a model with numbers that no method can work with, and names every tensor that has some.
+  ///
+  /// Reads all weights once: seconds, before hours of work.
+  package func checkFinite() throws {
+    var bad: [String] = []
+    for name in pretrained.configuration.tensorNames where pretrained.catalog.describe(name) != nil
+    {
+      let values = try pretrained.catalog.floats(name)
+      if !values.withUnsafeElements({ $0.allSatisfy(\.isFinite) }) { bad.append(name) }
+    }
+    guard let first = bad.first else { return }
+    let more = bad.dropFirst()
+    let others = more.prefix(3).map { ", \($0)" }.joined()
+    throw CommandFailure(
+      "\(path) holds numbers that are not finite in \(first)\(others)"
+        + (more.count > 3 ? " and \(more.count - 3) more tensors" : "") + "; nothing was begun"
+    )
+  }
+
   /// Writes the quantized model to `folder`; `progress` stops it by returning false.
   package func quantize(
     _ configuration: QuantizationConfiguration,
@@ -183,6 +202,10 @@ extension QuantizationConfiguration {
   /// The settings in a few words: "rtn 4 bits, groups of 64, embedding 8 bits".
   package var text: String {
     var parts = ["\(method.rawValue) \(scheme.text)"]
+    let layouts = Dictionary(grouping: layerSchemes.values) { $0.groupText ?? "" }
+    for (layout, layers) in layouts.sorted(by: { $0.key < $1.key }) where !layout.isEmpty {
+      parts.append("\(layers.count.counted("layer")) in \(layout)")
+    }
     if let embeddingScheme { parts.append("embedding \(embeddingScheme.grid.bits) bits") }
     if let activations {
       parts.append("activations \(activations.bits) bits per \(activations.sharing.rawValue)")
@@ -202,6 +225,17 @@ extension LayerScheme {
       parts.append(coding.groupSize.map { "groups of \($0)" } ?? "per channel")
       if coding.rounds == 0 { parts.append("greedy") }
       return parts.joined(separator: ", ")
+    }
+  }
+}
+
+extension WeightScheme {
+  /// The groups alone, where there are some.
+  fileprivate var groupText: String? {
+    switch granularity {
+    case .inputGroups(let size): "groups of \(size) inputs"
+    case .outputGroups(let size): "groups of \(size) outputs"
+    default: nil
     }
   }
 }

@@ -74,6 +74,7 @@ extension TuningBase {
       throw CommandFailure(
         "\(path): \(error); it was tuned on \(adapter.codes), this model has "
           + "\(text) (method, range and the type of the scales decide the codes, too)"
+          + (adapter.origin.map { "; its codes come of '\($0)'" } ?? "")
       )
     }
   }

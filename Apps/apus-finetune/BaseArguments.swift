@@ -101,6 +101,17 @@ struct BaseArguments: ParsableArguments {
     return named.weights
   }
 
+  /// The options of 'apus-quantize run' that make the codes of the base, for a model in full precision.
+  func origin(_ method: TuningMethod) throws -> String? {
+    if method == .peqa, let scheme, let weights = try weightScheme() {
+      return "--scheme \(scheme) --range \(weights.range.rawValue)"
+    }
+    guard method == .alphaTuning else { return nil }
+    let groups = groupSize.map { "--group-size \($0)" } ?? "--granularity channel"
+    return "--method bcq --planes \(planeCount) --rounds \(rounds ?? Self.defaultRounds) \(groups) "
+      + "--scale-type float32"
+  }
+
   /// How planes are found.
   func coding() throws(QuantizationError) -> BinaryCoding {
     try BinaryCoding(

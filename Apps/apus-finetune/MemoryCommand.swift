@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoints
 import Foundation
 import ModelSupport
 import Quantization
@@ -28,10 +29,17 @@ struct MemoryCommand: ParsableCommand {
   @Argument(help: "A model folder, a config.json or a .gguf file.")
   var model: String
 
-  @Option(parsing: .unconditional, help: ArgumentHelp("PEQA: bits of a code.", valueName: "1-8"))
-  var bits = 4
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "PEQA: bits of a code. (default: those of a quantized model, else 4)",
+      valueName: "1-8"
+    )
+  )
+  var bits: Int?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "PEQA and AlphaTuning: inputs that share a scale. (default: a row)",
       valueName: "inputs"
@@ -74,7 +82,7 @@ struct MemoryCommand: ParsableCommand {
   var json = false
 
   func validate() throws {
-    for (name, value) in [("--bits", bits), ("--planes", planes)] where !(1...8 ~= value) {
+    for (name, value) in [("--bits", bits ?? 4), ("--planes", planes)] where !(1...8 ~= value) {
       throw ValidationError("\(name) \(value) must lie between 1 and 8")
     }
     guard 1...planes ~= trainedPlanes else {
@@ -86,21 +94,24 @@ struct MemoryCommand: ParsableCommand {
   }
 
   func run() throws {
-    let configuration = try configuration()
+    let (shape, storedBits) = try shape()
     var settings = MemoryTable.Settings()
-    settings.bits = bits
+    settings.bits = bits ?? storedBits ?? 4
     (settings.groupSize, settings.planeGroupSize) = (groupSize, groupSize)
     settings.planes = planes
     settings.trainedPlanes = trainedPlanes
     settings.rank = rank
     if let targets { settings.targets = LowRankArguments.names(in: targets) }
+    guard !settings.targets.isEmpty else {
+      throw CommandFailure("--targets is empty; name at least one layer", code: .usage)
+    }
     (settings.floatType, settings.trainedType) = (floatType, floatType)
-    var table = MemoryTable(configuration, settings)
+    var table = MemoryTable(shape, settings)
     table.runs = try runs.map { try MeasuredRun($0, parameters: table.parameters) }
     guard table.unknownTargets.isEmpty else {
       let names = Set(
-        configuration.blockLinearLayers.compactMap { name in
-          name.split(separator: ".").last.map(String.init)
+        shape.layers.compactMap { layer in
+          layer.name.split(separator: ".").last.map(String.init)
         }
       )
       throw CommandFailure(
@@ -113,15 +124,34 @@ struct MemoryCommand: ParsableCommand {
     try stream.writeLine(
       json ? jsonText(table) : table.table.text(width: stream.columnCount)
     )
+    if let reason = shape.lackOfLowRank {
+      try StandardStream.error.writeLine("note: 'train' has no LoRA here: \(reason)")
+    }
   }
 
-  /// The shape of the model, from its configuration alone where there are no weights beside it.
-  private func configuration() throws -> TransformerConfiguration {
+  /// The shape of the model, from its configuration alone where there are no weights beside it, and the bits
+  /// of its codes where it has some.
+  private func shape() throws -> (ModelShape, bits: Int?) {
     let url = URL(filePath: model)
-    if url.pathExtension == "json" { return try TransformerConfiguration(contentsOf: url) }
     let names = (try? FileManager.default.contentsOfDirectory(atPath: model)) ?? []
-    guard names.contains("config.json"), !names.contains(where: { $0.hasSuffix(".safetensors") })
-    else { return try ModelFile(path: model).pretrained.configuration }
-    return try TransformerConfiguration(contentsOf: url.appending(path: "config.json"))
+    let isFile = url.pathExtension == "json"
+    let isBare = names.contains("config.json") && !names.contains { $0.hasSuffix(".safetensors") }
+    guard isFile || isBare else {
+      let file = try ModelFile(path: model)
+      let bits: Int? =
+        switch file.quantization {
+        case .own(let settings)?: settings.scheme.weightScheme?.grid.bits
+        case .other(let settings)?: settings.bits
+        case nil: nil
+        }
+      return (ModelShape(file.pretrained.configuration), bits)
+    }
+    let place = isFile ? url : url.appending(path: "config.json")
+    if let document = try? JSONValue.read(place.path(percentEncoded: false)),
+      let shape = ModelShape(unloadable: document)
+    {
+      return (shape, nil)
+    }
+    return (ModelShape(try TransformerConfiguration(contentsOf: place)), nil)
   }
 }

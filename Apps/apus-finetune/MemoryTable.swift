@@ -37,13 +37,14 @@ struct MemoryTable: Encodable {
     case parameters, linearParameters, rows, floatType, runs
   }
 
-  init(_ configuration: TransformerConfiguration, _ settings: Settings) {
+  init(_ shape: ModelShape, _ settings: Settings) {
     let memory = TuningMemory(
-      configuration,
+      layers: shape.layers,
+      otherCount: shape.otherCount,
       floatType: settings.floatType,
       trainedType: settings.trainedType
     )
-    let paths = configuration.layerPaths
+    let paths = shape.paths
     func matches(_ target: String, _ layer: TuningMemory.Layer) -> Bool {
       [layer.name, paths[layer.name] ?? ""].contains {
         $0 == target || $0.hasSuffix("." + target)
@@ -92,46 +93,5 @@ struct MemoryTable: Encodable {
     }
     for run in runs { table.add(run.cells) }
     return table
-  }
-}
-
-extension TransformerConfiguration {
-  /// The paths of layers in the module, by their names in the family's files.
-  fileprivate var layerPaths: [String: String] {
-    let suffix = ".weight"
-    return Dictionary(
-      tensors.filter { $0.path.hasSuffix(suffix) }.map {
-        (String($0.name.dropLast(suffix.count)), String($0.path.dropLast(suffix.count)))
-      },
-      uniquingKeysWith: { first, _ in first }
-    )
-  }
-}
-
-extension TuningMemory {
-  /// The shapes of a model: the layers inside its blocks, and everything else.
-  init(
-    _ configuration: TransformerConfiguration,
-    floatType: ScaleType,
-    trainedType: ScaleType
-  ) {
-    let suffix = ".weight"
-    let layers = configuration.tensors.filter {
-      $0.path.hasPrefix("blocks.") && $0.shape.rank == 2 && $0.path.hasSuffix(suffix)
-    }
-    let linear = layers.map { layer in
-      Layer(
-        name: String(layer.name.dropLast(suffix.count)),
-        outputWidth: layer.shape[0],
-        inputWidth: layer.shape[1]
-      )
-    }
-    let count = linear.reduce(0) { $0 + $1.outputWidth * $1.inputWidth }
-    self.init(
-      layers: linear,
-      otherCount: configuration.parameterCount - count,
-      floatType: floatType,
-      trainedType: trainedType
-    )
   }
 }

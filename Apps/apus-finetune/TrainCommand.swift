@@ -142,7 +142,7 @@ struct TrainCommand: ParsableCommand {
       learningRate: rate,
       examples: examples,
       result: result,
-      memory: MemoryTable(base.file.pretrained.configuration, memorySettings(base)),
+      memory: MemoryTable(ModelShape(base.file.pretrained.configuration), memorySettings(base)),
       log: try RunLog.read(output + "/log.jsonl")
     )
     try AtomicFile.write(try jsonText(summary) + "\n", to: output + "/report.json")
@@ -155,6 +155,13 @@ struct TrainCommand: ParsableCommand {
       try StandardStream.error.writeLine(
         "warning: the \(name) loss rose from \(before.fixed(4)) to \(after.fixed(4)); try a lower "
           + "--learning-rate than \(rate), or more data"
+      )
+    }
+    // Scales of a hundred times as much are no fine tuning, whatever the loss says.
+    if isFinished, let largest = summary.changes.map(\.largest).max(), largest > 100 {
+      try StandardStream.error.writeLine(
+        "warning: a scale has changed to \(largest.fixed(0)) times what it was; try a lower "
+          + "--learning-rate than \(rate)"
       )
     }
     guard isFinished else {
@@ -173,7 +180,10 @@ struct TrainCommand: ParsableCommand {
     switch method {
     case .peqa, .alphaTuning:
       let path = output + "/adapter.safetensors"
-      try base.layers?.adapter(task: taskName, step: report.step).write(to: path)
+      var adapter = base.layers?.adapter(task: taskName, step: report.step)
+      let options = base.file.quantization == nil ? try self.base.origin(method) : nil
+      adapter?.origin = options.map { "apus-quantize run \(model) \($0)" }
+      try adapter?.write(to: path)
       return path
     case .lora:
       let path = output + "/adapter"

@@ -74,6 +74,11 @@ struct BlockQuantization {
       }
       progress.finish()
       return blocks
+    } catch let error as CheckpointError {
+      guard case .unwritable = error else { throw error }
+      throw CommandFailure(
+        "\(error); the finished blocks are in \(folder), and the same command goes on there"
+      )
     } catch QuantizationError.cancelled {
       try Cancellation.check("the finished blocks are in \(folder); the same command goes on there")
       throw QuantizationError.cancelled

@@ -7,6 +7,7 @@ import Transformer
 
 extension BlockQuantizerSettings.Prefix: ExpressibleByArgument {}
 extension BlockQuantizerSettings.LastBlockLoss: ExpressibleByArgument {}
+extension AdaDim.Selection: ExpressibleByArgument {}
 
 /// What a method learns from, and how hard it tries.
 struct CalibrationArguments: ParsableArguments {
@@ -83,6 +84,13 @@ struct CalibrationArguments: ParsableArguments {
   )
   var rank: Int?
 
+  @Option(
+    help: """
+      What adadim-gptq compares the dimensions by: nearest, as in the paper, or base, GPTQ in both.
+      """
+  )
+  var selection = AdaDim.Selection.nearest
+
   @Option(help: "What a block reads while its rounding is found: quantized or original states.")
   var prefix = BlockQuantizerSettings.Prefix.quantized
 
@@ -153,8 +161,25 @@ struct CalibrationArguments: ParsableArguments {
         "\(option) belongs to methods that learn (flexround, lrq, adaround); leave it out"
       )
     }
+    if selection != .nearest, !methods.contains(.adaDimGPTQ) {
+      throw ValidationError("--selection belongs to --method adadim-gptq; leave it out")
+    }
     if rank != nil, !methods.contains(.lrq) {
       throw ValidationError("--rank belongs to --method lrq; leave it out")
+    }
+  }
+
+  /// Refuses what was typed about a text that is not there.
+  func refuseOptionsWithoutText() throws(ValidationError) {
+    guard calibration == nil else { return }
+    let typed: [(String, Bool)] = [
+      ("--samples", samples != nil), ("--sample-length", sampleLength != nil),
+      ("--steps", steps != nil), ("--effort", effort != .normal),
+      ("--prefix", prefix != .quantized),
+      ("--seed", seed != 0), ("--work", work != nil), ("--keep-work", keepWork),
+    ]
+    if let option = typed.first(where: \.1)?.0 {
+      throw ValidationError("\(option) belongs to --calibration; add a text, or leave it out")
     }
   }
 
@@ -171,7 +196,7 @@ struct CalibrationArguments: ParsableArguments {
     case .roundToNearest: return .nearest
     case .gptq: return .gptq(gptq)
     case .adaDimNearest: return .adaDim(.nearest)
-    case .adaDimGPTQ: return .adaDim(.gptq())
+    case .adaDimGPTQ: return .adaDim(.gptq(), selection: selection)
     case .adaRound: return .learned(.adaRound(), learning)
     case .flexRound: return .learned(.flexRound(), learning)
     case .lrq:
@@ -194,7 +219,7 @@ struct CalibrationArguments: ParsableArguments {
   ) throws -> Tensor<Int32> {
     guard let calibration else {
       throw CommandFailure(
-        "the method needs a text to learn from; add --calibration FILE",
+        "the method, or the rounding of activations, needs a text to look at; add --calibration FILE",
         code: .usage
       )
     }
@@ -215,7 +240,8 @@ struct CalibrationArguments: ParsableArguments {
     guard pieces >= count else {
       throw CommandFailure(
         "\(calibration) has \(ids.count.counted("token")), \(count) pieces of \(room) need "
-          + "\((count * room).grouped); choose a longer text or fewer --samples"
+          + "\((count * room).grouped); choose a longer text or "
+          + (count == 1 ? "a smaller --sample-length" : "fewer --samples")
       )
     }
     if samples == nil, count < effort.samples.count {

@@ -88,6 +88,7 @@ struct CompareCommand: ParsableCommand {
     machine.apply()
     let source = try ModelFile(path: model)
     try source.checkFullPrecision()
+    try source.checkFinite()
     let text = try TextFile(path: evaluate, characters: evaluation.characters)
     let options = try source.perplexityOptions(evaluation)
     let plan = try plan()
@@ -128,7 +129,12 @@ struct CompareCommand: ParsableCommand {
   /// The models, scheme by scheme.
   private func plan() throws -> [ComparedModel] {
     func names(_ text: String) -> [String] {
-      text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+      var names: [String] = []
+      for part in text.split(separator: ",") {
+        let name = part.trimmingCharacters(in: .whitespaces)
+        if !names.contains(where: { $0.lowercased() == name.lowercased() }) { names.append(name) }
+      }
+      return names
     }
     // Binary codes have planes, which no name of a scheme says.
     let known = QuantizationConfiguration.Method.allCases.filter { $0 != .binaryCoding }

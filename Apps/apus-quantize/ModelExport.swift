@@ -40,6 +40,13 @@ struct ModelExport {
     )
   }
 
+  private func withTokenizerNote(_ summary: ExportSummary) -> ExportSummary {
+    guard pretrained.tokenizer == nil else { return summary }
+    var summary = summary
+    summary.notes.append("the model has no tokenizer, so that programs cannot read text with it")
+    return summary
+  }
+
   private func writeFloats(_ type: FloatStorage) throws -> ExportSummary {
     let element: ElementType =
       switch type {
@@ -97,7 +104,7 @@ struct ModelExport {
       to: URL(filePath: output),
       progress: progress
     )
-    return summary(report.format, report: report)
+    return withTokenizerNote(summary(report.format, report: report))
   }
 
   private func writeGGUF(
@@ -115,7 +122,7 @@ struct ModelExport {
       to: output,
       progress: progress
     )
-    return summary("GGUF", report: report)
+    return withTokenizerNote(summary("GGUF", report: report))
   }
 }
 

@@ -214,7 +214,12 @@ struct QuantizationArguments: ParsableArguments {
   func named(_ method: QuantizationConfiguration.Method) throws(QuantizationError) -> NamedScheme? {
     guard let scheme else { return nil }
     let bits = try NamedScheme(scheme).weights.grid.bits
-    return try NamedScheme(scheme, range: range(bits, method), scaleType: scaleType)
+    return try NamedScheme(
+      scheme,
+      isSymmetric: symmetry == .symmetric,
+      range: range(bits, method),
+      scaleType: scaleType
+    )
   }
 
   private func range(

@@ -77,6 +77,11 @@ struct RunCommand: ParsableCommand {
       throw ValidationError("--report \(report): end the name in .html or .json")
     }
     try calibration.refuseOptions(withoutMeaningFor: [arguments.method])
+    let isDirect = try BlockQuantization.isDirect(
+      arguments.configuration(arguments.method),
+      calibration
+    )
+    if isDirect { try calibration.refuseOptionsWithoutText() }
     if arguments.method == .binaryCoding && calibration.calibration != nil {
       throw ValidationError(
         "--calibration has no meaning with --method bcq, which looks at weights alone; leave it out"
@@ -103,6 +108,7 @@ struct RunCommand: ParsableCommand {
     let work = unfinished.work
     if !isDirect {
       try source.checkFullPrecision()
+      try source.checkFinite()
       let samples = try calibration.samples(for: source, seed: calibration.seed) { note in
         try StandardStream.error.writeLine("note: \(note)")
       }

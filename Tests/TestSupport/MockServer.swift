@@ -86,11 +86,13 @@ package final class MockServer: Sendable {
   /// Takes no more connections.
   package func stop() {
     isStopped.withLock { $0 = true }
+    // Whoever waits in `accept` wakes up and closes the socket: if it were closed here, its number might be
+    // that of another server before `accept` is called again, whose clients would be turned away.
     shutdown(listener, 2)
-    close(listener)
   }
 
   private func acceptAll() {
+    defer { close(listener) }
     while true {
       let client = accept(listener, nil, nil)
       guard client >= 0 else {

@@ -171,9 +171,9 @@ struct BlockRun {
       let found = try method.quantize(weight, hessian: hessian, scheme: scheme, layer: name)
       rounded.matrix = found.matrix
       rounded.gptq = found.report
-    case .adaDim(let base):
+    case .adaDim(let base, let selection):
       guard let hessian else { throw QuantizationError.missingCalibration(layer: name) }
-      let choice = try AdaDim(scheme, base: base).quantize(
+      let choice = try AdaDim(scheme, base: base, selection: selection).quantize(
         weight,
         hessian: hessian,
         layer: name
@@ -361,7 +361,11 @@ extension LinearLayer {
 extension AdaDim {
   /// The method for a scheme in groups, whose size is that of both layouts whichever of them the scheme
   /// has.
-  init(_ scheme: WeightScheme, base: Base) throws(QuantizationError) {
+  init(
+    _ scheme: WeightScheme,
+    base: Base,
+    selection: Selection = .nearest
+  ) throws(QuantizationError) {
     let size: Int
     switch scheme.granularity {
     case .inputGroups(let count), .outputGroups(let count): size = count
@@ -374,6 +378,7 @@ extension AdaDim {
       grid: scheme.grid,
       groupSize: size,
       base: base,
+      selection: selection,
       scaleType: scheme.scaleType,
       range: scheme.range
     )

@@ -2,7 +2,7 @@
 ///
 ///     W bits [G group size | IC group size] [A bits] [KV bits]
 ///
-/// Weights are asymmetric: per output channel, in groups of inputs along a row (`G`), or in groups of
+/// Weights are asymmetric unless it is said otherwise: per output channel, in groups of inputs along a row (`G`), or in groups of
 /// outputs inside one input channel (`IC`, AdaDim's "per-IC"). `A16` (or nothing) leaves
 /// activations as they are; 8-bit activations are static per tensor with 8-bit weights, behind
 /// SmoothQuant, and dynamic per token with fewer. `KV8` stores keys and values in 8 bits.
@@ -25,11 +25,13 @@ public struct NamedScheme: Hashable, Sendable {
   ///
   /// - Parameters:
   ///   - name: as above, in letters of any case.
+  ///   - isSymmetric: whether weights have the same range on both sides of zero, which names do not say.
   ///   - range: how ranges of weights are found.
   ///   - scaleType: how step sizes are stored.
   /// - Throws: `QuantizationError.invalidScheme` for a name of another form or bits out of range.
   public init(
     _ name: String,
+    isSymmetric: Bool = false,
     range: RangeEstimation = .minMax,
     scaleType: ScaleType = .float16
   ) throws(QuantizationError) {
@@ -51,7 +53,7 @@ public struct NamedScheme: Hashable, Sendable {
       case (_, nil): .outputChannel
       }
     weights = try WeightScheme(
-      grid: QuantizationGrid(bits: bits),
+      grid: QuantizationGrid(bits: bits, isSymmetric: isSymmetric),
       granularity: granularity,
       range: range,
       scaleType: scaleType

@@ -5,7 +5,7 @@ public enum RoundingMethod: Codable, Hashable, Sendable {
   /// Column by column with error feedback, one layer's inputs after the other.
   case gptq(GPTQ = GPTQ())
   /// Groups along the inputs or the outputs, whichever hurts a layer's output less.
-  case adaDim(AdaDim.Base)
+  case adaDim(AdaDim.Base, selection: AdaDim.Selection = .nearest)
   /// Rounding learned block by block.
   case learned(LearnedRoundingMethod, ReconstructionSettings = ReconstructionSettings())
 
@@ -14,8 +14,8 @@ public enum RoundingMethod: Codable, Hashable, Sendable {
     switch self {
     case .nearest: .roundToNearest
     case .gptq: .gptq
-    case .adaDim(.nearest): .adaDimNearest
-    case .adaDim(.gptq): .adaDimGPTQ
+    case .adaDim(.nearest, _): .adaDimNearest
+    case .adaDim(.gptq, _): .adaDimGPTQ
     case .learned(.adaRound, _): .adaRound
     case .learned(.flexRound, _): .flexRound
     case .learned(.lrq, _): .lrq

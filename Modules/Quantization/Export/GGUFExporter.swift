@@ -233,6 +233,11 @@ extension GGUFExporter {
     }
     // Eight bits with a zero point reach beyond −128 … 127, whatever the groups are.
     let isTooWide = codes.contains { $0.scheme.grid.bits == 8 && !$0.scheme.grid.isSymmetric }
+    let byOutputs = codes.contains { matrix in
+      if case .outputGroups = matrix.scheme.granularity { true } else { false }
+    }
+    // Of groups of outputs the reason itself says what to choose.
+    guard !byOutputs else { return text + "; or take --gguf-type f16" }
     return text + "; take --gguf-type f16, or quantize "
       + (isTooWide ? "with --symmetric" : "with groups that are multiples of 32")
   }

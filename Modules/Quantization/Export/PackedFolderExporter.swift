@@ -169,6 +169,7 @@ extension PackedFolderExporter {
     var found: PackedFolderConfiguration?
     var (losses, kept): ([String: String], [String]) = ([:], [])
     var hasZero = false
+    var longest = 0
     var widest = (layer: "", inputs: 0)  // of layers whose rows are not divided
     for name in source.plan.tensorNames {
       guard let matrix = try source.linearMatrix(name) else {
@@ -179,6 +180,7 @@ extension PackedFolderExporter {
       }
       let layer = String(name.dropLast(7))
       let own = Self.facts(matrix, format)
+      longest = max(longest, matrix.shape[1])
       var common = found ?? own
       common.isSymmetric = common.isSymmetric && own.isSymmetric
       common.hasInputOrder = common.hasInputOrder || own.hasInputOrder
@@ -208,6 +210,8 @@ extension PackedFolderExporter {
         "it is no code while other layers are; compressed-tensors can mix them"
       )
     }
+    // Groups that no row fills are rows.
+    if let size = configuration.groupSize, size >= longest { configuration.groupSize = nil }
     configuration.keptLayers = kept
     configuration.gptqVersion = hasZero ? .two : .one
     return (configuration, losses)

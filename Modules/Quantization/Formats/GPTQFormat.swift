@@ -68,6 +68,9 @@ public struct GPTQFormat: Sendable {
     let (rows, columns) = (matrix.shape[0], matrix.shape[1])
     try matrix.requireMultiple(of: 32, columns, "inputs", Self.name)
     try matrix.requireMultiple(of: 32, rows, "outputs", Self.name)
+    if case .inputGroups(let size) = matrix.scheme.granularity, size < columns {
+      try matrix.requireMultiple(of: size, columns, "inputs, with groups of \(size),", Self.name)
+    }
     let grids = try matrix.gridsOfInputGroups(Self.name)
     let hasZero = grids.zeroPoints.elements.contains(0)
     let version = version ?? (hasZero ? .two : .one)

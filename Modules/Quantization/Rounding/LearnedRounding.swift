@@ -217,7 +217,11 @@ public enum LearnedRoundingMethod: Codable, Hashable, Sendable {
       let rows = weight.shape[0]
       let shape: Shape = [rows, weight.count / max(rows, 1)]
       guard let rank = configuration.rank.resolved(for: shape) else {
-        let full = FlexRound.Configuration(parameterization: configuration.parameterization)
+        // A rank that is not smaller than the matrix has as many scales as FlexRound.
+        let full = FlexRound.Configuration(
+          parameterization: configuration.parameterization,
+          learnsStepSize: configuration.learnsStepSize
+        )
         return try FlexRound(weight, scheme: scheme, configuration: full, layer: layer)
       }
       return try LRQ(

@@ -45,6 +45,9 @@ public struct ScaleAdapter: Sendable {
   public var axis: String
   /// The scales of each layer, as the file has them.
   public var scales: [String: Tensor<Float>]
+  /// How the codes of the base were made of a model in full precision, in words for people; nil where nobody
+  /// said.
+  public var origin: String?
 
   /// AlphaTuning: the planes whose scales a task trains, k of the layer with most; nil for PEQA.
   public var trainedPlanes: Int? {
@@ -110,6 +113,7 @@ extension ScaleAdapter {
     task = metadata["task"] ?? ""
     step = metadata["step"].flatMap { Int($0) } ?? 0
     (bits, group, axis) = (metadata["bits"] ?? "", metadata["group"] ?? "", metadata["axis"] ?? "")
+    origin = metadata["origin"]
     scales = [:]
     for name in file.names {
       guard name.hasSuffix(method.suffix) else {
@@ -153,7 +157,7 @@ extension ScaleAdapter {
         "format": Self.format, "version": "1", "method": method.rawValue, "bits": bits,
         "group": group, "axis": axis, "base_sha256": baseDigest, "task": task, "step": "\(step)",
         "created_by": "apus",
-      ]
+      ].merging(origin.map { ["origin": $0] } ?? [:]) { $1 }
     )
     for name in names {
       guard let tensor = scales[name] else { continue }

@@ -136,7 +136,7 @@ public struct TuningMemory: Codable, Hashable, Sendable {
     let floats = otherCount * floatType.byteCount + planes * groups * trainedType.byteCount
     let signs = layers.reduce(0) { $0 + bytes($1.count, bits: planes) }
     return row(
-      "AlphaTuning, \(planes) planes, " + Self.grouping(groupSize),
+      "AlphaTuning, \(planes) plane\(planes == 1 ? "" : "s"), " + Self.grouping(groupSize),
       trained: trainedPlanes * groups,
       weightBytes: signs + floats
     )

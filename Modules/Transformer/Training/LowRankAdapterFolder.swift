@@ -181,8 +181,9 @@ public enum LowRankAdapterFolder {
     guard family.names.conv1D.isEmpty else {
       throw LowRankAdapterError.unsupported(
         path: path,
-        reason: "adapters of \(family.rawValue) belong to matrices that hold several layers side "
-          + "by side, which peft's layout cannot name; train all weights, or the scales of codes"
+        reason: "queries, keys and values of \(family.rawValue) are one matrix in its files and "
+          + "three layers here, and peft's adapters for that matrix do not fit them; train all weights, or "
+          + "the scales of codes"
       )
     }
   }

@@ -42,6 +42,40 @@ extension FinetuneCommandTests {
     }
   }
 
+  /// Two of the paper's models are of families that no program here loads: their shapes are enough. PEQA's
+  /// table 4 has 12.2 and 5.6 GB for GPT-J and GPT-Neo 2.7B as they are stored, 6.05 and 2.65 B numbers.
+  @Test(arguments: [
+    (
+      #"{"model_type": "gptj", "n_embd": 4096, "n_layer": 28, "n_inner": null, "vocab_size": 50400}"#,
+      6_050_882_784, 4096 * 28 * 2
+    ),
+    (
+      #"""
+      {"model_type": "gpt_neo", "hidden_size": 2560, "num_layers": 32, "intermediate_size": null,
+       "vocab_size": 50257, "max_position_embeddings": 2048}
+      """#, 2_651_307_520, 2560 * 32 * 2
+    ),
+  ])
+  func shapesOfThePapersModelsAreKnown(
+    _ text: String,
+    _ parameters: Int,
+    _ widths: Int
+  ) throws {
+    try withTemporaryFolder { folder in
+      let path = folder + "/config.json"
+      try Data(text.utf8).write(to: URL(filePath: path))
+      let outcome = try run(["memory", path, "--rank", "4", "--json"])
+      #expect(outcome.status == 0 && outcome.error.contains("has no LoRA here"), "\(outcome.error)")
+      let document = try outcome.document()
+      #expect(document["parameters"] as? Int == parameters)
+      let lora = try #require((document["rows"] as? [[String: Any]])?.dropFirst().first)
+      // Two square layers of each block, A and B of rank 4.
+      #expect(lora["trainedCount"] as? Int == 2 * 4 * widths)
+      let none = try run(["memory", path, "--targets", ""])
+      #expect(none.status == 64 && none.error.contains("--targets is empty"))
+    }
+  }
+
   @Test func memoryOfRunsStandsBesideTheComputedOne() throws {
     try withModelAndTexts { model, folder in
       let report = try train(model, "peqa", folder, ["--scheme", "W4"])

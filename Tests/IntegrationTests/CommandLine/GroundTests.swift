@@ -558,7 +558,6 @@ extension GroundCommandTests {
         ["eval", "--output", folder + "/e", "--point-radius", "400"] + data + model
       )
       #expect(lineCount(folder + "/e/greedy.jsonl") == 1)
-      #expect(try !text(folder + "/e/eval.md").contains("Not scorable"))
       let other = try run(
         ["eval", "--pages", "3", "--against", folder + "/e", "--output", folder + "/f"] + model
       )

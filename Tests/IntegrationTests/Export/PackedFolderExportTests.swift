@@ -13,7 +13,7 @@ import Transformer
 
   static let cases: [(Format, Int, Bool, Granularity)] = [
     (.gptq, 4, false, .outputChannel), (.gptq, 4, true, .inputGroups(32)),
-    (.gptq, 3, false, .inputGroups(24)), (.gptq, 2, false, .inputGroups(64)),
+    (.gptq, 3, false, .inputGroups(16)), (.gptq, 2, false, .inputGroups(64)),
     (.gptq, 8, true, .outputChannel), (.gptq, 4, false, .tensor),
     (.awq, 4, false, .inputGroups(32)), (.awq, 4, true, .outputChannel),
     (.compressedTensors, 4, false, .inputGroups(16)),
@@ -109,6 +109,7 @@ import Transformer
       (.gptq, 4, .outputGroups(8), 64, "not groups of outputs"),
       (.gptq, 4, .outputChannel, 48, "multiples of 32"),
       (.awq, 4, .inputGroups(48), 64, "multiples of 48"),
+      (.gptq, 4, .inputGroups(48), 64, "multiples of 48"),
       (.compressedTensors, 4, .inputGroups(40), 64, "multiples of 40"),
     ] as [(Format, Int, Granularity, Int, String)]
   )
@@ -128,6 +129,19 @@ import Transformer
       let text = "\(try #require(error))"
       #expect(text.contains(reason) && text.contains("model.layers.0.self_attn.q_proj"), "\(text)")
       #expect(!FileManager.default.fileExists(atPath: folder + "/other"))
+    }
+  }
+
+  /// A group that is longer than any row is the row, which readers call −1.
+  @Test func longGroupsAreRows() throws {
+    try withTemporaryFolder { folder in
+      let source = try ExportSample(hiddenWidth: 64).write(to: folder + "/source")
+      let model = try PackedModel(source, .sample(4, .inputGroups(4096)), to: folder + "/own")
+      try model.export(.gptq, to: folder + "/other")
+      let document = try JSONValue.read(folder + "/other/config.json")
+      #expect(document["quantization_config"]?["group_size"]?.intValue == -1)
+      let (found, wanted) = (try PackedModel(folder + "/other").logits(), try model.logits())
+      expectClose(found, wanted, relative: 2e-3, absolute: 2e-3)
     }
   }
 
