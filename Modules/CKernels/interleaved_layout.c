@@ -123,6 +123,12 @@ static void put_codes(const ck_interleaved *m, const uint32_t q[8], uint8_t *uni
     case CK_CODES_4:
       for (int i = 0; i < 4; i++) or_quad(at + 32 * i, q[2 * i] | q[2 * i + 1] << 4);
       return;
+    case CK_CODES_5:
+      for (int i = 0; i < 8; i++) {
+        or_quad(at + 32 * (i / 2), (q[i] & 0x0f0f0f0f) << 4 * (i % 2));
+        or_quad(at + 128, (q[i] >> 4 & 0x01010101) << i);
+      }
+      return;
     case CK_CODES_6:
       for (int i = 0; i < 8; i++) {
         or_quad(at + 32 * (i / 2), (q[i] & 0x0f0f0f0f) << 4 * (i % 2));
@@ -146,6 +152,8 @@ static uint8_t code_at(const ck_interleaved *m, const uint8_t *unit, ptrdiff_t r
   const uint8_t *line = unit + quad / 2 * 32;
   switch (m->codes) {
     case CK_CODES_4: return line[at] >> shift & 15;
+    case CK_CODES_5:
+      return (uint8_t)((line[at] >> shift & 15) | (unit[128 + at] >> quad & 1) << 4);
     case CK_CODES_6:
       code = unit[128 + quad / 4 * 32 + at] >> 2 * (quad % 4) & 3;
       return (uint8_t)((line[at] >> shift & 15) | code << 4);

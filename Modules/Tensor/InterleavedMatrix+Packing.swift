@@ -110,7 +110,7 @@ extension Tensor where Element == Float {
 extension InterleavedMatrix {
   /// The values of packed rows; nil where groups are not whole units of 32 columns.
   ///
-  /// Codes of 1 bit are stored as 2, those of 5 to 7 bits as 8.
+  /// Codes of 1 bit are stored as 2, those of 6 and 7 bits as 8.
   package init?(_ rows: PackedRows) {
     let (count, columns) = (rows.rowCount, rows.columnCount)
     let sharesScale = rows.scales.shape[0] == 1 && count > 1
@@ -118,7 +118,7 @@ extension InterleavedMatrix {
     guard count > 0, columns > 0, Self.supports(groupSize: groupSize, columnCount: columns) else {
       return nil
     }
-    let bits = rows.bits <= 2 ? 2 : rows.bits <= 4 ? rows.bits : 8
+    let bits = rows.bits <= 2 ? 2 : rows.bits <= 5 ? rows.bits : 8
     let scales = Self.scales(of: rows)
     let (groups, width) = ((columns + groupSize - 1) / groupSize, rows.words.shape[1])
     let middle = Float(1 << (rows.bits - 1))

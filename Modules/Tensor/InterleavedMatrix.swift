@@ -10,9 +10,9 @@ import CKernels
 ///
 /// | from | codes | scales |
 /// |---|---|---|
-/// | `PackedRows`, 1 … 8 bits | 2, 3, 4 or 8 bits | binary16 and a zero point where that is exact, else floats |
+/// | `PackedRows`, 1 … 8 bits | 2, 3, 4, 5 or 8 bits | binary16 and a zero point where that is exact, else floats |
 /// | `BinaryRows` | planes of signs | one for each plane, binary16 where that is exact |
-/// | blocks of GGUF | 4, 6 or 8 bits | as the blocks have them, bit for bit |
+/// | blocks of GGUF | 4, 5, 6 or 8 bits | as the blocks have them, bit for bit |
 ///
 /// Activations are rounded to 8 bits, 32 neighbours to a step, once for all matrices that read them.
 /// Where the rounding of a row would cost more than the tolerance, what it left of the units that it
@@ -24,7 +24,7 @@ import CKernels
 public struct InterleavedMatrix: Sendable {
   /// What codes are.
   package enum Codes: Hashable, Sendable {
-    /// Unsigned integers of 2, 3, 4, 6 or 8 bits; 6 only with `.q6K`.
+    /// Unsigned integers of 2, 3, 4, 5, 6 or 8 bits; 6 only with `.q6K`.
     case bits(Int)
     /// Planes of signs.
     case signs(planes: Int)

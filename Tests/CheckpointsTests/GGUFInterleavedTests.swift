@@ -6,7 +6,7 @@ import Testing
 
 /// Matrices straight from blocks against the values that the blocks stand for.
 @Suite struct GGUFInterleavedTests {
-  private static let types: [GGUFTensorType] = [.q4_0, .q4_1, .q5_0, .q8_0, .q4_K, .q6_K]
+  private static let types: [GGUFTensorType] = [.q4_0, .q4_1, .q5_0, .q5_1, .q8_0, .q4_K, .q6_K]
 
   /// Blocks of random codes and scales; the scales of the block in half precision.
   private func blocks(
@@ -17,7 +17,7 @@ import Testing
     var bytes = (0..<count * type.blockByteCount).map { _ in UInt8(generator.integer(below: 256)) }
     let halves: [Int] =
       switch type {
-      case .q4_1, .q4_K: [0, 2]
+      case .q4_1, .q5_1, .q4_K: [0, 2]
       case .q6_K: [208]
       default: [0]
       }
@@ -54,12 +54,14 @@ import Testing
       let largest = expected.abs().elements.max() ?? 0
       // Sums of a product and an offset may be fused.
       expectClose(matrix.rows((0..<Int32(rows)).map { $0 }), expected, absolute: 1e-6 * largest)
-      let x = Tensor<Float>.normal([3, 512], using: &generator)
-      expectClose(
-        matrix.product(with: x, tolerance: 0),
-        x.matmul(expected, transposingOther: true),
-        absolute: 3e-5 * largest
-      )
+      for count in [3, 9] {
+        let x = Tensor<Float>.normal([count, 512], using: &generator)
+        expectClose(
+          matrix.product(with: x, tolerance: 0),
+          x.matmul(expected, transposingOther: true),
+          absolute: 3e-5 * largest
+        )
+      }
       let order = (0..<Int32(rows)).map { $0 }.reversed().map { $0 }
       let turned = try #require(try file.interleavedMatrix("w", rowOrder: order))
       #expect(turned.rows([0]) == matrix.rows([Int32(rows) - 1]))

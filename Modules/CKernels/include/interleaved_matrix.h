@@ -9,6 +9,7 @@
 //   4 bits  four lines: line i holds quad 2i in its low nibbles, quad 2i + 1 in its high ones
 //   3 bits  three lines: bits 0 … 2 of line i are quad 2i, bits 4 … 6 quad 2i + 1; bits 3 and 7 are
 //           bit i of quads 6 and 7
+//   5 bits  four lines as for 4 bits, then one whose bit e is the fifth bit of quad e
 //   8 bits  eight lines of code − 128
 //   6 bits  four lines as for 4 bits, then two whose bits 2e and 2e + 1 are the upper bits of quad e
 //           (of quad 4 + e in the second)
@@ -35,6 +36,7 @@ typedef enum {
   CK_CODES_2 = 2,
   CK_CODES_3 = 3,
   CK_CODES_4 = 4,
+  CK_CODES_5 = 5,
   CK_CODES_6 = 6,  // only with CK_SCALES_6K
   CK_CODES_8 = 8,
   CK_SIGNS = 1,  // with CK_SCALES_HALF_OFFSETS or CK_SCALES_FLOAT

@@ -81,14 +81,14 @@ INLINE signed_bytes quad(const int8_t *x) {
 // MARK: - Products of bytes
 
 // Partial sums take so many products of a line before they must be widened. Unsigned codes of up to
-// 4 bits: 8 · 2 · 15 · 127 < 2¹⁵. Signed ones are 8-bit codes less 128, or 6-bit codes less 32
+// 4 bits: 8 · 2 · 15 · 127 < 2¹⁵; of 5 bits: 4 · 2 · 31 · 127 < 2¹⁵. Signed ones are 8-bit codes less 128, or 6-bit codes less 32
 // (4 · 2 · 32 · 127 < 2¹⁵).
 #if defined(HAS_MADDUBS)
 typedef shorts partial;
-#define QUADS_OF(bits) ((bits) <= 4 ? 8 : (bits) == 6 ? 4 : 1)
+#define QUADS_OF(bits) ((bits) <= 4 ? 8 : (bits) <= 6 ? 4 : 1)
 
 INLINE partial add_products(int bits, partial sum, bytes w, signed_bytes x) {
-  if (bits <= 4) return sum + (shorts)_mm256_maddubs_epi16((__m256i)w, (__m256i)x);
+  if (bits <= 5) return sum + (shorts)_mm256_maddubs_epi16((__m256i)w, (__m256i)x);
   __m256i size = _mm256_abs_epi8((__m256i)w), turned = _mm256_sign_epi8((__m256i)x, (__m256i)w);
   return sum + (shorts)_mm256_maddubs_epi16(size, turned);
 }
@@ -102,7 +102,7 @@ typedef ints partial;
 
 INLINE partial add_products(int bits, partial sum, bytes w, signed_bytes x) {
 #if defined(HAS_DPBUSD)
-  if (bits <= 4) return (ints)_mm256_dpbusd_epi32((__m256i)sum, (__m256i)w, (__m256i)x);
+  if (bits <= 5) return (ints)_mm256_dpbusd_epi32((__m256i)sum, (__m256i)w, (__m256i)x);
   __m256i size = _mm256_abs_epi8((__m256i)w), turned = _mm256_sign_epi8((__m256i)x, (__m256i)w);
   return (ints)_mm256_dpbusd_epi32((__m256i)sum, size, turned);
 #elif defined(HAS_SDOT)

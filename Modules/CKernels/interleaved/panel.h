@@ -36,6 +36,7 @@ INLINE void unpack_codes(const ck_interleaved *m, const uint8_t *p, ptrdiff_t fi
     case CK_CODES_2: unpack_pairs(p, first, out); return;
     case CK_CODES_3: unpack_lines(3, p, out); return;
     case CK_CODES_4: unpack_lines(4, p, out); return;
+    case CK_CODES_5: unpack_lines(5, p, out); return;
     case CK_CODES_6: unpack_lines(6, p, out); return;
     default: unpack_lines(8, p, out); return;
   }
@@ -178,6 +179,8 @@ INLINE void multiply_tokens(int tokens, const ck_interleaved *m, const ck_panel 
     multiply_halves(tokens, panel, x, out);
   } else if (m->codes == CK_CODES_8) {
     multiply_tile(8, tokens, panel, x, out);
+  } else if (m->codes == CK_CODES_5) {
+    multiply_tile(5, tokens, panel, x, out);
   } else {
     multiply_tile(4, tokens, panel, x, out);
   }

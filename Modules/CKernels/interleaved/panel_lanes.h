@@ -36,7 +36,7 @@ INLINE panel_floats to_panel_floats(panel_ints v) {
 #if defined(HAS_DPBUSD)
 /// sum + the products of half a line with a quad in all lanes.
 INLINE __m512i add_half(int bits, __m512i sum, __m512i line, __m512i quads) {
-  if (bits > 4) {
+  if (bits > 5) {
     __mmask64 isNegative = _mm512_movepi8_mask(line);
     line = _mm512_abs_epi8(line);
     quads = _mm512_mask_sub_epi8(quads, isNegative, _mm512_setzero_si512(), quads);

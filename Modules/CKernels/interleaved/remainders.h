@@ -1,6 +1,6 @@
 // Units of a band times what their rounding left: few of them, so each finds its own header.
 
-/// Codes of 3, 4 and 8 bits with scales of groups.
+/// Codes of 3, 4, 5 and 8 bits with scales of groups.
 INLINE void uniform_remainders(int bits, int kind, const ck_interleaved *m, const uint8_t *band,
                                const ck_remainders *x, ptrdiff_t first, ptrdiff_t end,
                                float *out) {
@@ -92,6 +92,7 @@ static void add_remainders(const ck_interleaved *m, const uint8_t *band, const c
 #define OF_2(kind) remainders_of_2(kind, m, band, x, first, end, out)
 #define OF_3(kind) uniform_remainders(3, kind, m, band, x, first, end, out)
 #define OF_4(kind) uniform_remainders(4, kind, m, band, x, first, end, out)
+#define OF_5(kind) uniform_remainders(5, kind, m, band, x, first, end, out)
 #define OF_8(kind) uniform_remainders(8, kind, m, band, x, first, end, out)
   switch (m->codes) {
     case CK_SIGNS:
@@ -109,12 +110,14 @@ static void add_remainders(const ck_interleaved *m, const uint8_t *band, const c
         return;
       }
       EACH_KIND(OF_4)
+    case CK_CODES_5: EACH_KIND(OF_5)
     case CK_CODES_6: remainders_6k(m, band, x, first, end, out); return;
     case CK_CODES_8: EACH_KIND(OF_8)
   }
 #undef OF_2
 #undef OF_3
 #undef OF_4
+#undef OF_5
 #undef OF_8
 }
 
@@ -170,6 +173,8 @@ static void add_panel_remainders(const ck_interleaved *m, const ck_panel *panel,
     panel_remainders(6, panel, x, first, end, row, out);
   } else if (m->codes == CK_CODES_8) {
     panel_remainders(8, panel, x, first, end, row, out);
+  } else if (m->codes == CK_CODES_5) {
+    panel_remainders(5, panel, x, first, end, row, out);
   } else {
     panel_remainders(4, panel, x, first, end, row, out);
   }

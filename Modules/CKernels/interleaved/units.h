@@ -21,6 +21,14 @@ INLINE void unpack_unit(int bits, const uint8_t *p, bytes lines[8]) {
     lines[6] = spread & 7;
     lines[7] = spread >> 4;
   }
+  if (bits == 5) {
+    nibble_lines(p, 4, 15, lines);
+    bytes upper = load_bytes(p + 128);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 8; i++) {
+      lines[i] |= (i < 4 ? upper << (4 - i) : upper >> (i - 4)) & 0x10;
+    }
+  }
   if (bits == 6) {
     nibble_lines(p, 4, 15, lines);
     for (int i = 0; i < 2; i++) {

@@ -30,7 +30,7 @@ INLINE void add_unit(int bits, int kind, const ck_interleaved *m, group_header h
   }
 }
 
-/// Codes of 3, 4 and 8 bits with scales of units.
+/// Codes of 3, 4, 5 and 8 bits with scales of units.
 INLINE void unit_band(int bits, int kind, const ck_interleaved *m, const uint8_t *p,
                       const ck_arranged *x, ptrdiff_t index, float *out) {
   const ptrdiff_t header = HEADER_BYTES(kind, 8), size = header + 32 * bits;
@@ -52,7 +52,7 @@ INLINE void unit_band(int bits, int kind, const ck_interleaved *m, const uint8_t
   store_floats(out, (even[0] + odd[0]) + (even[1] + odd[1]));
 }
 
-/// Codes of 3, 4 and 8 bits with scales of groups.
+/// Codes of 3, 4, 5 and 8 bits with scales of groups.
 INLINE void uniform_band(int bits, int kind, const ck_interleaved *m, const uint8_t *p,
                          const ck_arranged *x, ptrdiff_t index, float *out) {
   if (m->group_size == CK_UNIT) {
@@ -314,6 +314,7 @@ static void multiply_band(const ck_interleaved *m, const uint8_t *band, const ck
 #define OF_2(kind) band_of_2(kind, m, band, x, index, out)
 #define OF_3(kind) uniform_band(3, kind, m, band, x, index, out)
 #define OF_4(kind) uniform_band(4, kind, m, band, x, index, out)
+#define OF_5(kind) uniform_band(5, kind, m, band, x, index, out)
 #define OF_8(kind) uniform_band(8, kind, m, band, x, index, out)
   switch (m->codes) {
     case CK_SIGNS: multiply_signs(m, band, x, index, out); return;
@@ -325,11 +326,13 @@ static void multiply_band(const ck_interleaved *m, const uint8_t *band, const ck
         return;
       }
       EACH_KIND(OF_4)
+    case CK_CODES_5: EACH_KIND(OF_5)
     case CK_CODES_6: band_6k(band, x, index, out); return;
     case CK_CODES_8: EACH_KIND(OF_8)
   }
 #undef OF_2
 #undef OF_3
 #undef OF_4
+#undef OF_5
 #undef OF_8
 }

@@ -2,7 +2,8 @@ public import Tensor
 
 extension GGUFFile {
   /// A matrix straight from the blocks that hold it, its values those of `tensor(named:)`; nil for
-  /// types that are no low-bit blocks of the kernels: all but Q4_0, Q4_1, Q5_0, Q8_0, Q4_K and Q6_K.
+  /// types that are no low-bit blocks of the kernels: all but Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K
+  /// and Q6_K.
   ///
   /// - Parameters:
   ///   - name: the tensor.
@@ -56,11 +57,12 @@ extension GGUFTensorType {
     switch self {
     case .q4_0: InterleavedForm(bits: 4, scales: .half(zero: 8), read: readQ4_0)
     case .q4_1: InterleavedForm(bits: 4, scales: .halfOffsets, read: readQ4_1)
-    case .q5_0: InterleavedForm(bits: 8, scales: .half(zero: 16), read: readQ5_0)
+    case .q5_0: InterleavedForm(bits: 5, scales: .half(zero: 16), read: readQ5_0)
+    case .q5_1: InterleavedForm(bits: 5, scales: .halfOffsets, read: readQ5_1)
     case .q8_0: InterleavedForm(bits: 8, scales: .half(zero: 128), read: readQ8_0)
     case .q4_K: InterleavedForm(bits: 4, scales: .q4K, read: readQ4_K)
     case .q6_K: InterleavedForm(bits: 6, scales: .q6K, read: readQ6_K)
-    case .q5_1, .q2_K, .q3_K, .q5_K, .float32, .float16, .bfloat16, .float64, .int8, .int16,
+    case .q2_K, .q3_K, .q5_K, .float32, .float16, .bfloat16, .float64, .int8, .int16,
       .int32, .int64:
       nil
     }
@@ -104,7 +106,24 @@ private func readQ5_0(
   let codes = start + index * 32
   band.scales[index] = halfPrecision(block)
   readNibbles(block + 6, codes)
-  for j in 0..<32 { codes[j] |= (block[2 + j >> 3] >> UInt8(j & 7) & 1) << 4 }
+  readFifthBits(block + 2, codes)
+}
+
+private func readQ5_1(
+  _ block: UnsafePointer<UInt8>,
+  _ band: InterleavedMatrix.Band,
+  _ index: Int
+) {
+  guard let start = band.codes.baseAddress else { return }
+  let codes = start + index * 32
+  band.scales[index] = halfPrecision(block)
+  band.offsets[index] = halfPrecision(block + 2)
+  readNibbles(block + 8, codes)
+  readFifthBits(block + 4, codes)
+}
+
+private func readFifthBits(_ bytes: UnsafePointer<UInt8>, _ codes: UnsafeMutablePointer<UInt8>) {
+  for j in 0..<32 { codes[j] |= (bytes[j >> 3] >> UInt8(j & 7) & 1) << 4 }
 }
 
 private func readQ8_0(
