@@ -42,8 +42,9 @@ extension FinetuneCommandTests {
     }
   }
 
-  /// Two of the paper's models are of families that no program here loads: their shapes are enough. PEQA's
-  /// table 4 has 12.2 and 5.6 GB for GPT-J and GPT-Neo 2.7B as they are stored, 6.05 and 2.65 B numbers.
+  /// Two of PEQA's models are of families that no program here loads: their shapes are enough.
+  ///
+  /// The numbers of parameters are those of the released models.
   @Test(arguments: [
     (
       #"{"model_type": "gptj", "n_embd": 4096, "n_layer": 28, "n_inner": null, "vocab_size": 50400}"#,
