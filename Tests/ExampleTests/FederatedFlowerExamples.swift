@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// The code of the page of the module FederatedFlower.
-@Suite(.timeLimit(.minutes(2))) struct FederatedFlowerExamples {
+@Suite(.timeLimit(.minutes(10))) struct FederatedFlowerExamples {
   @Test func aNodeLooksForItsServer() async {
     await #expect(processExitsWith: .success) {
       await inFreshFolder {

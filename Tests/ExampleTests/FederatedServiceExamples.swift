@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// The code of the page of the module FederatedService.
-@Suite(.timeLimit(.minutes(5))) struct FederatedServiceExamples {
+@Suite(.timeLimit(.minutes(10))) struct FederatedServiceExamples {
   @Test func aCoordinatorAndADevice() async {
     await #expect(processExitsWith: .success) {
       await inFreshFolder {

@@ -9,7 +9,7 @@ private let hasBrowser = (try? BrowserProgram.find()) != nil
 /// The chat page of `apus-serve`, used in a browser.
 @Suite(
   .enabled(if: hasBrowser, "needs Chromium or Chrome on the PATH"),
-  .timeLimit(.minutes(5))
+  .timeLimit(.minutes(10))
 )
 struct ChatPageTests {
   /// Looks at the page until an expression is true, for ten seconds at most.

@@ -15,7 +15,7 @@ import Testing
 
   @Test(
     .enabled(if: python != nil, "needs Python with openai: APUS_OPENAI_PYTHON"),
-    .timeLimit(.minutes(5))
+    .timeLimit(.minutes(10))
   )
   func theClientUnderstandsAllAnswers() throws {
     try withTinyModel { model, folder in

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// `apus-serve`, asked over HTTP.
-@Suite(.timeLimit(.minutes(5))) struct ServeTests {
+@Suite(.timeLimit(.minutes(10))) struct ServeTests {
   /// A model that takes a millisecond for a token, so that hundreds of texts are still being written
   /// when a busy test comes to its next line.
   static let slowModel = TinyModel(hiddenWidth: 256, feedForwardWidth: 768, blockCount: 12)
