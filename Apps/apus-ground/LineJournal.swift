@@ -23,9 +23,7 @@ final class LineJournal<Line: Codable> {
       nan: "NaN"
     )
     file = try GrowingFile(path: path)
-    let complete = Self.complete(Data(try file.bytes()))
-    lines = try Self.read(complete, path)
-    try file.truncate(to: complete.count)
+    lines = try Self.read(try file.wholeLines().map { Data($0) }, path)
   }
 
   /// The lines of a journal that is not written to.
@@ -33,22 +31,19 @@ final class LineJournal<Line: Codable> {
     guard let data = FileManager.default.contents(atPath: path) else {
       throw CommandFailure("cannot read \(path.printable)")
     }
-    return try read(complete(data), path)
+    // Another process may be writing the last one.
+    let whole = data.lastIndex(of: 0x0A).map { data[...$0] } ?? Data()
+    return try read(whole.split(separator: 0x0A), path)
   }
 
-  /// What was written to the end of a line.
-  private static func complete(_ data: Data) -> Data {
-    data.lastIndex(of: 0x0A).map { data[...$0] } ?? Data()
-  }
-
-  private static func read(_ data: Data, _ path: String) throws -> [Line] {
+  private static func read(_ lines: [Data], _ path: String) throws -> [Line] {
     let decoder = JSONDecoder()
     decoder.nonConformingFloatDecodingStrategy = .convertFromString(
       positiveInfinity: "Infinity",
       negativeInfinity: "-Infinity",
       nan: "NaN"
     )
-    return try data.split(separator: 0x0A).enumerated().map { index, line in
+    return try lines.enumerated().map { index, line in
       do { return try decoder.decode(Line.self, from: line) } catch {
         throw CommandFailure(
           "\(path.printable), line \(index + 1): damaged; remove the line to have it done again"

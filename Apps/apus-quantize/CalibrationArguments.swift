@@ -239,7 +239,7 @@ struct CalibrationArguments: ParsableArguments {
     let count = samples ?? min(effort.samples.count, max(pieces, 1))
     guard pieces >= count else {
       throw CommandFailure(
-        "\(calibration) has \(ids.count.counted("token")), \(count) pieces of \(room) need "
+        "\(calibration) has \(ids.count.counted("token")), \(count.counted("piece")) of \(room) need "
           + "\((count * room).grouped); choose a longer text or "
           + (count == 1 ? "a smaller --sample-length" : "fewer --samples")
       )

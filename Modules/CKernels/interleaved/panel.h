@@ -76,7 +76,7 @@ static void unpack_band(const ck_interleaved *m, const uint8_t *band, ptrdiff_t 
       if (has_unit_scales) {
         unpack_unit_scales(m, p, h, scales + step * unit, offsets + PANEL_ROWS * unit);
       }
-      // The next panel, whose turn comes when this one is multiplied: without it a fifth of the time
+      // The next panel, whose turn comes when this one is multiplied: without it a tenth of the time
       // of 64 rows of x went into waiting here.
       for (ptrdiff_t i = 0; i < unit_bytes; i += 64) {
         __builtin_prefetch(p + CK_PANEL_UNITS * unit_bytes + i, 0, 2);

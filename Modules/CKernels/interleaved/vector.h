@@ -3,8 +3,8 @@
 // Everything is read once, in order; the memory sets the pace, so what counts is to ask for it in
 // time and to keep the arithmetic below it.
 
-/// Bytes: 2048 were a sixth faster than 1024 on Zen 3, 4096 no more. On Zen 5 12288 are a third faster
-/// than 4096 (codes of 4 and 2 bits, and signs), 16384 no more.
+/// Bytes: 2048 were a sixth faster than 1024 on Zen 3, 4096 no more. On Zen 5 12288 are a quarter
+/// faster than 4096 for codes of 4 bits, a third for 2 bits and signs; 16384 lose that for signs.
 #if defined(HAS_DPBUSD)
 #define AHEAD 12288
 #else

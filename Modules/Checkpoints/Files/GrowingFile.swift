@@ -57,6 +57,15 @@ package final class GrowingFile {
     return bytes
   }
 
+  /// All lines without their ends; what a process that was killed did not write to the end of a line is cut
+  /// off the file.
+  package func wholeLines() throws(CheckpointError) -> [ArraySlice<UInt8>] {
+    let bytes = try bytes()
+    let end = bytes.lastIndex(of: 0x0A).map { $0 + 1 } ?? 0
+    if end < bytes.count { try truncate(to: end) }
+    return bytes[..<end].split(separator: 0x0A)
+  }
+
   /// Writes bytes at the end; a failed write leaves the file as it was, as far as that is possible.
   package func append(_ bytes: [UInt8]) throws(CheckpointError) {
     let problem = bytes.withUnsafeBytes { buffer -> FileProblem? in

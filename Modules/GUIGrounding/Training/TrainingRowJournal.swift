@@ -38,11 +38,8 @@ final class TrainingRowJournal {
     )
     let path = folder + "/examples.jsonl"
     file = try GrowingFile(path: path)
-    let bytes = try file.bytes()
-    // What was not written to the end of a line is done again.
-    let end = bytes.lastIndex(of: 0x0A).map { $0 + 1 } ?? 0
-    try file.truncate(to: end)
-    let lines = bytes[..<end].split(separator: 0x0A)
+    report.isComplete = head.count == 0
+    let lines = try file.wholeLines()
     guard let first = lines.first else {
       try file.append(try Self.line(head))
       return
@@ -58,9 +55,11 @@ final class TrainingRowJournal {
     for (number, line) in lines.dropFirst().enumerated() {
       guard let entry = try? decoder.decode(Entry.self, from: Data(line)), entry.example == number
       else {
-        throw GroundingTrainingError.otherOptions(
+        throw CheckpointError.malformed(
           path: path,
-          difference: "line \(number + 2) is damaged"
+          tensor: nil,
+          offset: nil,
+          reason: "line \(number + 2) is no entry of an export"
         )
       }
       count(entry)
