@@ -16,6 +16,14 @@ struct LowBitFormat {
     groupSize: 128,
     peer: "Q4_K"
   )
+  /// One scale a row: the paper's four bits per channel.
+  static let w4Rows = LowBitFormat(
+    name: "W4 by rows",
+    codes: .bits(4),
+    scales: .halfZeros,
+    groupSize: 1 << 20,
+    peer: "Q4_0"
+  )
   static let w3 = LowBitFormat(
     name: "W3",
     codes: .bits(3),

@@ -67,8 +67,10 @@ struct LowBitModels {
     )
     try prompt(stored, name: "Q4_0", file: q4.path)
     try written(stored, name: "Q4_0", file: q4.path, bytes: bytes, count: Self.wideTokens)
-    let peers: [String: GGUFTensorType] = ["Q4_K": .q4_K, "Q3_K": .q3_K, "Q2_K": .q2_K]
-    for format in [LowBitFormat.w4, .w3, .w2, .threePlanes] {
+    let peers: [String: GGUFTensorType] = [
+      "Q4_0": .q4_0, "Q4_K": .q4_K, "Q3_K": .q3_K, "Q2_K": .q2_K,
+    ]
+    for format in [LowBitFormat.w4, .w4Rows, .w3, .w2, .threePlanes] {
       guard let type = peers[format.peer] else { continue }
       let model = try SyntheticModel.model(format)
       let matrices = model.namedLinearLayers().filter { $0.name != "embedding" }

@@ -1,12 +1,18 @@
 // The thread pool: one job at a time, shared between the caller and workers that only help.
 //
-// A job is one 64-bit word, (generation, parts not yet claimed), that everyone decrements by
-// compare-and-swap, and a counter of finished parts. The caller claims parts like any worker and
-// at the end waits for claimed parts alone, so that a worker which the system did not schedule
-// costs nothing: a pool that waits for each worker's check-in was 60 times slower on a shared
-// machine. The job's fields are read between loading the word and swapping it; a swap that
-// succeeds with parts left proves that the job is still the one that was read, because the fields
-// change only after all its parts were claimed and finished.
+// The parts of a job are cut into as many contiguous lanes as threads may work. Each thread takes
+// the parts of a lane of its own in order, then what is left of the others'. Neighbouring parts are
+// neighbouring memory: what a kernel or the processor has asked for ahead is then this core's own
+// next part, not another's, and a lane's counter stays in one core's cache. Products of one row with
+// weights in memory are 1.6 to 1.8 times as fast on two cores of Zen 5 as with parts in turns.
+//
+// Workers enter a job through one 64-bit word, (generation, places left), decremented by
+// compare-and-swap; they count themselves out at the end. The caller works without a place, closes
+// the door when no part is left, and waits for those inside alone, so that a worker which the system
+// did not schedule costs nothing: a pool that waits for each worker's check-in was 60 times slower
+// on a shared machine. The job's fields are read between loading the word and swapping it; a swap
+// that succeeds with places left proves that the job is still the one that was read, because the
+// fields change only after its door was closed and everyone had left.
 //
 // Workers spin for about 50 µs, the gap between two products of a decoder, then sleep on a
 // condition variable. They are detached, created on the first job that needs them, and touch
@@ -26,21 +32,27 @@
 
 #define MAXIMUM_THREADS 256
 #define SPIN_NANOSECONDS 50000
-#define REMAINING_BITS 40
-#define REMAINING_MASK (((uint64_t)1 << REMAINING_BITS) - 1)
+#define PLACES_BITS 16
+#define PLACES_MASK (((uint64_t)1 << PLACES_BITS) - 1)
 
 static struct {
-  // The word has its own cache line: workers poll it while the caller writes the job's fields.
+  // What a worker reads to enter shares the cache line of the word that it polls.
   _Alignas(128) _Atomic uint64_t word;
-  _Alignas(128) _Atomic ptrdiff_t finished;
-  _Alignas(128) _Atomic(ck_part) body;
+  _Atomic(ck_part) body;
   _Atomic(void *) context;
-  _Atomic ptrdiff_t parts;
+  _Atomic ptrdiff_t lanes;
   _Atomic int worker_limit;
   _Atomic int caller_core;
-  atomic_bool busy;
+  _Alignas(128) _Atomic uint64_t left;  // how many workers ever left a job
+  _Alignas(128) atomic_bool busy;
   _Atomic int sleepers;
 } job;
+
+/// The parts [next, end) that nobody has taken.
+static struct {
+  _Alignas(128) _Atomic ptrdiff_t next;
+  _Atomic ptrdiff_t end;
+} lanes[MAXIMUM_THREADS];
 
 static _Atomic int thread_count;
 static int worker_count;  // guarded by job.busy
@@ -65,20 +77,31 @@ static int64_t nanoseconds(void) {
 
 // MARK: - Work
 
-/// Claims one part of the current job and runs it. False when none was left for this thread.
-static bool run_one_part(int worker) {
+/// Runs the parts of a lane, then what is left of the others.
+static void run_lanes(ck_part body, void *context, ptrdiff_t first, ptrdiff_t count) {
+  for (ptrdiff_t i = 0; i < count; i++) {
+    ptrdiff_t lane = (first + i) % count;
+    ptrdiff_t end = atomic_load_explicit(&lanes[lane].end, memory_order_relaxed);
+    while (atomic_load_explicit(&lanes[lane].next, memory_order_relaxed) < end) {
+      ptrdiff_t part = atomic_fetch_add_explicit(&lanes[lane].next, 1, memory_order_relaxed);
+      if (part < end) body(context, part);
+    }
+  }
+}
+
+/// Enters the current job and works until no part is left. False when there was no place.
+static bool help(int worker) {
   uint64_t word = atomic_load_explicit(&job.word, memory_order_acquire);
   for (;;) {
-    uint64_t remaining = word & REMAINING_MASK;
-    if (remaining == 0) return false;
+    if ((word & PLACES_MASK) == 0) return false;
     ck_part body = atomic_load_explicit(&job.body, memory_order_relaxed);
     void *context = atomic_load_explicit(&job.context, memory_order_relaxed);
-    ptrdiff_t parts = atomic_load_explicit(&job.parts, memory_order_relaxed);
+    ptrdiff_t count = atomic_load_explicit(&job.lanes, memory_order_relaxed);
     if (worker >= atomic_load_explicit(&job.worker_limit, memory_order_relaxed)) return false;
     if (atomic_compare_exchange_weak_explicit(&job.word, &word, word - 1, memory_order_acq_rel,
                                               memory_order_acquire)) {
-      body(context, parts - (ptrdiff_t)remaining);
-      atomic_fetch_add_explicit(&job.finished, 1, memory_order_release);
+      run_lanes(body, context, (worker + 1) % count, count);
+      atomic_fetch_add_explicit(&job.left, 1, memory_order_release);
       return true;
     }
   }
@@ -86,7 +109,7 @@ static bool run_one_part(int worker) {
 
 static bool has_work(int worker) {
   uint64_t word = atomic_load(&job.word);
-  return (word & REMAINING_MASK) != 0 &&
+  return (word & PLACES_MASK) != 0 &&
          worker < atomic_load_explicit(&job.worker_limit, memory_order_relaxed);
 }
 
@@ -137,9 +160,7 @@ static void *work(void *argument) {
     leave_core_of_caller();
     int64_t deadline = nanoseconds() + SPIN_NANOSECONDS;
     while (nanoseconds() < deadline) {
-      bool worked = false;
-      while (run_one_part(worker)) worked = true;
-      if (worked) deadline = nanoseconds() + SPIN_NANOSECONDS;
+      if (help(worker)) deadline = nanoseconds() + SPIN_NANOSECONDS;
       for (int i = 0; i < 16 && !has_work(worker); i++) relax();
     }
     sleep_until_called(worker);
@@ -211,16 +232,20 @@ static void run_serially(ptrdiff_t parts, ck_part body, void *context) {
   inside_part = was_inside;
 }
 
-static void publish(ptrdiff_t parts, ck_part body, void *context, int workers) {
-  atomic_store_explicit(&job.finished, 0, memory_order_relaxed);
+/// Opens a job of `count` lanes for all but the caller.
+static void open_job(ptrdiff_t parts, ck_part body, void *context, ptrdiff_t count, int workers) {
+  for (ptrdiff_t i = 0; i < count; i++) {
+    atomic_store_explicit(&lanes[i].next, parts * i / count, memory_order_relaxed);
+    atomic_store_explicit(&lanes[i].end, parts * (i + 1) / count, memory_order_relaxed);
+  }
   atomic_store_explicit(&job.body, body, memory_order_relaxed);
   atomic_store_explicit(&job.context, context, memory_order_relaxed);
-  atomic_store_explicit(&job.parts, parts, memory_order_relaxed);
+  atomic_store_explicit(&job.lanes, count, memory_order_relaxed);
   atomic_store_explicit(&job.worker_limit, workers, memory_order_relaxed);
   atomic_store_explicit(&job.caller_core, current_core(), memory_order_relaxed);
   uint64_t word = atomic_load_explicit(&job.word, memory_order_relaxed);
-  uint64_t generation = (word >> REMAINING_BITS) + 1;
-  atomic_store(&job.word, (generation << REMAINING_BITS) | (uint64_t)parts);
+  uint64_t generation = (word >> PLACES_BITS) + 1;
+  atomic_store(&job.word, (generation << PLACES_BITS) | (uint64_t)(count - 1));
   if (atomic_load(&job.sleepers) > 0) {
     pthread_mutex_lock(&mutex);
     pthread_cond_broadcast(&condition);
@@ -228,10 +253,15 @@ static void publish(ptrdiff_t parts, ck_part body, void *context, int workers) {
   }
 }
 
-static void wait_for_claimed_parts(ptrdiff_t parts) {
+/// Lets nobody in any more and waits until all have left who entered.
+static void close_job(ptrdiff_t count, uint64_t left_before) {
+  uint64_t word = atomic_fetch_and_explicit(&job.word, ~PLACES_MASK, memory_order_acq_rel);
+  uint64_t entered = (uint64_t)(count - 1) - (word & PLACES_MASK);
   int64_t deadline = 0;
-  while (atomic_load_explicit(&job.finished, memory_order_acquire) != parts) {
-    for (int i = 0; i < 16; i++) relax();
+  uint64_t expected = left_before + entered;
+  for (unsigned i = 1; atomic_load_explicit(&job.left, memory_order_acquire) != expected; i++) {
+    relax();
+    if (i % 16 != 0) continue;
     int64_t now = nanoseconds();
     if (deadline == 0) deadline = now + SPIN_NANOSECONDS;
     if (now > deadline) sched_yield();
@@ -247,9 +277,11 @@ void ck_parallel(ptrdiff_t parts, ck_part body, void *context) {
   }
   create_workers(threads - 1);
   inside_part = true;
-  publish(parts, body, context, threads - 1);
-  while (run_one_part(-1)) continue;
-  wait_for_claimed_parts(parts);
+  ptrdiff_t count = parts < threads ? parts : threads;
+  uint64_t left = atomic_load_explicit(&job.left, memory_order_relaxed);
+  open_job(parts, body, context, count, threads - 1);
+  run_lanes(body, context, 0, count);
+  close_job(count, left);
   inside_part = false;
   atomic_store_explicit(&job.busy, false, memory_order_release);
 }

@@ -32,7 +32,8 @@ typedef void (*ck_part)(void *context, ptrdiff_t part)
 /// Runs `parts` calls of `body`, shared between the caller and the pool's workers.
 ///
 /// Returns when every part is done. The caller works too and never waits for a worker that did not
-/// claim a part. A call from inside a part, or while another thread's job holds the pool, runs
+/// enter the job. Each thread takes neighbouring parts first, in ascending order, then what is left of
+/// the others'. A call from inside a part, or while another thread's job holds the pool, runs
 /// serially on the caller. Parts may run in any order: they must not depend on each other.
 void ck_parallel(ptrdiff_t parts, ck_part body, void *context);
 

@@ -81,6 +81,32 @@ private final class PartCounts: @unchecked Sendable {
     }
   }
 
+  /// Jobs shorter than a worker takes to enter them: what all parts wrote is there when a job ends.
+  @Test func shortJobsFollowEachOther() {
+    restoringThreads {
+      let cells = UnsafeMutablePointer<Int>.allocate(capacity: 9)
+      defer { cells.deallocate() }
+      cells.initialize(repeating: 0, count: 9)
+      var expected = [Int](repeating: 0, count: 9)
+      for round in 0..<60_000 {
+        ck_set_thread_count(Int32(2 + round / 20_000))
+        let parts = 2 + round % 8
+        ck_parallel(
+          parts,
+          { context, part in
+            context?.assumingMemoryBound(to: Int.self)[part] += part + 1
+          },
+          cells
+        )
+        for part in 0..<parts { expected[part] += part + 1 }
+        guard (0..<9).allSatisfy({ cells[$0] == expected[$0] }) else {
+          Issue.record("job \(round) ended before its parts")
+          return
+        }
+      }
+    }
+  }
+
   @Test func nestedJobsRunSerially() {
     restoringThreads {
       ck_set_thread_count(4)
