@@ -297,9 +297,14 @@ let package = Package(
     ),
     .executableTarget(
       name: "apus-serve",
+      dependencies: ["ServingSupport", "ModelSupport", "Support", argumentParser],
+      path: "Apps/apus-serve",
+      swiftSettings: strict
+    ),
+    .target(
+      name: "ServingSupport",
       dependencies: [
         "ModelSupport", "Support", "Quantization", "Transformer", "Checkpoints", "Tensor",
-        argumentParser,
         program("Hummingbird", "hummingbird"),
         program("HummingbirdCore", "hummingbird"),
         program("HTTPTypes", "swift-http-types"),
@@ -307,7 +312,7 @@ let package = Package(
         program("Logging", "swift-log"),
         program("ServiceLifecycle", "swift-service-lifecycle"),
       ],
-      path: "Apps/apus-serve",
+      path: "Apps/ServingSupport",
       swiftSettings: strict
     ),
     .executableTarget(
@@ -564,7 +569,7 @@ if Context.environment["APUS_FUZZ"] != nil {
       dependencies: [
         "Tensor", "Autograd", "Checkpoints", "Transformer", "Quantization", "PointCloud", "Novelty",
         "ImageFiles", "GUIGrounding", "GUIGroundingRemote", "GUIGroundingRender", "Federated",
-        "FederatedFlower", "FederatedService", "ModelSupport", "apus-serve",
+        "FederatedFlower", "FederatedService", "ModelSupport", "ServingSupport",
         program("SwiftProtobuf", "swift-protobuf"),
         program("Crypto", "swift-crypto"),
       ],

@@ -1,8 +1,7 @@
 import ArgumentParser
 import Foundation
 import ModelSupport
-import NIOCore
-import ServiceLifecycle
+import ServingSupport
 import Support
 
 /// The command line that puts models on the network.
@@ -113,7 +112,7 @@ struct ApusServe: ParsableCommand {
       parallel: parallel,
       queue: queue,
       context: context,
-      memory: memory.map { Int($0 * 1e9) } ?? ModelMemory.available,
+      memory: memory.map { Int($0 * 1e9) } ?? ServingSettings.availableMemory,
       computation: computation.computation,
       precision: computation.kvBits?.precision,
       sharesBase: shareBase,
@@ -125,46 +124,27 @@ struct ApusServe: ParsableCommand {
 
   func run() throws {
     threads.apply()
-    let (models, adapters, host, port) = (models, adapters, host, port)
-    let names = models.flatMap { model in
-      ([nil] + adapters).map { ModelShelf.name(ofPath: model, adapter: $0) }
-    }
-    for (index, name) in names.enumerated() where names[..<index].contains(name) {
-      throw ModelShelf.taken(name)
-    }
-    let shelf = ModelShelf(settings: settings, metrics: ServerMetrics())
     let isQuiet = quiet
-    let server = APIServer(
-      responder: APIResponder(shelf: shelf) { line in
-        if !isQuiet { try? StandardStream.error.writeLine(line.printableLines) }
-      },
+    let server = try ModelServer(
+      models: models,
+      adapters: adapters,
+      settings: settings,
       host: host,
-      port: port
+      port: port,
+      tell: { line in try? StandardStream.error.writeLine(line) },
+      log: { line in
+        if !isQuiet { try? StandardStream.error.writeLine(line.printableLines) }
+      }
     )
-    let place = host.contains(":") ? "[\(host)]" : host
-    let service = server.makeService { port in
-      try? StandardStream.error.writeLine("listening at http://\(place):\(port)")
-    }
-    let work = BackgroundWork {
-      for model in models {
-        for adapter in [nil] + adapters.map(Optional.some) {
-          let served = try await shelf.load(model, adapter: adapter)
-          try? StandardStream.error.writeLine("loaded \(served.name)")
-        }
-      }
-      do { try await service.run() } catch {
-        let reason = (error as? IOError).map { systemMessage($0.errnoCode) } ?? "\(error)"
-        throw CommandFailure("cannot listen at \(place):\(port): \(reason)")
-      }
-    }
+    let work = BackgroundWork { try await server.run() }
     while !Cancellation.isRequested {
       guard work.hasEnded(within: 0.05) else { continue }
       if let error = work.error { throw error }
       return
     }
     // It is how a server ends, and no failure. Readers are told before their connections are closed.
-    shelf.engine.close()
-    Task { await service.triggerGracefulShutdown() }
+    server.breakOff()
+    Task { await server.stop() }
     if !work.hasEnded(within: 2) { work.cancel() }
     _ = work.hasEnded(within: 3)
     if let error = work.error, !(error is CancellationError) { throw error }

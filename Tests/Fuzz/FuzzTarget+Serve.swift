@@ -3,7 +3,7 @@ import Foundation
 import ModelSupport
 import Transformer
 
-@testable import apus_serve
+@testable import ServingSupport
 
 extension FuzzTarget {
   static let serve = [completionBody]
@@ -18,7 +18,9 @@ extension FuzzTarget {
       "\"repetition_penalty\":", "\"seed\":", "\"stop\":", "\"stream\":true", "\"stream_options\":",
       "\"include_usage\":", "\"echo\":true", "\"chat_template_kwargs\":", "\"tools\":[]",
       "\"suffix\":",
-      "\"best_of\":1", "\"logprobs\":null", "\"response_format\":", "9223372036854775807",
+      "\"best_of\":1", "\"logprobs\":true", "\"logprobs\":2", "\"top_logprobs\":3",
+      "\"logit_bias\":{\"1\":-100}", "\"frequency_penalty\":", "\"presence_penalty\":",
+      "\"response_format\":", "9223372036854775807",
       "-9223372036854775808", "1e308", "3.0",
     ],
     seeds: {

@@ -16,6 +16,7 @@ small_runs=(
 )
 
 programs="" inputs=""
+export APUS_DATA="${APUS_DATA:-$root/../shared/data}"
 
 # use_programs FOLDER: where the built programs lie; without one they are built, in release.
 use_programs() {
@@ -37,7 +38,6 @@ use_programs() {
 make_inputs() {
   mkdir -p "$1"
   inputs="$(CDPATH='' cd "$1" && pwd -P)"
-  export APUS_DATA="${APUS_DATA:-$root/../shared/data}"
   local pretrain="$programs/apus-pretrain" ground="$programs/apus-ground"
   (
     cd "$inputs"

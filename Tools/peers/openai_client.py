@@ -22,10 +22,16 @@ texts = client.completions.create(model=model, prompt=["A", "B"], n=2, max_token
 found["choices"] = [choice.index for choice in texts.choices]
 parts = list(client.completions.create(model=model, prompt="A", max_tokens=5, temperature=0, stream=True))
 found["same"] = "".join(p.choices[0].text for p in parts) == texts.choices[0].text
+scored = client.chat.completions.create(**request, logprobs=True, top_logprobs=2)
+found["scored"] = all(s.logprob <= 0 and len(s.top_logprobs) == 2 for s in scored.choices[0].logprobs.content)
+echoed = client.completions.create(model=model, prompt="Hi", max_tokens=1, echo=True, logprobs=1).choices[0].logprobs
+found["echoed"] = echoed.token_logprobs[0] is None and len(echoed.tokens) == len(echoed.text_offset) > 1
+biased = client.chat.completions.create(**request, logit_bias={"65": 100}, frequency_penalty=0.5, presence_penalty=0.5)
+found["biased"] = biased.choices[0].message.content != found["text"]
 for name, call in {
     "missing": lambda: client.chat.completions.create(**{**request, "model": "none"}),
     "long": lambda: client.completions.create(model=model, prompt="long " * 500),
-    "unsupported": lambda: client.chat.completions.create(**request, frequency_penalty=1),
+    "unsupported": lambda: client.chat.completions.create(**request, response_format={"type": "json_object"}),
     "key": lambda: openai.OpenAI(base_url=sys.argv[1] + "/v1", api_key="wrong", max_retries=0).models.list(),
 }.items():
     try:

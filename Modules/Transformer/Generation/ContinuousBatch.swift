@@ -28,6 +28,10 @@ public struct ContinuousBatch {
     public var piece: String
     /// Why the text has ended; nil while it goes on.
     public var finish: GenerationFinish?
+    /// How likely the token was; nil where the options want no scores.
+    public var score: TokenScore?
+    /// Those of the prompt's tokens from the second on, with the first token of a text that wants them.
+    public var promptScores: [TokenScore] = []
   }
 
   /// A text that is being read or written.
@@ -37,6 +41,10 @@ public struct ContinuousBatch {
     let task: String?
     let maximumTokens: Int
     let stopTokens: Set<Int32>
+    let scoreCount: Int?
+    /// Whether the prompt's tokens are scored.
+    let scoresPrompt: Bool
+    var promptScores: [TokenScore] = []
     var sampler: Sampler
     var pieces: TextPieces
     /// What the model has not read.
@@ -57,6 +65,12 @@ public struct ContinuousBatch {
     var task: String?
     var text: Text?
     var lastUse = 0
+
+    /// Drops what is in the cache.
+    mutating func forget() {
+      cache.truncate(to: 0)
+      tokens = []
+    }
 
     /// How many tokens of a prompt need not be read: the last one must, for its logits.
     func commonCount(with prompt: [Int32], of task: String?) -> Int {
@@ -144,6 +158,8 @@ public struct ContinuousBatch {
     )
     expect(options.maximumTokens > 0, "batch: a text of \(options.maximumTokens) tokens")
     let place = makePlace(for: prompt, of: task)
+    let scoresPrompt = options.scoreCount != nil && options.scoresPrompt
+    if scoresPrompt { places[place].forget() }
     let reused = places[place].cache.count
     addedCount += 1
     places[place].lastUse = addedCount
@@ -152,6 +168,8 @@ public struct ContinuousBatch {
       task: task,
       maximumTokens: options.maximumTokens,
       stopTokens: options.stopTokens,
+      scoreCount: options.scoreCount,
+      scoresPrompt: scoresPrompt,
       sampler: Sampler(options.sampling, prompt: prompt, stream: stream),
       pieces: TextPieces(tokenizer, stopTexts: stopTexts),
       pending: prompt[reused...],
@@ -217,6 +235,7 @@ public struct ContinuousBatch {
       rows += part.tokens.count
       places[part.place].tokens += part.tokens
       places[part.place].text?.pending.removeFirst(part.tokens.count)
+      score(part.tokens, of: part.place, states, endingAt: rows)
       guard places[part.place].text?.pending.isEmpty == true else { continue }
       ends.append(Int32(rows - 1))
       drawing.append(part.place)
@@ -244,14 +263,39 @@ public struct ContinuousBatch {
     return parts
   }
 
+  /// Scores the tokens of a prompt that follow those of a part whose states end before row `end`.
+  private mutating func score(
+    _ part: ArraySlice<Int32>,
+    of place: Int,
+    _ states: Tensor<Float>,
+    endingAt end: Int
+  ) {
+    guard let text = places[place].text, text.scoresPrompt, !text.isWriting else { return }
+    let next = Array(part.dropFirst() + text.pending.prefix(1))
+    let first = end - part.count
+    // As many rows at once as have logits in a pass without scores.
+    for start in stride(from: 0, to: next.count, by: capacity) {
+      let tokens = next[start..<min(start + capacity, next.count)]
+      let rows = tokens.indices.map { Int32(first + $0) }
+      var logits = Tensor<Float>.zeros([0])
+      aroundPass(rows.map { _ in text.task }) { logits = model.logits(states.rows(rows)) }
+      for (row, token) in tokens.enumerated() {
+        places[place].text?.promptScores
+          .append(TokenScore(of: token, logits[row], count: text.scoreCount ?? 0))
+      }
+    }
+  }
+
   /// Draws the next token of the text at a place, which is free again when the text ends.
   private mutating func draw(_ place: Int, _ logits: Tensor<Float>) -> Event? {
     guard var text = places[place].text else { return nil }
     let token = text.sampler.next(logits)
-    var event = Event(id: text.id, token: token, piece: "")
+    var event = Event(id: text.id, token: token, piece: "", promptScores: text.promptScores)
+    text.promptScores = []
     if text.stopTokens.contains(token) {
       (event.token, event.finish) = (nil, .stop)
     } else {
+      event.score = text.scoreCount.map { TokenScore(of: token, logits, count: $0) }
       text.produced += 1
       text.pending = [token]
       event.piece = text.pieces.append(token)

@@ -6,16 +6,25 @@ public struct GenerationOptions: Codable, Hashable, Sendable {
   public var sampling: SamplingOptions
   /// The ids that end the text.
   public var stopTokens: Set<Int32>
+  /// How many of the likeliest tokens a ``ContinuousBatch`` tells the log-probabilities of, beside
+  /// each token's own; nil tells none.
+  public var scoreCount: Int?
+  /// Whether it tells those of the prompt's tokens as well, with `scoreCount`.
+  public var scoresPrompt: Bool
 
   /// Options for one generation; the defaults write up to 128 tokens greedily.
   public init(
     maximumTokens: Int = 128,
     sampling: SamplingOptions = .greedy,
-    stopTokens: Set<Int32> = []
+    stopTokens: Set<Int32> = [],
+    scoreCount: Int? = nil,
+    scoresPrompt: Bool = false
   ) {
     self.maximumTokens = maximumTokens
     self.sampling = sampling
     self.stopTokens = stopTokens
+    self.scoreCount = scoreCount
+    self.scoresPrompt = scoresPrompt
   }
 }
 

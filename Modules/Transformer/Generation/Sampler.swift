@@ -10,6 +10,8 @@ public struct Sampler: Sendable {
   private var generator: Philox
   /// The tokens that the text has; kept only where a repetition counts.
   private var present: Set<Int32> = []
+  /// How often each token was drawn; kept only where that counts.
+  private var drawn: [Int32: Int] = [:]
 
   /// A sampler at the start of its random stream.
   ///
@@ -27,6 +29,9 @@ public struct Sampler: Sendable {
   public mutating func next(_ logits: Tensor<Float>) -> Int32 {
     let token = draw(penalized(logits))
     if options.repetitionPenalty != 1 { present.insert(token) }
+    if options.frequencyPenalty != 0 || options.presencePenalty != 0 {
+      drawn[token, default: 0] += 1
+    }
     return token
   }
 
@@ -46,13 +51,19 @@ public struct Sampler: Sendable {
   }
 
   private func penalized(_ logits: Tensor<Float>) -> Tensor<Float> {
-    guard !present.isEmpty else { return logits }
+    guard !present.isEmpty || !drawn.isEmpty || !options.logitBias.isEmpty else { return logits }
     var logits = logits
     let penalty = options.repetitionPenalty
     logits.withUnsafeMutableElements { logits in
       for id in present where logits.indices.contains(Int(id)) {
         let logit = logits[Int(id)]
         logits[Int(id)] = logit > 0 ? logit / penalty : logit * penalty
+      }
+      for (id, count) in drawn where logits.indices.contains(Int(id)) {
+        logits[Int(id)] -= options.frequencyPenalty * Float(count) + options.presencePenalty
+      }
+      for (id, bias) in options.logitBias where logits.indices.contains(Int(id)) {
+        logits[Int(id)] += bias
       }
     }
     return logits

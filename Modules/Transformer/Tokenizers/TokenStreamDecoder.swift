@@ -45,6 +45,15 @@ public struct TokenStreamDecoder: Sendable {
     return takeText(upTo: ready.count)
   }
 
+  /// What an id adds to a text that has begun, special tokens as they are spelt: bytes, because a
+  /// token may be a part of a character.
+  static func bytes(of id: Int32, _ tokenizer: Tokenizer) -> [UInt8] {
+    var decoder = TokenStreamDecoder(tokenizer, skipSpecialTokens: false)
+    (decoder.isFirst, decoder.leadingLeft) = (false, 0)
+    decoder.consume(id)
+    return decoder.ready + decoder.byteRun
+  }
+
   // MARK: - One id
 
   /// Decodes an id into `ready`.

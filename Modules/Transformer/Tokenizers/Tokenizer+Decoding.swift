@@ -13,6 +13,12 @@ extension Tokenizer {
     return decoder.finish()
   }
 
+  /// The bytes that an id adds to a text that has begun.
+  ///
+  /// A token may be a part of a character. Special tokens give their spelling, an id that the
+  /// vocabulary lacks gives nothing.
+  public func bytes(of id: Int32) -> [UInt8] { TokenStreamDecoder.bytes(of: id, self) }
+
   /// A decoder for ids that come one by one.
   ///
   /// - Parameter skipSpecialTokens: whether special tokens are left out.

@@ -29,6 +29,7 @@ import Testing
       #expect(found["role"] == "assistant" && found["finish"] == "length")
       #expect(found["usage"] == 0 && found["counted"] == true && found["same"] == true)
       #expect(found["choices"] == [0, 1, 2, 3])
+      #expect(found["scored"] == true && found["echoed"] == true && found["biased"] == true)
       #expect(found["missing"] == ["NotFoundError", "model_not_found"])
       #expect(found["long"] == ["BadRequestError", "context_length_exceeded"])
       #expect(found["unsupported"] == ["BadRequestError", "unsupported_parameter"])

@@ -35,8 +35,22 @@ extension ServeTests {
           "5 texts; 4 have room"
         ),
         (
-          "completions", "{\"model\": \"tiny\", \"prompt\": \"a\", \"logprobs\": 3}", 400,
-          "logprobs", "not supported"
+          "completions", "{\"model\": \"tiny\", \"prompt\": \"a\", \"logprobs\": 21}", 400,
+          "logprobs", "0 to 20"
+        ),
+        (
+          "completions", "{\"model\": \"tiny\", \"prompt\": \"a\", \"logit_bias\": {\"x\": 1}}",
+          400, "logit_bias", "'x' is no token"
+        ),
+        (
+          "completions", "{\"model\": \"tiny\", \"prompt\": \"a\", \"presence_penalty\": 3}", 400,
+          "presence_penalty", "-2.0 to 2.0"
+        ),
+        (
+          "chat/completions",
+          """
+          {"model": "tiny", "messages": [{"role": "user", "content": "a"}], "top_logprobs": 2}
+          """, 400, "top_logprobs", "needs logprobs"
         ),
         (
           "completions", "{\"model\": \"tiny\", \"prompt\": \"a\", \"stop\": [1]}", 400, "stop",

@@ -158,6 +158,64 @@ import Transformer
     }
   }
 
+  @Test(arguments: [3, 256])
+  func scoresAreThoseOfTheLogits(passLength: Int) throws {
+    try models.withModel { pretrained, model in
+      let tokenizer = try pretrained.requireTokenizer()
+      var batch = ContinuousBatch(
+        model,
+        tokenizer: tokenizer,
+        capacity: 2,
+        passLength: passLength
+      )
+      let prompt = tokenizer.encode("Round and round it goes.")
+      // What is known of the prompt already is scored all the same.
+      _ = batch.add(prompt, options: GenerationOptions(maximumTokens: 2))
+      while !batch.isEmpty { _ = batch.step() }
+      let sampling = SamplingOptions(temperature: 2, topK: 5, repetitionPenalty: 1.2, seed: 3)
+      let scored = batch.add(
+        prompt,
+        options: GenerationOptions(
+          maximumTokens: 6,
+          sampling: sampling,
+          scoreCount: 3,
+          scoresPrompt: true
+        )
+      )
+      let other = batch.add(prompt, options: GenerationOptions(maximumTokens: 6))
+      var (scores, promptScores): ([TokenScore], [TokenScore]) = ([], [])
+      var others: [ContinuousBatch.Event] = []
+      while !batch.isEmpty {
+        for event in batch.step() {
+          if event.id == scored {
+            promptScores += event.promptScores
+            scores += event.score.map { [$0] } ?? []
+            #expect(event.score?.token.id == event.token)
+          } else {
+            others.append(event)
+          }
+        }
+      }
+      #expect(other != scored && others.allSatisfy { $0.score == nil && $0.promptScores.isEmpty })
+      #expect(promptScores.map(\.token.id) == Array(prompt.dropFirst()) && scores.count == 6)
+      // All logits at once, from a pass of their own.
+      let text = prompt + scores.map(\.token.id)
+      let states = model.hiddenStates([(tokens: text, cache: model.makeCache())])
+      let expected = model.logits(states).logSoftmax()
+      for (row, score) in (promptScores + scores).enumerated() {
+        let values = Array(expected[row])
+        let order = values.indices.sorted { (values[$1], $0) < (values[$0], $1) }
+        #expect(score.likeliest.count == 3)
+        for candidate in score.likeliest + [score.token] {
+          #expect(abs(candidate.logProbability - values[Int(candidate.id)]) < 1e-4)
+        }
+        for (candidate, best) in zip(score.likeliest, order) {
+          #expect(abs(candidate.logProbability - values[best]) < 1e-4)
+        }
+      }
+    }
+  }
+
   @Test func aLongPromptDoesNotHoldUpOthers() throws {
     try models.withModel { pretrained, model in
       let tokenizer = try pretrained.requireTokenizer()

@@ -47,6 +47,25 @@ import Transformer
     #expect((0..<3).map { _ in sampler.next(logits) } == [2, 0, 1])
   }
 
+  @Test func whatWasWrittenLosesLogits() {
+    // Ids 1 and 3 have 3, id 2 has 2, the prompt's tokens are not counted. Presence takes 1.5 once.
+    var presence = Sampler(SamplingOptions(presencePenalty: 1.5), prompt: [1, 3])
+    #expect((0..<4).map { _ in presence.next(logits) } == [1, 3, 2, 1])
+    // Frequency takes 1.5 each time: 3, 3, 2 become 1.5, 1.5, 2, then 1.5, 1.5, 0.5, then 0.
+    var frequency = Sampler(SamplingOptions(frequencyPenalty: 1.5), prompt: [1, 3])
+    #expect((0..<6).map { _ in frequency.next(logits) } == [1, 3, 2, 1, 3, 0])
+    // A negative one makes a text repeat itself.
+    var repeating = Sampler(SamplingOptions(frequencyPenalty: -1))
+    #expect((0..<3).map { _ in repeating.next(logits) } == [1, 1, 1])
+  }
+
+  @Test func biasesMoveSingleTokens() {
+    var banned = Sampler(SamplingOptions(logitBias: [1: -100, 3: -100, 99: 100]))
+    #expect(banned.next(logits) == 2)
+    var forced = Sampler(SamplingOptions(temperature: 1, logitBias: [4: 100], seed: 9))
+    #expect((0..<50).allSatisfy { _ in forced.next(logits) == 4 })
+  }
+
   @Test func numbersThatAreNoneStillGiveAToken() {
     var sampler = Sampler(SamplingOptions(temperature: 1, topP: 0.5))
     #expect(0..<3 ~= sampler.next(Tensor([.nan, .nan, .nan])))

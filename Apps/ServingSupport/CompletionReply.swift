@@ -7,6 +7,8 @@ struct CompletionReply: Sendable {
   private struct Text {
     var text: String
     var finish: GenerationFinish?
+    /// Nil where nobody asked.
+    var scores: ScoredTokens?
   }
 
   private let form: CompletionRequest.Form
@@ -22,7 +24,7 @@ struct CompletionReply: Sendable {
   private var silent: Set<Int>
   private let beginnings: [String]
 
-  init(_ request: CompletionRequest, model: String) {
+  init(_ request: CompletionRequest, model: String, tokenizer: Tokenizer) {
     form = request.form
     self.model = model
     let number = UUID().uuidString.replacingOccurrences(of: "-", with: "").lowercased()
@@ -33,6 +35,16 @@ struct CompletionReply: Sendable {
     includesUsage = request.includesUsage
     beginnings = request.beginnings.flatMap { Array(repeating: $0, count: request.choices) }
     texts = beginnings.map { Text(text: $0) }
+    if request.options.scoreCount != nil {
+      for index in texts.indices {
+        let prompt = request.prompts[index / request.choices]
+        texts[index].scores = ScoredTokens(
+          form,
+          tokenizer,
+          prompt: request.options.scoresPrompt ? prompt : []
+        )
+      }
+    }
     silent = Set(texts.indices)
   }
 
@@ -46,6 +58,7 @@ struct CompletionReply: Sendable {
   mutating func append(_ event: Job.Event) {
     texts[event.choice].text += event.piece
     texts[event.choice].finish = event.finish
+    texts[event.choice].scores?.append(event)
     writtenTokens += event.tokens
     reusedTokens += event.reused
   }
@@ -58,6 +71,7 @@ struct CompletionReply: Sendable {
     document["choices"] = .array(
       texts.enumerated().map { index, text in
         choice(index, text.finish) { choice in
+          if let scores = text.scores { choice["logprobs"] = scores.document }
           switch form {
           case .chat:
             choice["message"] = [
@@ -83,13 +97,18 @@ struct CompletionReply: Sendable {
     case .chat:
       if isFirst { events.append(chunk(event.choice, ["role": "assistant", "content": ""])) }
       if !event.piece.isEmpty {
-        events.append(chunk(event.choice, ["content": .string(event.piece)]))
+        let scores = texts[event.choice].scores?.take()
+        events.append(chunk(event.choice, ["content": .string(event.piece)], scores: scores))
       }
-      if let finish = event.finish { events.append(chunk(event.choice, [:], finish)) }
+      if let finish = event.finish {
+        let scores = texts[event.choice].scores?.take()
+        events.append(chunk(event.choice, [:], finish, scores: scores))
+      }
     case .text:
       let piece = (isFirst ? beginnings[event.choice] : "") + event.piece
       if !piece.isEmpty || event.finish != nil {
-        events.append(chunk(event.choice, .string(piece), event.finish))
+        let scores = texts[event.choice].scores?.take()
+        events.append(chunk(event.choice, .string(piece), event.finish, scores: scores))
       }
     }
     return events
@@ -107,11 +126,15 @@ struct CompletionReply: Sendable {
   private func chunk(
     _ index: Int,
     _ content: JSONValue,
-    _ finish: GenerationFinish? = nil
+    _ finish: GenerationFinish? = nil,
+    scores: JSONValue? = nil
   ) -> JSONValue {
     var document = head(form == .chat ? "chat.completion.chunk" : "text_completion")
     document["choices"] = [
-      choice(index, finish) { $0[form == .chat ? "delta" : "text"] = content }
+      choice(index, finish) {
+        $0[form == .chat ? "delta" : "text"] = content
+        if let scores { $0["logprobs"] = scores }
+      }
     ]
     if includesUsage { document["usage"] = .null }
     return .object(document)
@@ -131,9 +154,8 @@ struct CompletionReply: Sendable {
     _ finish: GenerationFinish?,
     _ fill: (inout JSONObject) -> Void
   ) -> JSONValue {
-    var choice: JSONObject = ["index": .integer(Int64(index))]
+    var choice: JSONObject = ["index": .integer(Int64(index)), "logprobs": .null]
     fill(&choice)
-    choice["logprobs"] = .null
     choice["finish_reason"] = finish.map { .string(Self.reason($0)) } ?? .null
     return .object(choice)
   }

@@ -188,7 +188,7 @@ struct APIResponder: HTTPResponder {
     let writing = try shelf.write(completion, with: model)
     connection.whenGone(writing.breakOff)
     let exchange = CompletionExchange(
-      reply: CompletionReply(completion, model: name),
+      reply: CompletionReply(completion, model: name, tokenizer: model.tokenizer),
       events: writing.events,
       connection: connection,
       note: note

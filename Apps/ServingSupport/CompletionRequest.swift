@@ -59,7 +59,9 @@ struct CompletionRequest: Sendable {
     options = GenerationOptions(
       maximumTokens: try Self.maximumTokens(fields, form) ?? model.contextLength - longest,
       sampling: try Self.sampling(fields, model, seed: seed),
-      stopTokens: model.stopTokens
+      stopTokens: model.stopTokens,
+      scoreCount: try Self.scoreCount(fields, form),
+      scoresPrompt: try fields.flag("echo") ?? false
     )
     stopTexts = try fields.strings("stop", limit: 16) ?? []
     guard !stopTexts.contains("") else {
@@ -86,11 +88,6 @@ struct CompletionRequest: Sendable {
   private static let text: Set<String> = ["prompt", "echo", "suffix", "best_of"]
 
   private static func refuseUnsupported(_ fields: RequestFields) throws(APIError) {
-    try fields.refuse(["frequency_penalty", "presence_penalty"]) { $0.doubleValue == 0 }
-    // In the older endpoint 0 asks for the probability of the token itself.
-    try fields.refuse(["logprobs"]) { $0.boolValue == false }
-    try fields.refuse(["top_logprobs"]) { $0.intValue == 0 }
-    try fields.refuse(["logit_bias"]) { $0.objectValue?.isEmpty == true }
     try fields.refuse(["tools", "functions"]) { $0.arrayValue?.isEmpty == true }
     try fields.refuse(["tool_choice", "function_call"]) { $0.stringValue == "none" }
     try fields.refuse(["response_format"]) { $0["type"]?.stringValue == "text" }
@@ -146,10 +143,65 @@ struct CompletionRequest: Sendable {
     if let value = try fields.number("repetition_penalty", in: 0.01...100) {
       sampling.repetitionPenalty = value
     }
+    if let value = try fields.number("frequency_penalty", in: -2...2) {
+      sampling.frequencyPenalty = value
+    }
+    if let value = try fields.number("presence_penalty", in: -2...2) {
+      sampling.presencePenalty = value
+    }
+    sampling.logitBias = try logitBias(fields, model)
     let given = try fields.integer("seed", in: Int.min...Int.max)
     sampling.seed = given.map { UInt64(bitPattern: Int64($0)) } ?? seed
     return sampling
   }
+
+  private static func logitBias(
+    _ fields: RequestFields,
+    _ model: ServedModel
+  ) throws(APIError) -> [Int32: Float] {
+    let name = "logit_bias"
+    guard let value = fields[name] else { return [:] }
+    guard let object = value.objectValue else {
+      throw .invalid("\(name) is \(value.kind), not an object", parameter: name)
+    }
+    let count = model.tokenizer.vocabularyCount
+    var biases: [Int32: Float] = [:]
+    for (key, value) in object {
+      guard let id = Int32(key), (0..<Int32(count)).contains(id) else {
+        throw .invalid("\(name): '\(key)' is no token of 0 to \(count - 1)", parameter: name)
+      }
+      guard let bias = value.doubleValue, (-100...100).contains(bias) else {
+        throw .invalid(
+          "\(name): \(value) for token \(key); -100 to 100 is allowed",
+          parameter: name
+        )
+      }
+      biases[id] = Float(bias)
+    }
+    return biases
+  }
+
+  /// How many of the likeliest tokens are told beside those of the answer; nil tells of none.
+  ///
+  /// The older endpoint takes the number itself.
+  private static func scoreCount(
+    _ fields: RequestFields,
+    _ form: Form
+  ) throws(APIError) -> Int? {
+    guard form == .chat else {
+      if fields["logprobs"]?.boolValue == false { return nil }
+      return try fields.integer("logprobs", in: 0...scoreLimit)
+    }
+    let name = "top_logprobs"
+    let count = try fields.integer(name, in: 0...scoreLimit)
+    if try fields.flag("logprobs") ?? false { return count ?? 0 }
+    guard count ?? 0 == 0 else {
+      throw .invalid("\(name) needs logprobs: true beside it", parameter: name)
+    }
+    return nil
+  }
+
+  private static let scoreLimit = 20
 
   private static func includesUsage(_ fields: RequestFields) throws(APIError) -> Bool {
     let name = "stream_options"

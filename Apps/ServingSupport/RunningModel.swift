@@ -121,7 +121,9 @@ final class RunningModel {
         choice: job.choice,
         piece: event.piece,
         tokens: event.token == nil ? 0 : 1,
-        finish: event.finish
+        finish: event.finish,
+        scores: event.score.map { [$0] } ?? [],
+        promptScores: event.promptScores
       )
     )
   }

@@ -14,6 +14,9 @@ struct Job: Sendable {
     var reused = 0
     /// Why it has ended.
     var finish: GenerationFinish?
+    /// How likely its tokens were, and before the first those of the prompt, where somebody asked.
+    var scores: [TokenScore] = []
+    var promptScores: [TokenScore] = []
   }
 
   let id: UInt64

@@ -1,8 +1,8 @@
-import ModelSupport
-import Transformer
+package import ModelSupport
+package import Transformer
 
 /// How models are served.
-struct ServingSettings: Sendable {
+package struct ServingSettings: Sendable {
   /// The texts that a model writes at once.
   var parallel: Int
   /// The texts that may wait.
@@ -21,6 +21,28 @@ struct ServingSettings: Sendable {
   var isLocal: Bool
   /// The key that requests must have; nil for none.
   var key: String?
+
+  /// Settings; of what nobody says otherwise the command has its defaults.
+  package init(
+    parallel: Int,
+    queue: Int,
+    context: Int?,
+    memory: Int,
+    computation: Computation,
+    precision: KeyValueCache.Precision?,
+    sharesBase: Bool,
+    allowsLoading: Bool,
+    isLocal: Bool,
+    key: String?
+  ) {
+    (self.parallel, self.queue, self.context) = (parallel, queue, context)
+    (self.memory, self.computation, self.precision) = (memory, computation, precision)
+    (self.sharesBase, self.allowsLoading, self.isLocal) = (sharesBase, allowsLoading, isLocal)
+    self.key = key
+  }
+
+  /// The bytes that models may need where nobody says otherwise.
+  package static var availableMemory: Int { ModelMemory.available }
 
   /// Longer contexts must be asked for: their caches are what fills the memory.
   static let usualContext = 4096
