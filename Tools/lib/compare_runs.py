@@ -8,7 +8,8 @@ files. Then, by the ending of the name:
 
     .json, .jsonl   the same values, numbers by their digits, but for the members named in TIMES
     .md             the same text, but for the columns of tables whose heading says that they are times
-    .html           the same text, but for its numbers: those that count are in a file beside it
+    .html           the same text, but for its numbers and the units of times: numbers that count are in a
+                    file beside it
     all others      the same bytes: models, adapters, checkpoints with their manifests, scans, labels
 
 What a killed process was writing (.NAME.PID-NUMBER.apus-tmp) is no result and is left out; --leftovers
@@ -74,8 +75,12 @@ def first_difference(left, right, place=""):
     return f"{place or 'value'}: {str(left)[:60]} became {str(right)[:60]}"
 
 
+# What a time is given in, by how long it was.
+TIME_UNIT = re.compile(NUMBER.pattern + r"\s?(?:µs|ms|s|min|h)\b")
+
+
 def page_words(text):
-    return NUMBER.sub("", text).split()
+    return NUMBER.sub("", TIME_UNIT.sub("", text)).split()
 
 
 def table_words(text):

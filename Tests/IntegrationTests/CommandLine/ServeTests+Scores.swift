@@ -38,7 +38,7 @@ extension ServeTests {
 
   @Test func conversationsAreScored() async throws {
     try await withServer { server, _ in
-      let asked: JSONObject = ["logprobs": true, "top_logprobs": 2]
+      var asked: JSONObject = ["logprobs": true, "top_logprobs": 2]
       let whole = try await server.post("/v1/chat/completions", chat("Hi", asked))
       let scores = try #require(whole["choices"]?[0]?["logprobs"]?["content"]?.arrayValue)
       #expect(scores.count == 20)
@@ -51,11 +51,8 @@ extension ServeTests {
       let text = try #require(whole["choices"]?[0]?["message"]?["content"]?.stringValue)
       #expect(String(decoding: bytes.map(UInt8.init), as: UTF8.self) == text)
       // In a stream every token comes once.
-      let answer = try await server.send(
-        "POST",
-        "/v1/chat/completions",
-        chat("Hi", asked.merging(["stream": true]) { $1 })
-      )
+      asked["stream"] = true
+      let answer = try await server.send("POST", "/v1/chat/completions", chat("Hi", asked))
       let parts = try answer.events()
         .flatMap { $0["choices"]?[0]?["logprobs"]?["content"]?.arrayValue ?? [] }
       #expect(parts.map { $0["token"] } == scores.map { $0["token"] })
@@ -65,10 +62,9 @@ extension ServeTests {
   @Test func biasesAndPenaltiesChangeWhatIsWritten() async throws {
     try await withServer { server, _ in
       func tokens(_ more: JSONObject) async throws -> [JSONValue] {
-        let found = try await server.post(
-          "/v1/completions",
-          completion([40, 41], more.merging(["logprobs": 0]) { $1 })
-        )
+        var asked = more
+        asked["logprobs"] = 0
+        let found = try await server.post("/v1/completions", completion([40, 41], asked))
         return found["choices"]?[0]?["logprobs"]?["tokens"]?.arrayValue ?? []
       }
       let forced = try await tokens(["logit_bias": ["65": 100]])

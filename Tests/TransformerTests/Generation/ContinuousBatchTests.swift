@@ -203,7 +203,7 @@ import Transformer
       let states = model.hiddenStates([(tokens: text, cache: model.makeCache())])
       let expected = model.logits(states).logSoftmax()
       for (row, score) in (promptScores + scores).enumerated() {
-        let values = Array(expected[row])
+        let values = expected[row].elements
         let order = values.indices.sorted { (values[$1], $0) < (values[$0], $1) }
         #expect(score.likeliest.count == 3)
         for candidate in score.likeliest + [score.token] {
