@@ -1,12 +1,14 @@
 /// Tokenizers of a few tokens, one for each kind of model and with every kind of step.
 enum TokenizerSamples {
   static let tiny = [
-    // Byte-level BPE, as GPT-2 and Llama 3 have it.
+    // Byte-level BPE, as GPT-2 has it.
     #"""
     {"version":"1.0","added_tokens":[{"id":7,"content":"<s>","special":true,"normalized":false,
     "single_word":false,"lstrip":true,"rstrip":false}],"normalizer":{"type":"NFC"},
     "pre_tokenizer":{"type":"Sequence","pretokenizers":[
-    {"type":"Split","pattern":{"Regex":"\\p{N}{1,3}| ?\\p{L}+|\\s+"},"behavior":"Isolated","invert":false},
+    {"type":"Split","pattern":{"Regex":
+    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"},
+    "behavior":"Isolated","invert":false},
     {"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}]},
     "post_processor":{"type":"ByteLevel","trim_offsets":false},"decoder":{"type":"ByteLevel"},
     "model":{"type":"BPE","ignore_merges":true,"vocab":{"a":0,"b":1,"Ġ":2,"ab":3,"l":4,"o":5,"lo":6},
