@@ -146,6 +146,23 @@ extension ModelFile {
     return catalog.tensorNames.reduce(0) { $0 + (catalog.describe($1)?.byteCount ?? 0) }
   }
 
+  /// The bytes of all tensors as a model holds them that computes so.
+  ///
+  /// Blocks of GGUF become floats where they have no kernel, and all of them in an exact computation.
+  package func byteCount(as computation: Computation) -> Int {
+    let catalog = pretrained.catalog
+    let kept = Set(
+      GGUFTensorType.allCases
+        .filter { !$0.isQuantized || computation != .exact && $0.hasKernel }.map(\.name)
+    )
+    let blocks = Set(GGUFTensorType.allCases.map(\.name)).subtracting(kept)
+    return catalog.tensorNames.reduce(0) { bytes, name in
+      guard let tensor = catalog.describe(name) else { return bytes }
+      let becomesFloats = tensor.shape.rank > 1 && blocks.contains(tensor.storage)
+      return bytes + (becomesFloats ? 4 * tensor.shape.count : tensor.byteCount)
+    }
+  }
+
   /// The bits that one parameter takes on average.
   package var bitsPerWeight: Double { 8 * Double(byteCount) / Double(max(parameterCount, 1)) }
 

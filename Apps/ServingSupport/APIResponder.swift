@@ -14,6 +14,8 @@ struct APIResponder: HTTPResponder {
   /// Takes a line for each answered request.
   let log: @Sendable (String) -> Void
 
+  private static let reader = SerialQueue("apus-serve reader")
+
   func respond(to request: Request, context: Context) async throws -> Response {
     let start = ProcessInfo.processInfo.systemUptime
     let route = Route(request)
@@ -178,12 +180,15 @@ struct APIResponder: HTTPResponder {
       throw APIError.invalid("you must provide a model parameter", parameter: "model")
     }
     let model = try shelf.model(name)
-    let completion = try CompletionRequest(
-      fields,
-      form,
-      model: model,
-      seed: UInt64.random(in: 0...UInt64.max)
-    )
+    // Long texts take their time to become tokens.
+    let completion = try await Self.reader.perform {
+      try CompletionRequest(
+        fields,
+        form,
+        model: model,
+        seed: UInt64.random(in: 0...UInt64.max)
+      )
+    }
     let connection = try await context.connection
     let writing = try shelf.write(completion, with: model)
     connection.whenGone(writing.breakOff)

@@ -228,7 +228,7 @@ extension RequestFields {
     guard let value = self["prompt"] else {
       throw .invalid("you must provide a prompt", parameter: "prompt")
     }
-    if let text = value.stringValue { return [model.tokenizer.encode(text)] }
+    if let text = value.stringValue { return [try model.tokens(of: text, parameter: "prompt")] }
     guard let list = value.arrayValue, !list.isEmpty else {
       let found = value.arrayValue == nil ? value.kind : "an empty list"
       throw .invalid("prompt is \(found); a text or a list is expected", parameter: "prompt")
@@ -240,7 +240,7 @@ extension RequestFields {
     var prompts: [[Int32]] = []
     for entry in list {
       if let text = entry.stringValue {
-        prompts.append(model.tokenizer.encode(text))
+        prompts.append(try model.tokens(of: text, parameter: "prompt"))
       } else if let list = entry.arrayValue {
         prompts.append(try tokens(list, model))
       } else {

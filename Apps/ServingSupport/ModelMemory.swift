@@ -17,12 +17,13 @@ struct ModelMemory: Sendable {
   /// The need of a model.
   init(
     _ file: ModelFile,
+    computation: Computation,
     places: Int,
     contextLength: Int,
     precision: KeyValueCache.Precision
   ) {
     let shape = file.pretrained.configuration
-    weights = file.byteCount
+    weights = file.byteCount(as: computation)
     caches =
       places * KeyValueCache.byteCount(tokens: contextLength, of: shape, precision: precision)
     logits = 4 * places * shape.vocabularyCount

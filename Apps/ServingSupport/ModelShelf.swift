@@ -10,7 +10,7 @@ final class ModelShelf: Sendable {
   let settings: ServingSettings
   let metrics: ServerMetrics
   let engine: Engine
-  private let loader = Loader()
+  private let loader = SerialQueue("apus-serve loader")
   private let models = Mutex<[(model: ServedModel, memory: Int)]>([])
   /// The bases that tasks may share: what they are called, by their paths.
   private let bases = Mutex<[String: String]>([:])
@@ -72,6 +72,7 @@ final class ModelShelf: Sendable {
       let served = try ServedModel(name, file.pretrained, settings)
       let memory = ModelMemory(
         file,
+        computation: settings.computation,
         places: settings.parallel,
         contextLength: served.contextLength,
         precision: settings.precision ?? file.cachePrecision
@@ -212,19 +213,6 @@ final class ModelShelf: Sendable {
     // A message that comes after the engine's end is dropped, and with it the last who could speak.
     engine.post { $0.submit(jobs, to: name) }
     return (stream, { continuation.finish() })
-  }
-}
-
-/// Does one thing after the other, on a thread that may wait for the disk.
-private final class Loader: Sendable {
-  private let queue = DispatchQueue(label: "apus-serve loader")
-
-  func perform<Result: Sendable>(
-    _ body: @escaping @Sendable () throws -> Result
-  ) async throws -> Result {
-    try await withCheckedThrowingContinuation { continuation in
-      queue.async { continuation.resume(with: .init { try body() }) }
-    }
   }
 }
 

@@ -1,7 +1,7 @@
 import Checkpoints
 
 /// The fields of a request, read with errors that name them; null is the same as nothing.
-struct RequestFields {
+struct RequestFields: Sendable {
   private let object: JSONObject
 
   /// The fields of a body.

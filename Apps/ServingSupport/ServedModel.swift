@@ -24,6 +24,8 @@ final class ServedModel: Sendable {
   /// The template of conversations, or why there is none.
   private let template: Result<ChatTemplate, CommandFailure>
   private let variables: [String: JSONValue]
+  /// The most bytes of a text whose tokens may have room.
+  private let longestText: Int
   /// Texts that are written or wait.
   private let outstanding: Outstanding
 
@@ -44,6 +46,8 @@ final class ServedModel: Sendable {
     template = Result { try pretrained.requireChatTemplate() }
       .mapError { CommandFailure("\($0)") }
     variables = pretrained.templateVariables
+    longestText = contextLength.multipliedReportingOverflow(by: tokenizer.longestTokenLength)
+      .partialValue
     outstanding = Outstanding(limit: settings.parallel + settings.queue)
   }
 
@@ -53,6 +57,25 @@ final class ServedModel: Sendable {
   /// Gives places back.
   func leave(_ count: Int) { outstanding.leave(count) }
 
+  /// The tokens of a text.
+  ///
+  /// - Throws: `APIError` that names the field where they cannot have room, before they are counted.
+  func tokens(
+    of text: String,
+    parameter: String,
+    addSpecialTokens: Bool = true
+  ) throws(APIError) -> [Int32] {
+    guard text.utf8.count <= longestText else {
+      throw .invalid(
+        "a text of \(text.utf8.count) bytes has more tokens than the \(contextLength) of the context of "
+          + "'\(name)'; shorten it",
+        parameter: parameter,
+        code: "context_length_exceeded"
+      )
+    }
+    return tokenizer.encode(text, addSpecialTokens: addSpecialTokens)
+  }
+
   /// The tokens of a conversation.
   ///
   /// - Throws: `APIError` where the model has no template, or the template refuses the turns.
@@ -60,15 +83,13 @@ final class ServedModel: Sendable {
     ofConversation messages: [JSONValue],
     variables: [String: JSONValue]
   ) throws(APIError) -> [Int32] {
+    let text: String
     do {
-      let text = try template.get().render(
-        messages,
-        variables: self.variables.merging(variables) { $1 }
-      )
-      return tokenizer.encode(text, addSpecialTokens: false)
+      text = try template.get().render(messages, variables: self.variables.merging(variables) { $1 })
     } catch {
       throw .invalid("\(error)", parameter: "messages")
     }
+    return try tokens(of: text, parameter: "messages", addSpecialTokens: false)
   }
 }
 

@@ -229,7 +229,7 @@ static void read_scale(const ck_interleaved *m, const uint8_t *header, const uin
       return;
     case CK_SCALES_6K:
       *scale *= (int8_t)unit[8 * half + row];
-      *offset = -32 * *scale;
+      *offset = -(float)(m->codes == CK_CODES_3 ? 4 : 32) * *scale;
       return;
   }
 }

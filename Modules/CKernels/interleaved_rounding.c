@@ -1,11 +1,11 @@
 // Rounds rows of activations for the kernels of interleaved matrices and decides what is rounded
 // again.
 //
-// A unit's values are rounded to the nearest of steps: the expected square of its error is step²/12
-// for each of them. Where the units of a row sum up to more than the tolerance allows, the worst are
-// rounded again, as few of them as bring the sum below it: mostly the one or two that hold a row's
-// towering activations, whose neighbours have lost all their digits. What each row takes depends on
-// that row alone.
+// A unit's values are rounded to the nearest of steps, and what that leaves is measured. Where the units of
+// a row leave more than the tolerance allows, the worst are rounded again, as few of them as bring the
+// sum below it: mostly the one or two that hold a row's towering activations, whose neighbours have lost
+// all their digits. What a further rounding leaves counts as what it leaves at worst, half of its step for
+// every value. What each row takes depends on that row alone.
 #include "interleaved_rounding.h"
 
 #include <math.h>
@@ -16,15 +16,15 @@
 
 /// Passes that bring the precision of float.
 #define PASS_LIMIT 3
-/// What a pass divides the square of an error by.
+/// What a pass divides the square of its bound by.
 #define PASS_GAIN (254.0 * 254.0)
 #define ROUNDED_TOGETHER 8
 
 // MARK: - The worst units
 
-/// The square of a unit's error; a heap has the largest in front.
+/// The square of a unit's error, and its bound after another pass; a heap has the largest error in front.
 typedef struct {
-  double error;
+  double error, next;
   ptrdiff_t unit;
 } unit_error;
 
@@ -51,43 +51,56 @@ static void add_passes(unit_error *heap, ptrdiff_t count, double error, double b
                        uint8_t *passes) {
   for (ptrdiff_t i = count / 2; i-- > 0;) sink(heap, count, i);
   while (count > 0 && error > budget) {
-    error -= heap[0].error * (1 - 1 / PASS_GAIN);
+    error += heap[0].next - heap[0].error;
     passes[heap[0].unit]++;
     heap[0] = heap[--count];
     sink(heap, count, 0);
   }
 }
 
-/// How often the units of a row are rounded: steps `stride` apart, the square of an error step² ·
-/// `share`, that of the row `square`. Returns what is more than once each.
-static int32_t choose_passes(ptrdiff_t units, const float *steps, ptrdiff_t stride, double share,
-                             double square, float tolerance, uint8_t *passes) {
-  memset(passes, 1, (size_t)units);
-  double error = 0, budget = (double)tolerance * tolerance * square;
-  for (ptrdiff_t i = 0; i < units; i++) {
-    double step = steps[i * stride];
-    error += step * step * share;
+/// What the units of a row come to in the first pass.
+typedef struct {
+  ptrdiff_t units;
+  const float *steps, *errors;  // steps `stride` apart; the squares of errors in steps
+  ptrdiff_t stride;
+  double bound;   // of the square of an error, in steps
+  double square;  // of the row
+} rounded_units;
+
+/// How often the units of a row are rounded. Returns what is more than once each.
+static int32_t choose_passes(const rounded_units *r, float tolerance, uint8_t *passes) {
+  memset(passes, 1, (size_t)r->units);
+  double error = 0, budget = (double)tolerance * tolerance * r->square;
+  for (ptrdiff_t i = 0; i < r->units; i++) {
+    double step = r->steps[i * r->stride];
+    error += step * step * r->errors[i];
   }
   if (error <= budget) return 0;
-  unit_error *heap = (unit_error *)ck_scratch(SCRATCH_PART, 4 * units);
+  unit_error *heap = (unit_error *)ck_scratch(SCRATCH_PART, 6 * r->units);
   ptrdiff_t count = 0;
-  for (ptrdiff_t i = 0; i < units; i++) {
-    double step = steps[i * stride];
-    unit_error e = {.error = step * step * share, .unit = i};
-    if (step > 0) heap[count++] = e;
+  double next = 0;
+  for (ptrdiff_t i = 0; i < r->units; i++) {
+    double step = r->steps[i * r->stride];
+    unit_error e = {.error = step * step * r->errors[i],
+                    .next = step * step * r->bound / PASS_GAIN,
+                    .unit = i};
+    if (e.error > 0) heap[count++] = e, next += e.next;
   }
-  for (int pass = 1; pass < PASS_LIMIT && error > budget; pass++, error /= PASS_GAIN) {
-    if (error / PASS_GAIN <= budget) {
+  for (int pass = 1; pass < PASS_LIMIT && error > budget; pass++) {
+    if (next <= budget) {
       add_passes(heap, count, error, budget, passes);
       break;
     }
     for (ptrdiff_t i = 0; i < count; i++) {
-      heap[i].error /= PASS_GAIN;
+      heap[i].error = heap[i].next;
+      heap[i].next /= PASS_GAIN;
       passes[heap[i].unit]++;
     }
+    error = next;
+    next /= PASS_GAIN;
   }
   int32_t extra = 0;
-  for (ptrdiff_t i = 0; i < units; i++) extra += passes[i] - 1;
+  for (ptrdiff_t i = 0; i < r->units; i++) extra += passes[i] - 1;
   return extra;
 }
 
@@ -100,16 +113,24 @@ static void round_one(ck_rounded_rows *r, ptrdiff_t row) {
   if (r->out.codes) {
     ck_rounding_result result = r->table->round_row(r->columns, x, &r->out, row);
     is_finite = result.is_finite;
-    const float *steps = r->out.steps + row / tile * tile * units + row % tile;
-    r->extra[row] = choose_passes(units, steps, tile, CK_UNIT / 12.0, result.square, r->tolerance,
-                                  r->codes.passes + row * units);
+    rounded_units all = {.units = units,
+                         .steps = r->out.steps + row / tile * tile * units + row % tile,
+                         .errors = r->out.errors + row * units,
+                         .stride = tile,
+                         .bound = CK_UNIT / 4.0,
+                         .square = result.square};
+    r->extra[row] = choose_passes(&all, r->tolerance, r->codes.passes + row * units);
   }
   if (r->out.tables) {
     ck_rounding_result result = r->table->build_tables(r->columns, x, &r->out, row);
     is_finite = is_finite && result.is_finite;
-    r->extra[r->count + row] =
-        choose_passes(units, r->out.table_steps + row * units, 1, 8 / 12.0, result.square,
-                      r->tolerance, r->tables.passes + row * units);
+    rounded_units all = {.units = units,
+                         .steps = r->out.table_steps + row * units,
+                         .errors = r->out.table_errors + row * units,
+                         .stride = 1,
+                         .bound = 8 / 4.0,
+                         .square = result.square};
+    r->extra[r->count + row] = choose_passes(&all, r->tolerance, r->tables.passes + row * units);
   }
   r->is_finite[row] = is_finite;
 }
@@ -222,7 +243,7 @@ static void place_rows(ck_rounded_rows *r, ptrdiff_t tile, bool has_codes, bool 
   ptrdiff_t units = ck_units(r->columns), all = (r->count + tile - 1) / tile * tile * units;
   ptrdiff_t kinds = has_codes + has_tables, rows = r->count;
   ptrdiff_t bytes = (has_codes ? 40 : 0) * all + (has_tables ? 136 : 0) * all;
-  bytes += kinds * (rows * units + 8 * (rows + 1)) + 9 * rows + 64 * 12;
+  bytes += kinds * (5 * rows * units + 8 * (rows + 1)) + 9 * rows + 64 * 14;
   float *memory = ck_scratch(SCRATCH_JOB, bytes / 4 + 16);
   memset(&r->out, 0, sizeof r->out);
   r->out.units = units;
@@ -231,6 +252,7 @@ static void place_rows(ck_rounded_rows *r, ptrdiff_t tile, bool has_codes, bool 
     r->out.codes = take(&memory, 32 * all);
     r->out.steps = take(&memory, 4 * all);
     r->out.sums = take(&memory, 4 * all);
+    r->out.errors = take(&memory, 4 * rows * units);
     r->codes.passes = take(&memory, rows * units);
     r->codes.starts = take(&memory, 8 * (rows + 1));
   }
@@ -238,6 +260,7 @@ static void place_rows(ck_rounded_rows *r, ptrdiff_t tile, bool has_codes, bool 
     r->out.tables = take(&memory, 128 * all);
     r->out.table_steps = take(&memory, 4 * all);
     r->out.table_sums = take(&memory, 4 * all);
+    r->out.table_errors = take(&memory, 4 * rows * units);
     r->tables.passes = take(&memory, rows * units);
     r->tables.starts = take(&memory, 8 * (rows + 1));
   }

@@ -56,8 +56,11 @@ typedef struct {
   int8_t *codes;   // or NULL
   float *steps;
   float *sums;     // of the rounded activations
+  float *errors;   // [rows × units]: ‖x − x̂‖² of each unit
   uint8_t *tables; // [rows × 8 units × 16]: the sixteen signed sums of a quad, + 128; or NULL
   float *table_steps, *table_sums;  // [rows × units]
+  /// [rows × units]: the squares of the errors of a unit's sums, for each quad their mean.
+  float *table_errors;
 } ck_arranged;
 
 /// What the rounding of some units left, rounded again.
@@ -68,9 +71,9 @@ typedef struct {
   float *steps, *sums;      // [count]
 } ck_remainders;
 
-/// What rounding did to a row.
+/// What rounding found of a row.
 typedef struct {
-  double square;  // ‖x̂‖²
+  double square;  // ‖x‖²
   bool is_finite;
 } ck_rounding_result;
 

@@ -45,7 +45,7 @@ static struct {
   _Atomic int caller_core;
   _Alignas(128) _Atomic uint64_t left;  // how many workers ever left a job
   _Alignas(128) atomic_bool busy;
-  _Atomic int sleepers;
+  _Atomic uint64_t asleep;  // a bit for each bed with a sleeper
 } job;
 
 /// The parts [next, end) that nobody has taken.
@@ -56,8 +56,12 @@ static struct {
 
 static _Atomic int thread_count;
 static int worker_count;  // guarded by job.busy
+/// Where workers sleep: each in a bed of its own, so that a job wakes those that it has places for; the last
+/// bed is that of all others.
+#define BEDS 64
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t beds[BEDS];  // made in set_up
+static int sleepers_of_last_bed;   // guarded by the mutex
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static _Thread_local bool inside_part;
 
@@ -141,15 +145,21 @@ static void leave_core_of_caller(void) {
 
 // MARK: - Workers
 
+static int bed_of(int worker) { return worker < BEDS - 1 ? worker : BEDS - 1; }
+
 /// Sleeps until a job arrives; back to spinning then, even when others have finished it meanwhile:
 /// a short job is over before a sleeper wakes, but the next one may follow at once.
 static void sleep_until_called(int worker) {
+  int bed = bed_of(worker);
   pthread_mutex_lock(&mutex);
-  // Sequentially consistent, as is the caller's store of the word before it loads `sleepers`: at
-  // least one of the two sees the other.
-  atomic_fetch_add(&job.sleepers, 1);
-  if (!has_work(worker)) pthread_cond_wait(&condition, &mutex);
-  atomic_fetch_sub(&job.sleepers, 1);
+  if (bed == BEDS - 1) sleepers_of_last_bed++;
+  // Sequentially consistent, as is the caller's store of the word before it loads `asleep`: at least one
+  // of the two sees the other.
+  atomic_fetch_or(&job.asleep, UINT64_C(1) << bed);
+  if (!has_work(worker)) pthread_cond_wait(&beds[bed], &mutex);
+  if (bed < BEDS - 1 || --sleepers_of_last_bed == 0) {
+    atomic_fetch_and(&job.asleep, ~(UINT64_C(1) << bed));
+  }
   pthread_mutex_unlock(&mutex);
 }
 
@@ -182,13 +192,19 @@ static int clamp_count(int count) {
   return count < 1 ? 1 : count > MAXIMUM_THREADS ? MAXIMUM_THREADS : count;
 }
 
+static void make_beds(void) {
+  for (int bed = 0; bed < BEDS; bed++) pthread_cond_init(&beds[bed], NULL);
+}
+
 static void forget_workers(void) {
   worker_count = 0;
-  atomic_store(&job.sleepers, 0);
+  sleepers_of_last_bed = 0;
+  atomic_store(&job.asleep, 0);
   atomic_store(&job.busy, false);
-  atomic_store(&job.word, 0);
+  // A child of a thread inside a part ends its job alone, as if nobody had entered.
+  atomic_store(&job.word, inside_part ? (uint64_t)(job.lanes - 1) : 0);
   pthread_mutex_init(&mutex, NULL);
-  pthread_cond_init(&condition, NULL);
+  make_beds();
 }
 
 static void set_up(void) {
@@ -197,6 +213,7 @@ static void set_up(void) {
   int count = wanted ? atoi(wanted) : cores;
   if (count < 1 || count > cores) count = cores;
   atomic_store(&thread_count, clamp_count(count));
+  make_beds();
   pthread_atfork(NULL, NULL, forget_workers);
 }
 
@@ -232,8 +249,21 @@ static void run_serially(ptrdiff_t parts, ck_part body, void *context) {
   inside_part = was_inside;
 }
 
+/// Wakes those of the first `workers` that sleep.
+static void wake(int workers) {
+  uint64_t wanted = workers < BEDS ? (UINT64_C(1) << workers) - 1 : ~UINT64_C(0);
+  if ((atomic_load(&job.asleep) & wanted) == 0) return;
+  pthread_mutex_lock(&mutex);
+  for (int bed = 0; bed < BEDS && bed < workers; bed++) {
+    if (atomic_load_explicit(&job.asleep, memory_order_relaxed) >> bed & 1) {
+      pthread_cond_broadcast(&beds[bed]);
+    }
+  }
+  pthread_mutex_unlock(&mutex);
+}
+
 /// Opens a job of `count` lanes for all but the caller.
-static void open_job(ptrdiff_t parts, ck_part body, void *context, ptrdiff_t count, int workers) {
+static void open_job(ptrdiff_t parts, ck_part body, void *context, ptrdiff_t count) {
   for (ptrdiff_t i = 0; i < count; i++) {
     atomic_store_explicit(&lanes[i].next, parts * i / count, memory_order_relaxed);
     atomic_store_explicit(&lanes[i].end, parts * (i + 1) / count, memory_order_relaxed);
@@ -241,16 +271,12 @@ static void open_job(ptrdiff_t parts, ck_part body, void *context, ptrdiff_t cou
   atomic_store_explicit(&job.body, body, memory_order_relaxed);
   atomic_store_explicit(&job.context, context, memory_order_relaxed);
   atomic_store_explicit(&job.lanes, count, memory_order_relaxed);
-  atomic_store_explicit(&job.worker_limit, workers, memory_order_relaxed);
+  atomic_store_explicit(&job.worker_limit, (int)count - 1, memory_order_relaxed);
   atomic_store_explicit(&job.caller_core, current_core(), memory_order_relaxed);
   uint64_t word = atomic_load_explicit(&job.word, memory_order_relaxed);
   uint64_t generation = (word >> PLACES_BITS) + 1;
   atomic_store(&job.word, (generation << PLACES_BITS) | (uint64_t)(count - 1));
-  if (atomic_load(&job.sleepers) > 0) {
-    pthread_mutex_lock(&mutex);
-    pthread_cond_broadcast(&condition);
-    pthread_mutex_unlock(&mutex);
-  }
+  wake((int)count - 1);
 }
 
 /// Lets nobody in any more and waits until all have left who entered.
@@ -259,7 +285,7 @@ static void close_job(ptrdiff_t count, uint64_t left_before) {
   uint64_t entered = (uint64_t)(count - 1) - (word & PLACES_MASK);
   int64_t deadline = 0;
   uint64_t expected = left_before + entered;
-  for (unsigned i = 1; atomic_load_explicit(&job.left, memory_order_acquire) != expected; i++) {
+  for (unsigned i = 1; atomic_load_explicit(&job.left, memory_order_acquire) < expected; i++) {
     relax();
     if (i % 16 != 0) continue;
     int64_t now = nanoseconds();
@@ -275,11 +301,11 @@ void ck_parallel(ptrdiff_t parts, ck_part body, void *context) {
     run_serially(parts, body, context);
     return;
   }
-  create_workers(threads - 1);
-  inside_part = true;
   ptrdiff_t count = parts < threads ? parts : threads;
+  create_workers((int)count - 1);
+  inside_part = true;
   uint64_t left = atomic_load_explicit(&job.left, memory_order_relaxed);
-  open_job(parts, body, context, count, threads - 1);
+  open_job(parts, body, context, count);
   run_lanes(body, context, 0, count);
   close_job(count, left);
   inside_part = false;

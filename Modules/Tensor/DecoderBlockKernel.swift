@@ -6,7 +6,7 @@ import CKernels
 ///
 /// It runs the kernels of the single layers in their order, with the same bits, but allocates nothing
 /// between them.
-package struct DecoderBlockKernel {
+package final class DecoderBlockKernel {
   /// A norm along rows.
   package struct Norm {
     let weight: Tensor<Float>
@@ -87,11 +87,13 @@ package struct DecoderBlockKernel {
     }
   }
 
+  /// The largest relative error of an input's rounding.
+  package let tolerance: Float
   private let norms: Norms
-  private let attention: Attention
   private let layers: [Layer]
-  private let function: GateFunction
-  private let tolerance: Float
+  /// What the kernel reads, made once: its pointers lead into `norms`, `layers` and `matrices`.
+  private var block = ck_decoder_block()
+  private let matrices: UnsafeMutablePointer<ck_interleaved>
 
   /// A block.
   ///
@@ -100,7 +102,7 @@ package struct DecoderBlockKernel {
   ///   - attention: how heads attend.
   ///   - layers: of queries, keys, values, outputs, gate, up and down.
   ///   - function: of the gate.
-  ///   - tolerance: the largest expected relative error of an input's rounding.
+  ///   - tolerance: the largest relative error of an input's rounding.
   package init(
     norms: Norms,
     attention: Attention,
@@ -123,46 +125,62 @@ package struct DecoderBlockKernel {
       "decoder block: shapes \(layers.map(\.matrix.shape)), needed are \(shapes)"
     )
     self.norms = norms
-    self.attention = attention
     self.layers = layers
-    self.function = function
     self.tolerance = tolerance
+    matrices = .allocate(capacity: layers.count)
+    for (index, layer) in layers.enumerated() {
+      (matrices + index).initialize(to: layer.matrix.kernel)
+    }
+    block = kernel(attention, function)
+  }
+
+  deinit { matrices.deallocate() }
+
+  /// Whether these are the norms that the kernel was made with, their numbers unchanged.
+  package func has(_ other: Norms) -> Bool {
+    norms.attentionInput.isSame(as: other.attentionInput)
+      && norms.attentionOutput.isSame(as: other.attentionOutput)
+      && norms.feedInput.isSame(as: other.feedInput)
+      && norms.feedOutput.isSame(as: other.feedOutput)
+      && norms.query.isSame(as: other.query) && norms.key.isSame(as: other.key)
   }
 
   /// Computes the block in place.
   ///
   /// - Parameters:
   ///   - x: [rows × D].
-  ///   - rows: where they stand; those of one sequence in order, their places within the capacity.
   ///   - cosines: [rows × d/2], nil if queries and keys do not turn.
   ///   - sines: likewise.
+  ///   - place: where row r stands; those of one sequence in order, their places within the capacity.
   package func callAsFunction(
     _ x: inout Tensor<Float>,
-    rows: [Row],
     cosines: Tensor<Float>?,
-    sines: Tensor<Float>?
+    sines: Tensor<Float>?,
+    place: (Int) -> Row
   ) {
     expect(
-      x.shape == [rows.count, layers[0].matrix.shape[1]],
-      "decoder block: x is \(x.shape) for \(rows.count) rows"
+      x.shape.rank == 2 && x.shape[1] == block.width,
+      "decoder block: x is \(x.shape), [rows, \(block.width)] is needed"
     )
-    let places = rows.map { row in
-      ck_decoder_row(
-        keys: row.keys.kernel,
-        values: row.values.kernel,
-        capacity: row.capacity,
-        position: row.position
-      )
-    }
-    let matrices = layers.map(\.matrix.kernel)
-    matrices.withUnsafeBufferPointer { matrices in
-      guard let first = matrices.baseAddress else { return }
-      var block = kernel(first)
+    let count = x.shape[0]
+    withUnsafeTemporaryAllocation(of: ck_decoder_row.self, capacity: count) { rows in
+      for index in 0..<count {
+        let row = place(index)
+        rows.initializeElement(
+          at: index,
+          to: ck_decoder_row(
+            keys: row.keys.kernel,
+            values: row.values.kernel,
+            capacity: row.capacity,
+            position: row.position
+          )
+        )
+      }
       x.withUnsafeMutableElements { x in
         ck_decode_block(
           &block,
-          rows.count,
-          places,
+          count,
+          rows.baseAddress,
           cosines.map { UnsafePointer($0.start) },
           sines.map { UnsafePointer($0.start) },
           x.baseAddress
@@ -173,7 +191,7 @@ package struct DecoderBlockKernel {
     withExtendedLifetime((self, cosines, sines)) {}
   }
 
-  private func kernel(_ matrices: UnsafePointer<ck_interleaved>) -> ck_decoder_block {
+  private func kernel(_ attention: Attention, _ function: GateFunction) -> ck_decoder_block {
     func layer(_ index: Int) -> ck_interleaved_layer {
       ck_interleaved_layer(
         matrix: matrices + index,
@@ -210,6 +228,16 @@ package struct DecoderBlockKernel {
     block.scale = attention.scale
     block.soft_cap = attention.softCap ?? 0
     return block
+  }
+}
+
+extension DecoderBlockKernel.Norm? {
+  /// Whether both are the same numbers in memory; while one is kept its memory does not change.
+  fileprivate func isSame(as other: Self) -> Bool {
+    guard let self, let other else { return (self == nil) == (other == nil) }
+    return self.weight.start == other.weight.start && self.bias?.start == other.bias?.start
+      && self.offset == other.offset && self.epsilon == other.epsilon
+      && self.centres == other.centres
   }
 }
 

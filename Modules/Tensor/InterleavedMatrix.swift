@@ -12,13 +12,14 @@ import CKernels
 /// |---|---|---|
 /// | `PackedRows`, 1 … 8 bits | 2, 3, 4, 5 or 8 bits | binary16 and a zero point where that is exact, else floats |
 /// | `BinaryRows` | planes of signs | one for each plane, binary16 where that is exact |
-/// | blocks of GGUF | 4, 5, 6 or 8 bits | as the blocks have them, bit for bit |
+/// | blocks of GGUF | 3, 4, 5, 6 or 8 bits | as the blocks have them, bit for bit |
 ///
 /// Activations are rounded to 8 bits, 32 neighbours to a step, once for all matrices that read them.
 /// Where the rounding of a row would cost more than the tolerance, what it left of the units that it
 /// hurt most is rounded too, of as few as are needed: a second time makes 16 bits of them, a third the
-/// precision of floats. So the expected error of a product that rounding brings is never above
-/// ‖x‖ · tolerance · (the size of a row of W), whatever the activations are.
+/// precision of floats. So the error of a product that rounding brings is never above ‖x‖ · tolerance ·
+/// (the size of a row of W), whatever the activations are; where sums of four activations are looked up (2
+/// bits and signs), the root of its mean square over all codes is not.
 ///
 /// - Shapes: [N × K].
 public struct InterleavedMatrix: Sendable {
@@ -40,9 +41,9 @@ public struct InterleavedMatrix: Sendable {
     case halfOffsets
     /// binary32 both; of signs a scale for each plane.
     case float
-    /// Q4_K: groups of 256, a scale and an offset of 6 bits for each 32.
+    /// Q4_K and Q5_K: groups of 256, a scale and an offset of 6 bits for each 32.
     case q4K
-    /// Q6_K: groups of 256, a scale of 8 bits for each 16.
+    /// Q6_K and Q3_K: groups of 256, a scale of 8 bits for each 16; the codes' zero is 32 of 6 bits, 4 of 3.
     case q6K
   }
 

@@ -6,7 +6,9 @@ import Testing
 
 /// Matrices straight from blocks against the values that the blocks stand for.
 @Suite struct GGUFInterleavedTests {
-  private static let types: [GGUFTensorType] = [.q4_0, .q4_1, .q5_0, .q5_1, .q8_0, .q4_K, .q6_K]
+  private static let types: [GGUFTensorType] = [
+    .q4_0, .q4_1, .q5_0, .q5_1, .q8_0, .q3_K, .q4_K, .q5_K, .q6_K,
+  ]
 
   /// Blocks of random codes and scales; the scales of the block in half precision.
   private func blocks(
@@ -17,7 +19,8 @@ import Testing
     var bytes = (0..<count * type.blockByteCount).map { _ in UInt8(generator.integer(below: 256)) }
     let halves: [Int] =
       switch type {
-      case .q4_1, .q5_1, .q4_K: [0, 2]
+      case .q4_1, .q5_1, .q4_K, .q5_K: [0, 2]
+      case .q3_K: [108]
       case .q6_K: [208]
       default: [0]
       }

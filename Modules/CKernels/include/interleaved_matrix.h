@@ -48,10 +48,11 @@ typedef enum {
   CK_SCALES_HALF_ZEROS = 1,    // binary16 scale, 8-bit zero; offset = −zero · scale
   CK_SCALES_HALF_OFFSETS = 2,  // binary16 scale and offset; of signs a scale for each plane
   CK_SCALES_FLOAT = 3,         // binary32 scale and offset; of signs a scale for each plane
-  /// Groups of 256: binary16 d and m; before each unit 8-bit s and t: scale = d·s, offset = −m·t.
+  /// Of 4 and 5 bits, groups of 256: binary16 d and m; before each unit 8-bit s and t: scale = d·s,
+  /// offset = −m·t.
   CK_SCALES_4K = 4,
-  /// Groups of 256: binary16 d; before each unit two signed 8-bit s, of its halves: scale = d·s,
-  /// offset = −32 · scale.
+  /// Of 3 and 6 bits, groups of 256: binary16 d; before each unit two signed 8-bit s, of its halves:
+  /// scale = d·s, offset = −4 · scale for 3 bits, −32 · scale for 6.
   CK_SCALES_6K = 5,
 } ck_scale_kind;
 
@@ -95,8 +96,8 @@ typedef struct {
 
 /// Computes `count` products of the same x [m × column_count], rounded once; threads inside.
 ///
-/// `tolerance` bounds the expected error of a row of x by rounding, ‖x − x̂‖ / ‖x‖; what 24 bits
-/// cannot do is done in 24 bits. A row with NaN or infinity gives NaN. Magnitudes below 2⁻¹¹⁹ count
+/// `tolerance` bounds the error of a row of x by rounding, ‖x − x̂‖ / ‖x‖, as it is measured; where sums of
+/// four are looked up, the root of their mean square. What 24 bits cannot do is done in 24 bits. A row with NaN or infinity gives NaN. Magnitudes below 2⁻¹¹⁹ count
 /// as zero. Returns how often a unit of a row was rounded again.
 ptrdiff_t ck_interleaved_linear(ptrdiff_t count, const ck_interleaved_product *products,
                                 ptrdiff_t m, const float *x, ptrdiff_t stride_x, float tolerance);

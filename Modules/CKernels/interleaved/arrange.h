@@ -33,9 +33,15 @@ INLINE ints codes_of(floats v, float inverse) {
 
 INLINE floats size_of(floats v) { return (floats)((words)v & 0x7fffffff); }
 
-/// The sums of the codes of a unit and of their squares.
+INLINE float sum_of_lanes(floats v) {
+  return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
+}
+
+/// The sum of the codes of a unit; of the squares of its values and of what the codes leave of them, in
+/// steps, where squares of small numbers do not vanish.
 typedef struct {
-  int sum, square;
+  int sum;
+  float square, error;
 } code_sums;
 
 /// Rounds a unit, or what `pass` roundings of it left, in steps 254 times smaller each.
@@ -48,14 +54,17 @@ INLINE code_sums round_unit(floats v[4], int pass, rounding_step *step, ints q[4
     s.step /= 254;
     s.inverse *= 254;
   }
-  ints sums = 0, squares = 0;
+  ints sums = 0;
+  floats squares = 0, errors = 0;
   for (int i = 0; i < 4; i++) {
     q[i] = codes_of(v[i], s.inverse);
     sums += q[i];
-    squares += q[i] * q[i];
+    floats scaled = v[i] * s.inverse, rest = scaled - to_floats(q[i]);
+    squares += scaled * scaled;
+    errors += rest * rest;
   }
   *step = s;
-  code_sums result = {__builtin_reduce_add(sums), __builtin_reduce_add(squares)};
+  code_sums result = {__builtin_reduce_add(sums), sum_of_lanes(squares), sum_of_lanes(errors)};
   return result;
 }
 
@@ -87,6 +96,7 @@ static ck_rounding_result round_row(ptrdiff_t n, const float *x, const ck_arrang
     }
     out->steps[at] = s.step;
     out->sums[at] = s.step * (float)sums.sum;
+    out->errors[index * out->units + unit] = sums.error;
     square += (double)s.step * s.step * sums.square;
   }
   ck_rounding_result result = {square, is_finite(checks)};
@@ -130,8 +140,10 @@ INLINE rounding_step table_step(const float values[CK_UNIT]) {
   return step_of(largest);
 }
 
-/// The tables of a unit, or of what `pass` roundings of theirs left; returns their step.
-INLINE float build_unit(const float values[CK_UNIT], rounding_step s, int pass, uint8_t *tables) {
+/// The tables of a unit, or of what `pass` roundings of theirs left; returns their step. Adds the squares
+/// of what they leave, in steps, to `errors`.
+INLINE float build_unit(const float values[CK_UNIT], rounding_step s, int pass, uint8_t *tables,
+                        floats *errors) {
   float steps[3] = {s.step, s.step / 254, s.step / 254 / 254};
   float inverses[3] = {s.inverse, s.inverse * 254, s.inverse * 254 * 254};
   for (int i = 0; i < 8; i++) {
@@ -142,8 +154,10 @@ INLINE float build_unit(const float values[CK_UNIT], rounding_step s, int pass, 
       for (int j = 0; j < pass; j++) {
         rest -= to_floats(codes_of(rest, inverses[j])) * steps[j];
       }
-      ints q = codes_of(rest, inverses[pass]) + 128;
-      eight_bytes entries = __builtin_convertvector(q, eight_bytes);
+      ints q = codes_of(rest, inverses[pass]);
+      floats left = rest * inverses[pass] - to_floats(q);
+      *errors += left * left;
+      eight_bytes entries = __builtin_convertvector(q + 128, eight_bytes);
       memcpy(tables + i * 16 + 8 * half, &entries, 8);
     }
   }
@@ -168,7 +182,9 @@ static ck_rounding_result build_tables(ptrdiff_t n, const float *x, const ck_arr
     for (int i = 0; i < 4; i++) total += (v[i] * s.inverse) * (v[i] * s.inverse);
     for (int i = 0; i < 8; i++) squares += total[i];
     ptrdiff_t at = index * out->units + unit;
-    out->table_steps[at] = build_unit(values, s, 0, out->tables + at * 128);
+    floats errors = 0;
+    out->table_steps[at] = build_unit(values, s, 0, out->tables + at * 128, &errors);
+    out->table_errors[at] = sum_of_lanes(errors) / 16;
     out->table_sums[at] = sum;
     square += (double)s.step * s.step * squares;
   }
@@ -182,6 +198,7 @@ static void build_again(ptrdiff_t n, const float *x, ptrdiff_t unit, int pass,
   float values[CK_UNIT];
   load_unit(n, x, unit, v);
   memcpy(values, v, sizeof values);
-  out->steps[index] = build_unit(values, table_step(values), pass, out->tables + index * 128);
+  floats errors = 0;
+  out->steps[index] = build_unit(values, table_step(values), pass, out->tables + index * 128, &errors);
   out->sums[index] = 0;
 }

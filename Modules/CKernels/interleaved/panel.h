@@ -24,9 +24,13 @@ INLINE void unpack_pairs(const uint8_t *p, ptrdiff_t first, uint8_t *lines) {
   }
 }
 
-INLINE void unpack_lines(int bits, const uint8_t *p, uint8_t *out) {
+INLINE void unpack_lines(int bits, bool is_signed, const uint8_t *p, uint8_t *out) {
   bytes lines[8];
-  unpack_unit(bits, p, lines);
+  if (is_signed) {
+    unpack_signed_unit(bits, p, lines);
+  } else {
+    unpack_unit(bits, p, lines);
+  }
   for (int i = 0; i < 8; i++) memcpy(out + PANEL_LINE * i, &lines[i], 32);
 }
 
@@ -34,11 +38,17 @@ INLINE void unpack_lines(int bits, const uint8_t *p, uint8_t *out) {
 INLINE void unpack_codes(const ck_interleaved *m, const uint8_t *p, ptrdiff_t first, uint8_t *out) {
   switch (m->codes) {
     case CK_CODES_2: unpack_pairs(p, first, out); return;
-    case CK_CODES_3: unpack_lines(3, p, out); return;
-    case CK_CODES_4: unpack_lines(4, p, out); return;
-    case CK_CODES_5: unpack_lines(5, p, out); return;
-    case CK_CODES_6: unpack_lines(6, p, out); return;
-    default: unpack_lines(8, p, out); return;
+    case CK_CODES_3:
+      if (m->scales == CK_SCALES_6K) {
+        unpack_lines(3, true, p, out);
+      } else {
+        unpack_lines(3, false, p, out);
+      }
+      return;
+    case CK_CODES_4: unpack_lines(4, false, p, out); return;
+    case CK_CODES_5: unpack_lines(5, false, p, out); return;
+    case CK_CODES_6: unpack_lines(6, true, p, out); return;
+    default: unpack_lines(8, false, p, out); return;
   }
 }
 
@@ -161,7 +171,7 @@ INLINE void multiply_halves(int tokens, const ck_panel *panel, token_tile x, flo
       const float *scales = panel->scales + PANEL_ROWS * (2 * unit + half);
       panel_floats scale = load_panel_floats(scales);
       panel_ints total[CK_TILE_TOKENS];
-      tile_quads(6, tokens, 4 * half, 4, panel->lines + PANEL_UNIT * unit, x.codes, TILE_STRIDES,
+      tile_quads(SIGNED_BITS, tokens, 4 * half, 4, panel->lines + PANEL_UNIT * unit, x.codes, TILE_STRIDES,
                  total);
 #pragma clang loop unroll(full)
       for (int t = 0; t < tokens; t++) sum[t] += to_panel_floats(total[t]) * scale * x.steps[t];
@@ -175,7 +185,7 @@ INLINE void multiply_halves(int tokens, const ck_panel *panel, token_tile x, flo
 
 INLINE void multiply_tokens(int tokens, const ck_interleaved *m, const ck_panel *panel,
                             token_tile x, float *out) {
-  if (m->codes == CK_CODES_6) {
+  if (m->scales == CK_SCALES_6K) {
     multiply_halves(tokens, panel, x, out);
   } else if (m->codes == CK_CODES_8) {
     multiply_tile(8, tokens, panel, x, out);

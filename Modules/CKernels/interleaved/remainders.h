@@ -17,7 +17,7 @@ INLINE void uniform_remainders(int bits, int kind, const ck_interleaved *m, cons
   store_floats(out, sum);
 }
 
-INLINE void remainders_4k(const ck_interleaved *m, const uint8_t *band, const ck_remainders *x,
+INLINE void remainders_4k(int bits, const ck_interleaved *m, const uint8_t *band, const ck_remainders *x,
                           ptrdiff_t first, ptrdiff_t end, float *out) {
   floats sum = load_floats(out);
   for (ptrdiff_t i = first; i < end; i++) {
@@ -25,15 +25,15 @@ INLINE void remainders_4k(const ck_interleaved *m, const uint8_t *band, const ck
     group_header h = read_header(CK_SCALES_4K, band + at.header, 8, 0, 0);
     const uint8_t *p = band + at.unit;
     bytes lines[8];
-    unpack_unit(4, p + 16, lines);
-    floats part = to_floats(dot_quads(4, lines, 0, 8, x->codes + i * CK_UNIT)) * x->steps[i];
+    unpack_unit(bits, p + 16, lines);
+    floats part = to_floats(dot_quads(bits, lines, 0, 8, x->codes + i * CK_UNIT)) * x->steps[i];
     sum += part * to_floats(to_ints(p)) * h.scale;
     sum -= to_floats(to_ints(p + 8)) * x->sums[i] * h.offset;
   }
   store_floats(out, sum);
 }
 
-INLINE void remainders_6k(const ck_interleaved *m, const uint8_t *band, const ck_remainders *x,
+INLINE void remainders_6k(int bits, const ck_interleaved *m, const uint8_t *band, const ck_remainders *x,
                           ptrdiff_t first, ptrdiff_t end, float *out) {
   floats sum = load_floats(out);
   for (ptrdiff_t i = first; i < end; i++) {
@@ -41,9 +41,11 @@ INLINE void remainders_6k(const ck_interleaved *m, const uint8_t *band, const ck
     const uint8_t *p = band + at.unit;
     const int8_t *quads = x->codes + i * CK_UNIT;
     bytes lines[8];
-    unpack_unit(6, p + 16, lines);
-    floats part = to_floats(dot_quads(6, lines, 0, 4, quads)) * to_floats(to_signed_ints(p));
-    part += to_floats(dot_quads(6, lines, 4, 4, quads)) * to_floats(to_signed_ints(p + 8));
+    unpack_signed_unit(bits, p + 16, lines);
+    ints lower = dot_quads(SIGNED_BITS, lines, 0, 4, quads);
+    ints upper = dot_quads(SIGNED_BITS, lines, 4, 4, quads);
+    floats part = to_floats(lower) * to_floats(to_signed_ints(p));
+    part += to_floats(upper) * to_floats(to_signed_ints(p + 8));
     sum += part * x->steps[i] * load_halves(band + at.header);
   }
   store_floats(out, sum);
@@ -103,15 +105,25 @@ static void add_remainders(const ck_interleaved *m, const uint8_t *band, const c
       }
       return;
     case CK_CODES_2: EACH_KIND(OF_2)
-    case CK_CODES_3: EACH_KIND(OF_3)
+    case CK_CODES_3:
+      if (m->scales == CK_SCALES_6K) {
+        remainders_6k(3, m, band, x, first, end, out);
+        return;
+      }
+      EACH_KIND(OF_3)
     case CK_CODES_4:
       if (m->scales == CK_SCALES_4K) {
-        remainders_4k(m, band, x, first, end, out);
+        remainders_4k(4, m, band, x, first, end, out);
         return;
       }
       EACH_KIND(OF_4)
-    case CK_CODES_5: EACH_KIND(OF_5)
-    case CK_CODES_6: remainders_6k(m, band, x, first, end, out); return;
+    case CK_CODES_5:
+      if (m->scales == CK_SCALES_4K) {
+        remainders_4k(5, m, band, x, first, end, out);
+        return;
+      }
+      EACH_KIND(OF_5)
+    case CK_CODES_6: remainders_6k(6, m, band, x, first, end, out); return;
     case CK_CODES_8: EACH_KIND(OF_8)
   }
 #undef OF_2
@@ -132,19 +144,19 @@ INLINE void multiply_remainders(int bits, int tokens, const ck_panel *panel, con
   const int8_t *codes = x->codes + index * CK_UNIT;
   panel_floats added[CK_TILE_TOKENS];
   panel_ints total[CK_TILE_TOKENS];
-  const int halves = bits == 6 ? 2 : 1;
+  const int halves = bits == SIGNED_BITS ? 2 : 1;
 #pragma clang loop unroll(full)
   for (int t = 0; t < tokens; t++) added[t] = 0;
 #pragma clang loop unroll(full)
   for (int half = 0; half < halves; half++) {
-    ptrdiff_t at = bits == 6 ? 2 * unit + half : run;
+    ptrdiff_t at = bits == SIGNED_BITS ? 2 * unit + half : run;
     panel_floats scale = load_panel_floats(panel->scales + PANEL_ROWS * at);
     tile_quads(bits, tokens, 8 / halves * half, 8 / halves, lines, codes, 4, CK_UNIT, total);
 #pragma clang loop unroll(full)
     for (int t = 0; t < tokens; t++) added[t] += to_panel_floats(total[t]) * scale * x->steps[index + t];
   }
   for (int t = 0; t < tokens; t++) {
-    if (bits != 6) {
+    if (bits != SIGNED_BITS) {
       added[t] += load_panel_floats(panel->offsets + PANEL_ROWS * run) * x->sums[index + t];
     }
     float *to = out + PANEL_ROWS * (x->rows[index + t] - row);
@@ -169,8 +181,8 @@ INLINE void panel_remainders(int bits, const ck_panel *panel, const ck_remainder
 static void add_panel_remainders(const ck_interleaved *m, const ck_panel *panel,
                                  const ck_remainders *x, ptrdiff_t first, ptrdiff_t end,
                                  ptrdiff_t row, float *out) {
-  if (m->codes == CK_CODES_6) {
-    panel_remainders(6, panel, x, first, end, row, out);
+  if (m->scales == CK_SCALES_6K) {
+    panel_remainders(SIGNED_BITS, panel, x, first, end, row, out);
   } else if (m->codes == CK_CODES_8) {
     panel_remainders(8, panel, x, first, end, row, out);
   } else if (m->codes == CK_CODES_5) {

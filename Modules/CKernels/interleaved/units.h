@@ -43,6 +43,20 @@ INLINE void unpack_unit(int bits, const uint8_t *p, bytes lines[8]) {
   }
 }
 
+/// The zero of codes with scales of halves of units.
+#define HALF_ZERO(bits) ((bits) == 3 ? 4 : 32)
+
+/// The lines of codes with scales of halves of units, less their zero: signed, like those of 6 bits.
+INLINE void unpack_signed_unit(int bits, const uint8_t *p, bytes lines[8]) {
+  unpack_unit(bits, p, lines);
+  if (bits == 6) return;  // which come so
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 8; i++) lines[i] -= HALF_ZERO(bits);
+}
+
+/// How products with signed lines are made: as those of 6 bits, which are the larger ones.
+#define SIGNED_BITS 6
+
 /// The products of quads first … first + count − 1 with x, summed.
 INLINE ints dot_quads(int bits, const bytes *lines, int first, int count, const int8_t *x) {
   ints total = 0;

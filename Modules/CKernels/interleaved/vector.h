@@ -82,9 +82,9 @@ INLINE void uniform_band(int bits, int kind, const ck_interleaved *m, const uint
   store_floats(out, sum);
 }
 
-/// Q4_K: a scale and an offset for each unit.
-INLINE void band_4k(const ck_interleaved *m, const uint8_t *p, const ck_arranged *x,
-                    ptrdiff_t index, float *out) {
+/// Q4_K, Q5_K: a scale and an offset for each unit.
+INLINE void band_4k(int bits, const uint8_t *p, const ck_arranged *x, ptrdiff_t index, float *out) {
+  const int size = 16 + 32 * bits;
   ptrdiff_t units = x->units;
   const int8_t *codes = x->codes + index * units * CK_UNIT;
   const float *steps = x->steps + index * units, *sums = x->sums + index * units;
@@ -94,23 +94,23 @@ INLINE void band_4k(const ck_interleaved *m, const uint8_t *p, const ck_arranged
     floats part = 0, total = 0;
     p += HEADER_BYTES(CK_SCALES_4K, 8);
     ptrdiff_t end = unit + 8 < units ? unit + 8 : units;
-    for (; unit < end; unit++, p += 144) {
+    for (; unit < end; unit++, p += size) {
       bytes lines[8];
-      fetch(p, 144);
-      unpack_unit(4, p + 16, lines);
-      floats value = to_floats(dot_quads(4, lines, 0, 8, codes + unit * CK_UNIT)) * steps[unit];
+      fetch(p, size);
+      unpack_unit(bits, p + 16, lines);
+      floats value = to_floats(dot_quads(bits, lines, 0, 8, codes + unit * CK_UNIT)) * steps[unit];
       part += value * to_floats(to_ints(p));
       total += to_floats(to_ints(p + 8)) * sums[unit];
     }
     sum += part * h.scale;
     sum -= total * h.offset;
   }
-  (void)m;
   store_floats(out, sum);
 }
 
-/// Q6_K: a scale for each half of a unit.
-INLINE void band_6k(const uint8_t *p, const ck_arranged *x, ptrdiff_t index, float *out) {
+/// Q3_K, Q6_K: a scale for each half of a unit.
+INLINE void band_6k(int bits, const uint8_t *p, const ck_arranged *x, ptrdiff_t index, float *out) {
+  const int size = 16 + 32 * bits;
   ptrdiff_t units = x->units;
   const int8_t *codes = x->codes + index * units * CK_UNIT;
   const float *steps = x->steps + index * units;
@@ -119,13 +119,15 @@ INLINE void band_6k(const uint8_t *p, const ck_arranged *x, ptrdiff_t index, flo
     floats scale = load_halves(p), part = 0;
     p += HEADER_BYTES(CK_SCALES_6K, 8);
     ptrdiff_t end = unit + 8 < units ? unit + 8 : units;
-    for (; unit < end; unit++, p += 208) {
+    for (; unit < end; unit++, p += size) {
       bytes lines[8];
-      fetch(p, 208);
-      unpack_unit(6, p + 16, lines);
+      fetch(p, size);
+      unpack_signed_unit(bits, p + 16, lines);
       const int8_t *quads = codes + unit * CK_UNIT;
-      floats value = to_floats(dot_quads(6, lines, 0, 4, quads)) * to_floats(to_signed_ints(p));
-      value += to_floats(dot_quads(6, lines, 4, 4, quads)) * to_floats(to_signed_ints(p + 8));
+      ints lower = dot_quads(SIGNED_BITS, lines, 0, 4, quads);
+      ints upper = dot_quads(SIGNED_BITS, lines, 4, 4, quads);
+      floats value = to_floats(lower) * to_floats(to_signed_ints(p));
+      value += to_floats(upper) * to_floats(to_signed_ints(p + 8));
       part += value * steps[unit];
     }
     sum += part * scale;
@@ -319,15 +321,25 @@ static void multiply_band(const ck_interleaved *m, const uint8_t *band, const ck
   switch (m->codes) {
     case CK_SIGNS: multiply_signs(m, band, x, index, out); return;
     case CK_CODES_2: EACH_KIND(OF_2)
-    case CK_CODES_3: EACH_KIND(OF_3)
+    case CK_CODES_3:
+      if (m->scales == CK_SCALES_6K) {
+        band_6k(3, band, x, index, out);
+        return;
+      }
+      EACH_KIND(OF_3)
     case CK_CODES_4:
       if (m->scales == CK_SCALES_4K) {
-        band_4k(m, band, x, index, out);
+        band_4k(4, band, x, index, out);
         return;
       }
       EACH_KIND(OF_4)
-    case CK_CODES_5: EACH_KIND(OF_5)
-    case CK_CODES_6: band_6k(band, x, index, out); return;
+    case CK_CODES_5:
+      if (m->scales == CK_SCALES_4K) {
+        band_4k(5, band, x, index, out);
+        return;
+      }
+      EACH_KIND(OF_5)
+    case CK_CODES_6: band_6k(6, band, x, index, out); return;
     case CK_CODES_8: EACH_KIND(OF_8)
   }
 #undef OF_2

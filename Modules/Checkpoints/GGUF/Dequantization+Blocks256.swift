@@ -132,11 +132,11 @@ func expandQ6_K(
 
 /// Where the codes of a group of 16 values begin in Q2_K and Q3_K.
 @inline(__always)
-private func codeOffset(_ group: Int) -> Int { (group >> 3) * 32 + (group & 1) * 16 }
+func codeOffset(_ group: Int) -> Int { (group >> 3) * 32 + (group & 1) * 16 }
 
 /// Scale `group` of Q3_K: four low bits in bytes 0–7, two high bits in bytes 8–11.
 @inline(__always)
-private func sixBitScale(_ scales: UnsafePointer<UInt8>, _ group: Int) -> Int32 {
+func sixBitScale(_ scales: UnsafePointer<UInt8>, _ group: Int) -> Int32 {
   let low = group < 8 ? scales[group] & 15 : scales[group - 8] >> 4
   let high = scales[8 + group & 3] &>> UInt8(truncatingIfNeeded: (group >> 2) * 2) & 3
   return Int32(low | high << 4)

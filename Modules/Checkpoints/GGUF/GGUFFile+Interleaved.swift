@@ -2,8 +2,8 @@ public import Tensor
 
 extension GGUFFile {
   /// A matrix straight from the blocks that hold it, its values those of `tensor(named:)`; nil for
-  /// types that are no low-bit blocks of the kernels: all but Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K
-  /// and Q6_K.
+  /// types that are no low-bit blocks of the kernels: all but Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q3_K, Q4_K,
+  /// Q5_K and Q6_K.
   ///
   /// - Parameters:
   ///   - name: the tensor.
@@ -53,6 +53,9 @@ private struct InterleavedForm {
 }
 
 extension GGUFTensorType {
+  /// Whether products are computed from the blocks as they are; others become floats first.
+  package var hasKernel: Bool { interleavedForm != nil }
+
   fileprivate var interleavedForm: InterleavedForm? {
     switch self {
     case .q4_0: InterleavedForm(bits: 4, scales: .half(zero: 8), read: readQ4_0)
@@ -61,8 +64,10 @@ extension GGUFTensorType {
     case .q5_1: InterleavedForm(bits: 5, scales: .halfOffsets, read: readQ5_1)
     case .q8_0: InterleavedForm(bits: 8, scales: .half(zero: 128), read: readQ8_0)
     case .q4_K: InterleavedForm(bits: 4, scales: .q4K, read: readQ4_K)
+    case .q3_K: InterleavedForm(bits: 3, scales: .q6K, read: readQ3_K)
+    case .q5_K: InterleavedForm(bits: 5, scales: .q4K, read: readQ5_K)
     case .q6_K: InterleavedForm(bits: 6, scales: .q6K, read: readQ6_K)
-    case .q2_K, .q3_K, .q5_K, .float32, .float16, .bfloat16, .float64, .int8, .int16,
+    case .q2_K, .float32, .float16, .bfloat16, .float64, .int8, .int16,
       .int32, .int64:
       nil
     }
@@ -152,6 +157,46 @@ private func readQ4_K(
     band.unitOffsets[index * 8 + group] = UInt8(minimum)
     let (from, shift) = (block + 16 + (group >> 1) * 32, UInt8((group & 1) * 4))
     for i in 0..<32 { codes[group * 32 + i] = from[i] &>> shift & 15 }
+  }
+}
+
+private func readQ5_K(
+  _ block: UnsafePointer<UInt8>,
+  _ band: InterleavedMatrix.Band,
+  _ index: Int
+) {
+  guard let start = band.codes.baseAddress else { return }
+  let codes = start + index * 256
+  band.scales[index] = halfPrecision(block)
+  band.offsets[index] = halfPrecision(block + 2)
+  for group in 0..<8 {
+    let (scale, minimum) = scaleAndMinimum(block + 4, group)
+    band.unitScales[index * 8 + group] = UInt8(scale)
+    band.unitOffsets[index * 8 + group] = UInt8(minimum)
+    let (high, low) = (block + 16, block + 48 + (group >> 1) * 32)
+    let (shift, bit) = (UInt8((group & 1) * 4), UInt8(group))
+    for i in 0..<32 {
+      codes[group * 32 + i] = low[i] &>> shift & 15 | (high[i] &>> bit & 1) &<< 4
+    }
+  }
+}
+
+private func readQ3_K(
+  _ block: UnsafePointer<UInt8>,
+  _ band: InterleavedMatrix.Band,
+  _ index: Int
+) {
+  guard let start = band.codes.baseAddress else { return }
+  let codes = start + index * 256
+  band.scales[index] = halfPrecision(block + 108)
+  for group in 0..<16 {
+    let scale = Int8(sixBitScale(block + 96, group) &- 32)
+    band.unitScales[index * 16 + group] = UInt8(bitPattern: scale)
+    let (low, high) = (block + 32 + codeOffset(group), block + (group & 1) * 16)
+    let (shift, bit) = (UInt8(group & 6), UInt8(group >> 1))
+    for i in 0..<16 {
+      codes[group * 16 + i] = low[i] &>> shift & 3 | (high[i] &>> bit & 1) &<< 2
+    }
   }
 }
 

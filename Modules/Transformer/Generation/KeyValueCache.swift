@@ -108,22 +108,19 @@ public final class KeyValueCache {
     blocks[index].values.write(values, from: count)
   }
 
-  /// Adds the places of the next `count` tokens in block `index`.
+  /// The place of the next token in block `index`.
   ///
   /// The pointers are valid until the cache makes room or is gone.
-  func addRows(_ count: Int, block index: Int, to rows: inout [DecoderBlockKernel.Row]) {
-    let (keys, values) = (blocks[index].keys.place, blocks[index].values.place)
-    guard let keys, let values else { return }
-    for row in 0..<count {
-      rows.append(
-        DecoderBlockKernel.Row(
-          keys: keys,
-          values: values,
-          capacity: capacity,
-          position: self.count + row
-        )
-      )
+  func nextRow(block index: Int) -> DecoderBlockKernel.Row {
+    guard let keys = blocks[index].keys.place, let values = blocks[index].values.place else {
+      fatalError("cache: block \(index) has no room for a token")
     }
+    return DecoderBlockKernel.Row(
+      keys: keys,
+      values: values,
+      capacity: capacity,
+      position: count
+    )
   }
 
   /// The keys and values of block `index` up to the `additional` ones that were just written.

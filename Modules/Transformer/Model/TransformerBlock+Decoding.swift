@@ -1,6 +1,24 @@
 import Autograd
 package import Tensor
 
+/// A block as one kernel, and the layers that it stands for.
+struct DecodingPlan {
+  let kernel: DecoderBlockKernel
+  fileprivate let layers: [InterleavedLinear]
+
+  /// Whether the kernel stands for these layers and norms: nothing is allocated to find out.
+  fileprivate func stands(
+    for attention: SelfAttention,
+    _ network: GatedFeedForward,
+    _ norms: DecoderBlockKernel.Norms
+  ) -> Bool {
+    attention.query === layers[0] && attention.key === layers[1] && attention.value === layers[2]
+      && attention.output === layers[3] && network.gate === layers[4] && network.up === layers[5]
+      && network.down === layers[6] && kernel.has(norms)
+      && layers.allSatisfy { $0.tolerance == kernel.tolerance }
+  }
+}
+
 /// How the next rows of sequences go through a block at once: see `DecoderBlockKernel`.
 ///
 /// It is the same computation as `callAsFunction`, for models whose layers compute from interleaved
@@ -18,26 +36,32 @@ extension TransformerBlock {
       feedForwardNorms.input.adds(to: &norms.feedInput),
       feedForwardNorms.output.adds(to: &norms.feedOutput)
     else { return nil }
+    if decodingPlan?.stands(for: attention, network, norms) != true {
+      decodingPlan = plan(network, norms)
+    }
+    return decodingPlan?.kernel
+  }
+
+  private func plan(
+    _ network: GatedFeedForward,
+    _ norms: DecoderBlockKernel.Norms
+  ) -> DecodingPlan? {
     let layers = [
       attention.query, attention.key, attention.value, attention.output, network.gate, network.up,
       network.down,
-    ]
-    var matrices: [DecoderBlockKernel.Layer] = []
-    matrices.reserveCapacity(layers.count)
-    var tolerance: Float?
-    for layer in layers {
-      guard let layer = layer as? InterleavedLinear, layer.inputOrder == nil,
-        layer.tolerance == tolerance ?? layer.tolerance
-      else { return nil }
-      tolerance = layer.tolerance
-      matrices.append((layer.weight, layer.bias))
-    }
-    return DecoderBlockKernel(
-      norms: norms,
-      attention: attention.shapeOfHeads,
-      layers: matrices,
-      function: network.function,
-      tolerance: tolerance ?? 0
+    ].compactMap { $0 as? InterleavedLinear }
+    guard layers.count == 7, layers.allSatisfy({ $0.inputOrder == nil }),
+      layers.allSatisfy({ $0.tolerance == layers[0].tolerance })
+    else { return nil }
+    return DecodingPlan(
+      kernel: DecoderBlockKernel(
+        norms: norms,
+        attention: attention.shapeOfHeads,
+        layers: layers.map { ($0.weight, $0.bias) },
+        function: network.function,
+        tolerance: layers[0].tolerance
+      ),
+      layers: layers
     )
   }
 
@@ -52,11 +76,11 @@ extension TransformerBlock {
     guard case .cached(let spans) = pass.sequences, let kernel = decodingKernel() else {
       return false
     }
-    var rows: [DecoderBlockKernel.Row] = []
-    rows.reserveCapacity(x.shape[0])
-    for span in spans { span.cache.addRows(span.rows.count, block: index, to: &rows) }
     let table = pass.rotary(hasWindow: attention.hasWindow)
-    kernel(&x, rows: rows, cosines: table?.cosines, sines: table?.sines)
+    kernel(&x, cosines: table?.cosines, sines: table?.sines) { row in
+      // Each row is the next one of its sequence.
+      spans[row].cache.nextRow(block: index)
+    }
     // The kernel has written into the caches.
     withExtendedLifetime(spans) {}
     return true

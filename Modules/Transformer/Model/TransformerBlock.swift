@@ -17,6 +17,8 @@ public final class TransformerBlock: Module {
   public let feedForwardNorms: ResidualStep
   /// The network.
   public let feedForward: any FeedForward
+  /// The block as one kernel, as it was when the last token was written.
+  var decodingPlan: DecodingPlan?
 
   init(_ index: Int, _ configuration: TransformerConfiguration, from parts: ModelParts) throws {
     let (shape, path) = (configuration, "blocks.\(index).")

@@ -46,6 +46,14 @@ public struct Tokenizer: Sendable {
     )
   }
 
+  /// The bytes of the longest token: a text of more than n times as many has more than n tokens.
+  package var longestTokenLength: Int {
+    (0..<Int32(vocabularyCount)).reduce(1) { longest, id in
+      let added = vocabulary.addedToken(id)?.spelling.count ?? 0
+      return max(longest, added, vocabulary.table.token(id)?.count ?? 0)
+    }
+  }
+
   /// The id of a token in the spelling of the vocabulary: `Ġthe`, `▁the`, `##ing`, `<|im_end|>`.
   public func id(of token: String) -> Int32? { vocabulary.id(of: token) }
 
