@@ -46,7 +46,8 @@ final class ServedModel: Sendable {
     template = Result { try pretrained.requireChatTemplate() }
       .mapError { CommandFailure("\($0)") }
     variables = pretrained.templateVariables
-    longestText = contextLength.multipliedReportingOverflow(by: tokenizer.longestTokenLength)
+    longestText =
+      contextLength.multipliedReportingOverflow(by: tokenizer.longestTokenLength)
       .partialValue
     outstanding = Outstanding(limit: settings.parallel + settings.queue)
   }
@@ -85,7 +86,10 @@ final class ServedModel: Sendable {
   ) throws(APIError) -> [Int32] {
     let text: String
     do {
-      text = try template.get().render(messages, variables: self.variables.merging(variables) { $1 })
+      text = try template.get().render(
+        messages,
+        variables: self.variables.merging(variables) { $1 }
+      )
     } catch {
       throw .invalid("\(error)", parameter: "messages")
     }

@@ -129,6 +129,9 @@ typedef struct {
   /// Adds the products with remainders first … end − 1 to the sums of a band.
   void (*add_remainders)(const ck_interleaved *matrix, const uint8_t *band, const ck_remainders *x,
                          ptrdiff_t first, ptrdiff_t end, float *sums);
+  /// The rows of a band of signs [32 × stride] as floats; stride is at least 32 for each unit.
+  void (*expand_signs)(const ck_interleaved *matrix, const uint8_t *band, ptrdiff_t stride,
+                       float *out);
   /// The rows of a panel: 8 or 32.
   ptrdiff_t panel_rows;
   /// The panel's units of eight rows of a band, from row `first` (0 or 8) on, as the panel's rows

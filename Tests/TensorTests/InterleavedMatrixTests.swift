@@ -198,7 +198,7 @@ import Testing
       let matrix = try #require(InterleavedMatrix(binary))
       let all = (0..<Int32(rows)).map { $0 }
       expectClose(matrix.rows(all), binary.rows(all), absolute: 2e-6)
-      for count in [1, 3, 5, 35] {
+      for count in [1, 3, 5, 35, 70] {
         let x = Tensor<Float>.normal([count, columns], using: &generator)
         for tolerance: Float in [0.05, 1e-4, 0] {
           oracle.check(

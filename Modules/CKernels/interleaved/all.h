@@ -10,6 +10,7 @@
 #include "panel_lanes.h"
 #include "panel.h"
 #include "remainders.h"
+#include "expand.h"
 
 #define CK_INTERLEAVED_TABLE(isa)   \
   {.name = isa,                     \
@@ -19,6 +20,7 @@
    .build_again = build_again,      \
    .multiply_band = multiply_band,  \
    .add_remainders = add_remainders, \
+   .expand_signs = expand_signs,    \
    .panel_rows = PANEL_ROWS,        \
    .unpack_band = unpack_band,      \
    .multiply_panel = multiply_panel, \
