@@ -9,7 +9,7 @@ package import Transformer
 package enum Computation: Hashable, Sendable {
   /// In floats: what is packed becomes floats before it is multiplied.
   case exact
-  /// Straight from low-bit codes, inputs rounded to 8 bits where the expected relative error of that
+  /// Straight from low-bit codes, inputs rounded to 8 bits where the relative error of that
   /// is within the tolerance, to more where it is not. What has no codes is computed in floats.
   case packed(tolerance: Float)
 

@@ -21,7 +21,7 @@ public final class ColumnScaledLinear: LinearLayer {
   public let weight: QuantizedMatrix
   /// b, or nil.
   public let bias: Tensor<Float>?
-  /// The largest expected relative error of an input's rounding; 0 for the precision of floats.
+  /// The largest relative error of an input's rounding; 0 for the precision of floats.
   public var tolerance: Float
   private let blocks: [Block]
 

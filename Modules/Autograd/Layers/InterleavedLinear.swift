@@ -10,17 +10,15 @@ public final class InterleavedLinear: LinearLayer {
   /// What is allowed unless a caller says otherwise.
   ///
   /// 8 bits cost about half a percent, up to 1.3 where single activations tower above their
-  /// neighbours; the units that hold those are rounded again here. SmolLM2-135M on the first 2,048
-  /// tokens of WikiText-2, divergence from its logits in floats in nats and perplexity:
+  /// neighbours; the units that hold those are rounded again here. SmolLM2-135M on the first 8,192
+  /// tokens of WikiText-2, perplexity beside that in floats, and tokens a second of one thread (Zen 5, Q4_0):
   ///
-  /// | tolerance | Q4_0 | Q4_1 |
-  /// |---|---|---|
-  /// | 0.02 (none is rounded again) | 0.0032, +0.30 % | 0.0028, +0.62 % |
-  /// | 0.01 | 0.0018, +0.31 % | 0.0016, −0.06 % |
-  /// | 0.007 | 0.0011, +0.14 % | 0.0010, +0.15 % |
-  /// | 0.005 | 0.0006, +0.11 % | 0.0005, +0.28 % |
-  ///
-  /// A token of one thread takes as long with 0.01 as with 0.02, and 17 % longer with 0.007.
+  /// | tolerance | Q4_0 | Q4_1 | a prompt | single tokens |
+  /// |---|---|---|---|---|
+  /// | 0.02 | +0.34 % | +0.41 % | 1805 | 425 |
+  /// | 0.01 | +0.21 % | +0.16 % | 1723 | 423 |
+  /// | 0.007 | +0.07 % | +0.09 % | 1607 | 402 |
+  /// | 0.005 | −0.01 % | +0.06 % | 1476 | 398 |
   public static let usualTolerance: Float = 0.01
 
   /// Ŵ.
@@ -29,7 +27,7 @@ public final class InterleavedLinear: LinearLayer {
   public let bias: Tensor<Float>?
   /// Which input each stored column takes; nil for the natural order.
   public let inputOrder: Tensor<Int32>?
-  /// The largest expected relative error of an input's rounding; 0 for the precision of floats.
+  /// The largest relative error of an input's rounding; 0 for the precision of floats.
   public var tolerance: Float
 
   /// A layer over a matrix [N × K] and a bias [N].
@@ -112,7 +110,7 @@ public protocol InterleavableLayer: LinearLayer {
 public struct InterleavedWeights: WeightSource {
   /// Where the weights come from.
   public let source: any WeightSource
-  /// The largest expected relative error of an input's rounding; 0 for the precision of floats.
+  /// The largest relative error of an input's rounding; 0 for the precision of floats.
   public let tolerance: Float
 
   /// The weights of `source`.

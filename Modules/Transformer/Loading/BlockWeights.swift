@@ -9,7 +9,7 @@ public import Tensor
 public struct BlockWeights: WeightSource {
   /// The tensors.
   public let catalog: any TensorCatalog
-  /// The largest expected relative error of an input's rounding; 0 for the precision of floats.
+  /// The largest relative error of an input's rounding; 0 for the precision of floats.
   public let tolerance: Float
   private let dense: DenseWeights
 
