@@ -240,7 +240,34 @@ import Transformer
     #expect(after != before && after == states(model, .float) { _, _ in })
   }
 
+  @Test func aPlanIsMadeOnce() throws {
+    let model = try interleaved("llama")
+    let block = model.body.blocks[0]
+    let kernel = try #require(block.decodingKernel())
+    #expect(block.decodingKernel() === kernel)
+    // Another tolerance, and other numbers in a norm.
+    let layer = try #require(block.attention.query as? InterleavedLinear)
+    layer.tolerance = 0.5
+    #expect(block.decodingKernel() == nil)
+    layer.tolerance = kernel.tolerance
+    let again = try #require(block.decodingKernel())
+    let norm = try #require(block.attentionNorms.input as? RMSNorm)
+    let weight = try #require(norm.weight)
+    weight.value = weight.value * 2
+    let changed = try #require(block.decodingKernel())
+    #expect(changed !== again)
+    #expect(block.decodingKernel() === changed)
+  }
+
   // MARK: - A released model
+
+  @Test(.enabled(if: RealModel.smollm2.isPresent, RealModel.skipMessage))
+  func memoryIsThatOfWhatWeightsBecome() throws {
+    let file = try ModelFile(path: RealModel.smollm2.path)
+    #expect(file.byteCount(as: .packed) == file.byteCount)
+    let floats = 4 * file.parameterCount
+    #expect(abs(file.byteCount(as: .exact) - floats) < floats / 1000)
+  }
 
   @Test(
     .enabled(if: RealModel.smollm2.isPresent, RealModel.skipMessage),

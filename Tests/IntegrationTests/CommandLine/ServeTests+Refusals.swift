@@ -91,6 +91,14 @@ extension ServeTests {
       let answer = try await server.send("POST", "/v1/completions", completion(.string(long)))
       #expect(answer.status == 400)
       #expect(try answer.document()["error"]?["code"] == "context_length_exceeded")
+      // Bytes that cannot have room are not even counted in tokens.
+      let spaces = String(repeating: " ", count: 4 << 20)
+      let much = try await server.send("POST", "/v1/completions", completion(.string(spaces)))
+      #expect(much.status == 400 && much.text.contains("4194304 bytes"))
+      #expect(try much.document()["error"]?["code"] == "context_length_exceeded")
+      let said = try await server.send("POST", "/v1/chat/completions", chat(spaces))
+      #expect(said.status == 400)
+      #expect(try said.document()["error"]?["param"] == "messages")
       // After all this it still answers.
       _ = try await server.post("/v1/completions", completion("Once"))
     }
