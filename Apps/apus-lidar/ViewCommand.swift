@@ -152,7 +152,14 @@ struct ViewCommand: ParsableCommand {
         ? jsonText(report)
         : "\(output): \(report.points.counted("point")), \(byteCount(report.pageBytes)), by "
           + report.layers.joined(separator: " and ")
+          + (cloud.layers.contains { $0.name == "label" } ? source : "")
     )
+  }
+
+  /// Who says the labels.
+  private var source: String {
+    if let model = model.model { return "; labels are what \(model) says" }
+    return "; labels are those of \(labels ?? "the file itself")"
   }
 
   private struct PageReport: Encodable {
