@@ -54,13 +54,13 @@ package struct TaskArguments: ParsableArguments {
   /// Reads the data.
   package func load() throws -> any FederatedTask {
     switch data {
-    case ["mnist"]: return try images("mnist", Self.folder("images/mnist"), nil)
+    case ["mnist"]: return try images("mnist", SharedData.path("images/mnist"), nil)
     case ["fashion"]:
-      return try images("fashion", Self.folder("images/fashion-mnist"), (0.2860, 0.3530))
+      return try images("fashion", SharedData.path("images/fashion-mnist"), (0.2860, 0.3530))
     case ["bytes"]:
       let names = ["moby-dick", "pride-and-prejudice", "sherlock-holmes-adventures"]
       let more = ["tinyshakespeare", "war-and-peace"]
-      return try texts("bytes", (names + more).map { Self.folder("text/\($0).txt") })
+      return try texts("bytes", (names + more).map { SharedData.path("text/\($0).txt") })
     default: break
     }
     guard let isFolder = isFolder(at: data[0]) else {
@@ -94,10 +94,6 @@ package struct TaskArguments: ParsableArguments {
     do { return try ByteLanguageTask(name: task ?? name, files: files, configuration) } catch {
       throw CommandFailure("\(error)")
     }
-  }
-
-  private static func folder(_ name: String) -> String {
-    (ProcessInfo.processInfo.environment["APUS_DATA"] ?? "../shared/data") + "/" + name
   }
 }
 

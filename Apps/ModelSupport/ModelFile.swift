@@ -88,13 +88,15 @@ package struct ModelFile {
 
   /// What the tensors mean to a quantizer.
   package var plan: QuantizationPlan {
-    QuantizationPlan(
-      tensorNames: pretrained.configuration.tensorNames,
-      linearLayers: pretrained.configuration.blockLinearLayers,
-      embeddingLayers: pretrained.configuration.embeddingLayers,
-      configurationDocument: pretrained.configurationDocument,
-      documents: pretrained.documents
-    )
+    get throws {
+      try QuantizationPlan(
+        tensorNames: pretrained.configuration.tensorNames,
+        linearLayers: pretrained.configuration.blockLinearLayers,
+        embeddingLayers: pretrained.configuration.embeddingLayers,
+        configurationDocument: pretrained.configurationDocument,
+        documents: pretrained.documents
+      )
+    }
   }
 }
 

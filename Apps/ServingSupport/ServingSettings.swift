@@ -18,9 +18,9 @@ package struct ServingSettings: Sendable {
   /// Whether requests may load and unload models.
   var allowsLoading: Bool
   /// Whether the server listens for this machine alone.
-  var isLocal: Bool
+  package var isLocal: Bool
   /// The key that requests must have; nil for none.
-  var key: String?
+  package var key: String?
 
   /// Settings; of what nobody says otherwise the command has its defaults.
   package init(

@@ -44,7 +44,9 @@ enum ModelFolder {
 
   private static func write(_ pretrained: PretrainedModel, to folder: URL) throws {
     let target = try AtomicFolder(path: folder.path, replacing: true)
-    for (name, data) in pretrained.documents { try AtomicFile.write(data, to: target.file(name)) }
+    for (name, data) in try pretrained.documents {
+      try AtomicFile.write(data, to: target.file(name))
+    }
     var document = pretrained.configurationDocument
     document["torch_dtype"] = "float32"
     try AtomicFile.write(

@@ -8,8 +8,8 @@ struct ApusNovelty: ParsableCommand {
     commandName: "apus-novelty",
     abstract: "Learns what is normal, and finds what is not.",
     discussion: """
-      Data are a folder with MNIST's files (IDX), a folder of PNG and JPEG files, perhaps in folders \
-      named after their classes, or vectors: CSV, NPY, safetensors. 'embed' makes vectors of texts, \
+      Data are a folder with MNIST's files (IDX), or the name of one below images in APUS_DATA, a folder \
+      of PNG and JPEG files, perhaps in folders named after their classes, or vectors: CSV, NPY, safetensors. 'embed' makes vectors of texts, \
       'apus-lidar features' of LiDAR scans.
 
       Results go to standard output, progress and errors to standard error. Exit codes: 0 done, \

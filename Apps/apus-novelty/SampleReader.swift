@@ -62,8 +62,9 @@ struct SampleReader {
     }
   }
 
-  /// All samples of a path.
+  /// All samples of a path, or of the set of that name.
   mutating func read(_ path: String, part: Part) throws -> Samples {
+    let path = SharedData.images(path)
     switch try Kind(path) {
     case .idxFolder: return try IDXSet.read(path, part)
     case .imageFolder:

@@ -106,6 +106,7 @@ final class Scorer {
   }
 
   func score(_ input: String, progress: (String) -> Void) throws {
+    let input = SharedData.images(input)
     switch try SampleReader.Kind(input) {
     case .imageFolder: try score(images: ImageFolder.files(in: input), progress)
     case .image: try score(images: [input], progress)

@@ -93,7 +93,7 @@ struct ModelExport {
           + "'run' first"
       )
     }
-    var plan = file.plan
+    var plan = try file.plan
     plan.configurationDocument[QuantizationConfiguration.key] = nil
     let shapes = pretrained.configuration.tensors.map { ($0.name, $0.shape) }
     let report = try PackedFolderExporter(format, stepSizes: stepSizes).run(

@@ -136,6 +136,11 @@ struct ApusServe: ParsableCommand {
         if !isQuiet { try? StandardStream.error.writeLine(line.printableLines) }
       }
     )
+    if !settings.isLocal, settings.key == nil {
+      try StandardStream.error.writeLine(
+        "anybody who reaches this address may ask; set APUS_SERVE_KEY to a key"
+      )
+    }
     let work = BackgroundWork { try await server.run() }
     while !Cancellation.isRequested {
       guard work.hasEnded(within: 0.05) else { continue }

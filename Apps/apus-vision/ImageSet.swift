@@ -19,11 +19,7 @@ struct ImageArguments: ParsableArguments {
     guard threads ?? 1 > 0 else { throw ValidationError("--threads must be above 0") }
   }
 
-  private var folder: String {
-    if let data { return data }
-    let root = ProcessInfo.processInfo.environment["APUS_DATA"] ?? "../shared/data"
-    return root + "/images/fashion-mnist"
-  }
+  private var folder: String { data ?? SharedData.path("images/fashion-mnist") }
 
   /// Reads one part, and sets the threads.
   func load(_ part: ImageSet.Part) throws -> ImageSet {

@@ -39,7 +39,7 @@ import Transformer
       try TinyDecoder.write(to: path + "/model")
       let source = try PretrainedModel(at: URL(filePath: path + "/model"))
       let folder = URL(filePath: path + "/signs")
-      let plan = QuantizationPlan(
+      let plan = try QuantizationPlan(
         tensorNames: source.configuration.tensorNames,
         linearLayers: source.configuration.blockLinearLayers,
         embeddingLayers: source.configuration.embeddingLayers,

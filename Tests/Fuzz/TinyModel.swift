@@ -112,8 +112,8 @@ struct TinyModel {
     return target
   }
 
-  private static func plan(_ pretrained: PretrainedModel) -> QuantizationPlan {
-    QuantizationPlan(
+  private static func plan(_ pretrained: PretrainedModel) throws -> QuantizationPlan {
+    try QuantizationPlan(
       tensorNames: pretrained.configuration.tensorNames,
       linearLayers: pretrained.configuration.blockLinearLayers,
       embeddingLayers: pretrained.configuration.embeddingLayers,

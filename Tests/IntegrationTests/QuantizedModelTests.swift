@@ -20,8 +20,8 @@ import Transformer
     try PretrainedModel(at: URL(filePath: Fixtures.folder("transformer/models/" + name)))
   }
 
-  func plan(_ pretrained: PretrainedModel) -> QuantizationPlan {
-    QuantizationPlan(
+  func plan(_ pretrained: PretrainedModel) throws -> QuantizationPlan {
+    try QuantizationPlan(
       tensorNames: pretrained.configuration.tensorNames,
       linearLayers: pretrained.configuration.blockLinearLayers,
       embeddingLayers: pretrained.configuration.embeddingLayers,

@@ -144,7 +144,9 @@ extension PretrainedModel {
 
   /// The text of the template.
   var chatTemplateText: String? {
-    if let file = documents["chat_template.jinja"] { return String(decoding: file, as: UTF8.self) }
+    if let file = storedDocuments.present["chat_template.jinja"] {
+      return String(decoding: file, as: UTF8.self)
+    }
     guard let entry = tokenizerSettings?["chat_template"] else { return nil }
     if let text = entry.stringValue { return text }
     // Several templates by name; the default one is for plain conversations.
@@ -166,7 +168,7 @@ extension PretrainedModel {
   }
 
   private var tokenizerSettings: JSONObject? {
-    documents["tokenizer_config.json"].flatMap { data in
+    storedDocuments.present["tokenizer_config.json"].flatMap { data in
       try? JSONValue.parse(String(decoding: data, as: UTF8.self)).objectValue
     }
   }

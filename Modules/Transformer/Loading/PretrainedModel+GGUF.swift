@@ -58,8 +58,8 @@ extension PretrainedModel {
   private static func documents(
     _ metadata: TokenizerMetadata?,
     _ file: GGUFFile
-  ) throws -> [String: Data] {
-    guard let metadata else { return [:] }
+  ) throws -> PretrainedDocuments {
+    guard let metadata else { return PretrainedDocuments([:]) }
     var settings: JSONObject = ["tokenizer_class": "PreTrainedTokenizerFast"]
     func name(_ key: String, _ id: Int32?) {
       guard let id, metadata.tokens.indices.contains(Int(id)) else { return }
@@ -73,10 +73,10 @@ extension PretrainedModel {
     if let template = file.metadata["tokenizer.chat_template"]?.stringValue {
       settings["chat_template"] = .string(template)
     }
-    return [
-      "tokenizer.json": Data(JSONValue.object(try metadata.document()).serializedBytes()),
-      "tokenizer_config.json": Data(JSONValue.object(settings).serializedBytes(pretty: true)),
-    ]
+    let data = Data(JSONValue.object(settings).serializedBytes(pretty: true))
+    return PretrainedDocuments(["tokenizer_config.json": data]) {
+      ["tokenizer.json": Data(JSONValue.object(try metadata.document()).serializedBytes())]
+    }
   }
 }
 

@@ -36,7 +36,7 @@ extension PretrainedModel {
         ($0.key, GGUFField($0.value))
       }
     }
-    guard let tokenizer, let data = documents["tokenizer.json"] else {
+    guard let tokenizer, let data = try documents["tokenizer.json"] else {
       return [("tokenizer.ggml.model", .string("none"))]
     }
     let limits = JSONLimits(byteCount: TokenizerLimits.fileBytes)

@@ -52,7 +52,7 @@ extension PretrainedModel {
       catalog: FamilyCatalog(checkpoint, configuration),
       generation: GenerationDocument(configuration: reader, generation: generation),
       quantization: document[Self.quantizationKey]?.objectValue,
-      documents: documents,
+      documents: PretrainedDocuments(documents),
       configurationDocument: document
     )
   }

@@ -43,11 +43,16 @@ public struct PretrainedModel {
   public let quantization: JSONObject?
   /// The documents beside the tensors that a copy of this model needs, by file name; config.json is
   /// not among them, see `configurationDocument`.
-  public let documents: [String: Data]
+  ///
+  /// The tokenizer.json of a GGUF file is made of its metadata when it is first asked for.
+  ///
+  /// - Throws: `TokenizerError` for a vocabulary that tokenizer.json has no words for.
+  public var documents: [String: Data] { get throws { try storedDocuments.get() } }
   /// The object in config.json (for GGUF: the one that says the same).
   public let configurationDocument: JSONObject
   /// The keys of the GGUF file that the model came from.
   let fileMetadata: GGUFMetadata?
+  let storedDocuments: PretrainedDocuments
 
   /// Opens the model at `url`.
   ///
@@ -152,7 +157,7 @@ public struct PretrainedModel {
     catalog: any TensorCatalog,
     generation: GenerationDocument,
     quantization: JSONObject?,
-    documents: [String: Data],
+    documents: PretrainedDocuments,
     configurationDocument: JSONObject,
     fileMetadata: GGUFMetadata? = nil
   ) throws(ModelError) {
@@ -162,7 +167,7 @@ public struct PretrainedModel {
     self.configuration = configuration
     self.catalog = catalog
     self.quantization = quantization
-    self.documents = documents
+    storedDocuments = documents
     self.configurationDocument = configurationDocument
     sampling = generation.sampling
     let rows = configuration.vocabularyCount

@@ -80,8 +80,8 @@ struct PackedModel {
     try self.init(path)
   }
 
-  static func plan(_ pretrained: PretrainedModel) -> QuantizationPlan {
-    QuantizationPlan(
+  static func plan(_ pretrained: PretrainedModel) throws -> QuantizationPlan {
+    try QuantizationPlan(
       tensorNames: pretrained.configuration.tensorNames,
       linearLayers: pretrained.configuration.blockLinearLayers,
       embeddingLayers: pretrained.configuration.embeddingLayers,
