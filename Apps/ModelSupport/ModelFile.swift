@@ -87,14 +87,19 @@ package struct ModelFile {
   }
 
   /// What the tensors mean to a quantizer.
-  package var plan: QuantizationPlan {
+  package var plan: QuantizationPlan { get throws { try pretrained.quantizationPlan } }
+}
+
+extension PretrainedModel {
+  /// What the tensors mean to a quantizer.
+  package var quantizationPlan: QuantizationPlan {
     get throws {
       try QuantizationPlan(
-        tensorNames: pretrained.configuration.tensorNames,
-        linearLayers: pretrained.configuration.blockLinearLayers,
-        embeddingLayers: pretrained.configuration.embeddingLayers,
-        configurationDocument: pretrained.configurationDocument,
-        documents: pretrained.documents
+        tensorNames: configuration.tensorNames,
+        linearLayers: configuration.blockLinearLayers,
+        embeddingLayers: configuration.embeddingLayers,
+        configurationDocument: configurationDocument,
+        documents: documents
       )
     }
   }

@@ -2,8 +2,8 @@
 //
 // Few rows of x: each band of W is read once for each of them, by the kernels of vector.h. More:
 // bands are unpacked, some columns at a time, and multiplied with blocks of rows, by those of
-// panel.h; those of signs become floats, band after band, and go through the matrix product. What the rounding of some units left is multiplied while the band is near, by those of
-// remainders.h. Parts are ranges of bands, for many rows times blocks of rows, so that the split
+// panel.h; those of signs become floats, some bands at a time, and go through the matrix product. What the
+// rounding of some units left is multiplied while the band is near, by those of remainders.h. Parts are ranges of bands, for many rows times blocks of rows, so that the split
 // depends on the shapes alone.
 #include <math.h>
 #include <stdatomic.h>
@@ -273,6 +273,11 @@ static void multiply_many(const work *w, const ck_interleaved_product *product, 
   }
 }
 
+static void spoil_row(const ck_interleaved_product *product, ptrdiff_t row) {
+  float *y = product->y + row * product->stride_y;
+  for (ptrdiff_t j = 0; j < product->matrix->row_count; j++) y[j] = NAN;
+}
+
 // MARK: - Signs as floats
 
 typedef struct {
@@ -318,9 +323,7 @@ static void multiply_in_floats(const ck_interleaved_table *table,
   float_work w = {.table = table, .product = product, .x = x, .rows = m, .stride_x = stride_x};
   ck_parallel((matrix->row_count + FLOAT_PART_ROWS - 1) / FLOAT_PART_ROWS, multiply_float_part, &w);
   for (ptrdiff_t i = 0; i < m; i++) {
-    if (is_finite_row(x + i * stride_x, matrix->column_count)) continue;
-    float *y = product->y + i * product->stride_y;
-    for (ptrdiff_t j = 0; j < matrix->row_count; j++) y[j] = NAN;
+    if (!is_finite_row(x + i * stride_x, matrix->column_count)) spoil_row(product, i);
   }
 }
 
@@ -349,13 +352,6 @@ static void multiply(work *w) {
   ck_parallel(parts, multiply_part, w);
 }
 
-static void spoil_row(const work *w, ptrdiff_t row) {
-  for (ptrdiff_t i = 0; i < w->count; i++) {
-    float *y = w->products[i].y + row * w->products[i].stride_y;
-    for (ptrdiff_t j = 0; j < w->products[i].matrix->row_count; j++) y[j] = NAN;
-  }
-}
-
 static ptrdiff_t multiply_rounded(ptrdiff_t count, const ck_interleaved_product *products,
                                   ptrdiff_t m, const float *x, ptrdiff_t stride_x,
                                   float tolerance) {
@@ -377,7 +373,7 @@ static ptrdiff_t multiply_rounded(ptrdiff_t count, const ck_interleaved_product 
   work w = {.x = &r, .products = products, .count = count};
   multiply(&w);
   for (ptrdiff_t i = 0; i < m; i++) {
-    if (!r.is_finite[i]) spoil_row(&w, i);
+    for (ptrdiff_t j = 0; !r.is_finite[i] && j < count; j++) spoil_row(&products[j], i);
   }
   return extra;
 }

@@ -1,6 +1,7 @@
 import Autograd
 import Checkpoints
 import Foundation
+import ModelSupport
 import Quantization
 import Tensor
 import Transformer
@@ -82,7 +83,7 @@ struct TinyModel {
     let scheme = try WeightScheme(grid: QuantizationGrid(bits: bits), granularity: granularity)
     try? FileManager.default.removeItem(atPath: path)
     try CheckpointQuantizer(QuantizationConfiguration(scheme: scheme))
-      .run(source.catalog, plan: Self.plan(source), to: URL(filePath: path))
+      .run(source.catalog, plan: source.quantizationPlan, to: URL(filePath: path))
     return path
   }
 
@@ -97,7 +98,7 @@ struct TinyModel {
     try? FileManager.default.removeItem(atPath: target)
     try PackedFolderExporter(format, stepSizes: .refused).run(
       source.catalog,
-      plan: Self.plan(source),
+      plan: source.quantizationPlan,
       shapes: Dictionary(
         source.configuration.tensors.map { ($0.name, $0.shape) },
         uniquingKeysWith: { first, _ in first }
@@ -110,16 +111,6 @@ struct TinyModel {
       to: URL(filePath: target)
     )
     return target
-  }
-
-  private static func plan(_ pretrained: PretrainedModel) throws -> QuantizationPlan {
-    try QuantizationPlan(
-      tensorNames: pretrained.configuration.tensorNames,
-      linearLayers: pretrained.configuration.blockLinearLayers,
-      embeddingLayers: pretrained.configuration.embeddingLayers,
-      configurationDocument: pretrained.configurationDocument,
-      documents: pretrained.documents
-    )
   }
 
   /// config.json, a byte 0, and the weights in their open form.

@@ -1,6 +1,7 @@
 import Autograd
 import Checkpoints
 import Foundation
+import ModelSupport
 import Quantization
 import Tensor
 import TestSupport
@@ -16,7 +17,7 @@ import Transformer
   ) throws -> (report: QuantizationReport, model: PackedModel) {
     let report = try CheckpointQuantizer(configuration).run(
       source.catalog,
-      plan: PackedModel.plan(source),
+      plan: source.quantizationPlan,
       to: URL(filePath: path)
     )
     return (report, try PackedModel(path))

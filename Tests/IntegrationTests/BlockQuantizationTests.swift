@@ -1,5 +1,6 @@
 import Autograd
 import Foundation
+import ModelSupport
 import Quantization
 import Tensor
 import TestSupport
@@ -83,13 +84,7 @@ import Transformer
         )
       ).run(
         pretrained.catalog,
-        plan: QuantizationPlan(
-          tensorNames: pretrained.configuration.tensorNames,
-          linearLayers: pretrained.configuration.blockLinearLayers,
-          embeddingLayers: pretrained.configuration.embeddingLayers,
-          configurationDocument: pretrained.configurationDocument,
-          documents: pretrained.documents
-        ),
+        plan: pretrained.quantizationPlan,
         blocks: blocks,
         to: target
       )

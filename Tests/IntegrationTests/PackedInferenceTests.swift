@@ -103,7 +103,7 @@ import Transformer
       let coding = try BinaryCoding(planes: planes, groupSize: groupSize)
       _ = try CheckpointQuantizer(QuantizationConfiguration(binaryCoding: coding)).run(
         source.catalog,
-        plan: PackedModel.plan(source),
+        plan: source.quantizationPlan,
         to: URL(filePath: folder + "/own")
       )
       try check(folder + "/own")

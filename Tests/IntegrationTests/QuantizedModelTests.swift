@@ -1,6 +1,7 @@
 import Autograd
 import Checkpoints
 import Foundation
+import ModelSupport
 import Quantization
 import Tensor
 import TestSupport
@@ -18,16 +19,6 @@ import Transformer
 
   func open(_ name: String) throws -> PretrainedModel {
     try PretrainedModel(at: URL(filePath: Fixtures.folder("transformer/models/" + name)))
-  }
-
-  func plan(_ pretrained: PretrainedModel) throws -> QuantizationPlan {
-    try QuantizationPlan(
-      tensorNames: pretrained.configuration.tensorNames,
-      linearLayers: pretrained.configuration.blockLinearLayers,
-      embeddingLayers: pretrained.configuration.embeddingLayers,
-      configurationDocument: pretrained.configurationDocument,
-      documents: pretrained.documents
-    )
   }
 
   func load(_ folder: URL) throws -> DecoderModel {
@@ -72,7 +63,7 @@ import Transformer
           let folder = URL(filePath: temporary + "/model")
           let report = try CheckpointQuantizer(configuration).run(
             pretrained.catalog,
-            plan: plan(pretrained),
+            plan: pretrained.quantizationPlan,
             to: folder
           )
           let loaded = try load(folder)
@@ -98,7 +89,7 @@ import Transformer
         let folder = URL(filePath: temporary + "/" + name)
         try CheckpointQuantizer(configuration).run(
           pretrained.catalog,
-          plan: plan(pretrained),
+          plan: pretrained.quantizationPlan,
           to: folder
         )
         return try Data(contentsOf: folder.appending(path: "model.safetensors"))
@@ -116,7 +107,7 @@ import Transformer
       #expect(throws: QuantizationError.cancelled) {
         try CheckpointQuantizer(configuration).run(
           pretrained.catalog,
-          plan: plan(pretrained),
+          plan: pretrained.quantizationPlan,
           to: URL(filePath: temporary + "/model")
         ) { $0.finished < 3 }
       }
@@ -136,13 +127,13 @@ import Transformer
       try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
       try Data("keep me".utf8).write(to: folder.appending(path: "notes.txt"))
       #expect(throws: CheckpointError.self) {
-        try quantizer.run(pretrained.catalog, plan: plan(pretrained), to: folder)
+        try quantizer.run(pretrained.catalog, plan: pretrained.quantizationPlan, to: folder)
       }
       let kept = try Data(contentsOf: folder.appending(path: "notes.txt"))
       #expect(kept == Data("keep me".utf8))
       try quantizer.run(
         pretrained.catalog,
-        plan: plan(pretrained),
+        plan: pretrained.quantizationPlan,
         to: folder,
         replacing: true
       )
@@ -162,7 +153,7 @@ import Transformer
       let folder = URL(filePath: temporary + "/model")
       try CheckpointQuantizer(configuration).run(
         pretrained.catalog,
-        plan: plan(pretrained),
+        plan: pretrained.quantizationPlan,
         to: folder
       )
       #expect(throws: ModelError.self) { try PretrainedModel(at: folder).makeModel() }

@@ -1,6 +1,7 @@
 import Autograd
 import Checkpoints
 import Foundation
+import ModelSupport
 import Quantization
 import Tensor
 import TestSupport
@@ -18,7 +19,7 @@ import Transformer
     try withTemporaryFolder { folder in
       _ = try CheckpointQuantizer(QuantizationConfiguration(scheme: scheme)).run(
         source.catalog,
-        plan: PackedModel.plan(source),
+        plan: source.quantizationPlan,
         to: URL(filePath: folder + "/model")
       )
       let packed = try PackedModel(folder + "/model")

@@ -97,8 +97,9 @@ typedef struct {
 /// Computes `count` products of the same x [m × column_count], rounded once; threads inside.
 ///
 /// `tolerance` bounds the error of a row of x by rounding, ‖x − x̂‖ / ‖x‖, as it is measured; where sums of
-/// four are looked up, the root of their mean square. What 24 bits cannot do is done in 24 bits. A row with NaN or infinity gives NaN. Magnitudes below 2⁻¹¹⁹ count
-/// as zero. Returns how often a unit of a row was rounded again.
+/// four are looked up, the root of their mean square. What 24 bits cannot do is done in 24 bits. A row
+/// with NaN or infinity gives NaN. Magnitudes below 2⁻¹¹⁹ count as zero. Returns how often a unit of a row
+/// was rounded again.
 ptrdiff_t ck_interleaved_linear(ptrdiff_t count, const ck_interleaved_product *products,
                                 ptrdiff_t m, const float *x, ptrdiff_t stride_x, float tolerance);
 

@@ -142,6 +142,21 @@ private func readQ8_0(
   for j in 0..<32 { codes[j] = block[2 + j] ^ 0x80 }
 }
 
+/// The head of Q4_K and Q5_K: d, dmin, and a scale and a minimum for each 32.
+private func readScalesAndMinima(
+  _ block: UnsafePointer<UInt8>,
+  _ band: InterleavedMatrix.Band,
+  _ index: Int
+) {
+  band.scales[index] = halfPrecision(block)
+  band.offsets[index] = halfPrecision(block + 2)
+  for group in 0..<8 {
+    let (scale, minimum) = scaleAndMinimum(block + 4, group)
+    band.unitScales[index * 8 + group] = UInt8(scale)
+    band.unitOffsets[index * 8 + group] = UInt8(minimum)
+  }
+}
+
 private func readQ4_K(
   _ block: UnsafePointer<UInt8>,
   _ band: InterleavedMatrix.Band,
@@ -149,12 +164,8 @@ private func readQ4_K(
 ) {
   guard let start = band.codes.baseAddress else { return }
   let codes = start + index * 256
-  band.scales[index] = halfPrecision(block)
-  band.offsets[index] = halfPrecision(block + 2)
+  readScalesAndMinima(block, band, index)
   for group in 0..<8 {
-    let (scale, minimum) = scaleAndMinimum(block + 4, group)
-    band.unitScales[index * 8 + group] = UInt8(scale)
-    band.unitOffsets[index * 8 + group] = UInt8(minimum)
     let (from, shift) = (block + 16 + (group >> 1) * 32, UInt8((group & 1) * 4))
     for i in 0..<32 { codes[group * 32 + i] = from[i] &>> shift & 15 }
   }
@@ -167,12 +178,8 @@ private func readQ5_K(
 ) {
   guard let start = band.codes.baseAddress else { return }
   let codes = start + index * 256
-  band.scales[index] = halfPrecision(block)
-  band.offsets[index] = halfPrecision(block + 2)
+  readScalesAndMinima(block, band, index)
   for group in 0..<8 {
-    let (scale, minimum) = scaleAndMinimum(block + 4, group)
-    band.unitScales[index * 8 + group] = UInt8(scale)
-    band.unitOffsets[index * 8 + group] = UInt8(minimum)
     let (high, low) = (block + 16, block + 48 + (group >> 1) * 32)
     let (shift, bit) = (UInt8((group & 1) * 4), UInt8(group))
     for i in 0..<32 {

@@ -1,6 +1,7 @@
 import Autograd
 import Checkpoints
 import Foundation
+import ModelSupport
 import Quantization
 import Tensor
 import TestSupport
@@ -76,18 +77,8 @@ struct PackedModel {
     to path: String
   ) throws {
     try CheckpointQuantizer(QuantizationConfiguration(scheme: scheme, embeddingScheme: embedding))
-      .run(source.catalog, plan: Self.plan(source), to: URL(filePath: path))
+      .run(source.catalog, plan: source.quantizationPlan, to: URL(filePath: path))
     try self.init(path)
-  }
-
-  static func plan(_ pretrained: PretrainedModel) throws -> QuantizationPlan {
-    try QuantizationPlan(
-      tensorNames: pretrained.configuration.tensorNames,
-      linearLayers: pretrained.configuration.blockLinearLayers,
-      embeddingLayers: pretrained.configuration.embeddingLayers,
-      configurationDocument: pretrained.configurationDocument,
-      documents: pretrained.documents
-    )
   }
 
   /// The logits of the sample's tokens.
@@ -106,7 +97,7 @@ struct PackedModel {
     let shapes = pretrained.configuration.tensors.map { ($0.name, $0.shape) }
     return try PackedFolderExporter(format, stepSizes: stepSizes).run(
       pretrained.catalog,
-      plan: Self.plan(pretrained),
+      plan: pretrained.quantizationPlan,
       shapes: Dictionary(uniqueKeysWithValues: shapes),
       packed: weights,
       to: URL(filePath: path)
