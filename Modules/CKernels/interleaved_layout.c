@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "interleaved_table.h"
+#include "scratch.h"
 
 ptrdiff_t ck_interleaved_band_rows(const ck_interleaved *matrix) {
   return matrix->codes == CK_SIGNS ? 32 : matrix->codes == CK_CODES_2 ? 16 : 8;
@@ -11,6 +12,11 @@ ptrdiff_t ck_interleaved_band_rows(const ck_interleaved *matrix) {
 ptrdiff_t ck_interleaved_band_bytes(const ck_interleaved *matrix) {
   ptrdiff_t units = ck_units(matrix->column_count);
   return ck_groups(matrix) * ck_header_bytes(matrix) + units * ck_unit_bytes(matrix);
+}
+
+ptrdiff_t ck_interleaved_block_bands(const ck_interleaved *matrix) {
+  ptrdiff_t height = ck_interleaved_band_rows(matrix);
+  return (matrix->block_rows + matrix->has_zero_rows + height - 1) / height;
 }
 
 // MARK: - Halves
@@ -244,7 +250,8 @@ static float sign_value(const ck_interleaved *m, const uint8_t *header, ptrdiff_
   return value;
 }
 
-void ck_interleaved_row(const ck_interleaved *m, ptrdiff_t row, float *out) {
+/// The values of a row without column scales.
+static void expand_row(const ck_interleaved *m, ptrdiff_t row, float *out) {
   ptrdiff_t height = ck_interleaved_band_rows(m), units = ck_units(m->column_count), unit = 0;
   const uint8_t *p = m->data + row / height * ck_interleaved_band_bytes(m);
   row %= height;
@@ -267,4 +274,21 @@ void ck_interleaved_row(const ck_interleaved *m, ptrdiff_t row, float *out) {
       }
     }
   }
+}
+
+void ck_interleaved_row(const ck_interleaved *m, ptrdiff_t row, float *out) {
+  if (m->column_scales == NULL) {
+    expand_row(m, row, out);
+    return;
+  }
+  ptrdiff_t index = row / m->block_rows, columns = m->column_count;
+  ck_interleaved block = ck_block(m, index);
+  const float *scales = m->column_scales + index * columns;
+  expand_row(&block, row % m->block_rows, out);
+  if (m->has_zero_rows) {
+    float *zeros = ck_scratch(SCRATCH_ROWS, columns);
+    expand_row(&block, block.row_count - 1, zeros);
+    for (ptrdiff_t k = 0; k < columns; k++) out[k] -= zeros[k];
+  }
+  for (ptrdiff_t k = 0; k < columns; k++) out[k] *= scales[k];
 }

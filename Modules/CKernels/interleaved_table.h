@@ -93,6 +93,21 @@ typedef struct {
   ptrdiff_t sums_stride;
 } ck_panel;
 
+/// The blocks of a matrix with column scales.
+static inline ptrdiff_t ck_blocks(const ck_interleaved *m) {
+  return (m->row_count + m->block_rows - 1) / m->block_rows;
+}
+
+/// A block as a matrix of its own, without its scales; its row of zero points, if any, is the last.
+static inline ck_interleaved ck_block(const ck_interleaved *m, ptrdiff_t block) {
+  ck_interleaved part = *m;
+  ptrdiff_t left = m->row_count - block * m->block_rows;
+  part.row_count = (left < m->block_rows ? left : m->block_rows) + m->has_zero_rows;
+  part.data += block * ck_interleaved_block_bands(m) * ck_interleaved_band_bytes(m);
+  part.column_scales = NULL;
+  return part;
+}
+
 /// Where a unit lies in a band: the header of its group and its own bytes.
 typedef struct {
   ptrdiff_t header, unit;

@@ -8,16 +8,23 @@ extension PackedLinear: InterleavableLayer {
   /// or where groups are not whole units of 32 inputs.
   public func interleaved(tolerance: Float) -> (any LinearLayer)? {
     guard inputQuantizer == nil else { return nil }
-    if case .outputGroups = weight.scheme.granularity {
-      return ColumnScaledLinear(weight, bias: bias, tolerance: tolerance)
-    }
-    guard let matrix = InterleavedMatrix(weight.packed) else { return nil }
+    guard let matrix = weight.interleaved else { return nil }
     return InterleavedLinear(
       weight: matrix,
       bias: bias,
       inputOrder: weight.inputOrder,
       tolerance: tolerance
     )
+  }
+}
+
+extension QuantizedMatrix {
+  /// The codes in the order of the kernels; nil where groups of inputs are not whole units of 32.
+  fileprivate var interleaved: InterleavedMatrix? {
+    guard case .outputGroups(let size) = scheme.granularity else {
+      return InterleavedMatrix(packed)
+    }
+    return InterleavedMatrix(packed, blockRows: size, scales: stepSizes, zeros: zeroPoints)
   }
 }
 

@@ -240,12 +240,3 @@ extension DecoderBlockKernel.Norm? {
       && self.centres == other.centres
   }
 }
-
-extension InterleavedMatrix {
-  /// The matrix as the kernels see it; valid while the matrix lives.
-  fileprivate var kernel: ck_interleaved {
-    var matrix = Self.kernelMatrix(shape, codes, scales, groupSize)
-    matrix.data = UnsafePointer(data.start)
-    return matrix
-  }
-}

@@ -158,20 +158,93 @@ extension InterleavedMatrix {
     return areBytes ? .halfZeros : .float
   }
 
+  /// The codes of a range of rows, from the band's row `place` on.
   private static func unpack(
     _ words: UnsafeBufferPointer<Int32>,
     _ width: Int,
     _ columns: Int,
     bits: Int,
     _ range: Range<Int>,
-    into codes: UnsafeMutableBufferPointer<UInt8>
+    into codes: UnsafeMutableBufferPointer<UInt8>,
+    at place: Int = 0
   ) {
     guard let from = words.baseAddress, let to = codes.baseAddress else { return }
     from.withMemoryRebound(to: UInt32.self, capacity: words.count) { words in
-      for (place, row) in range.enumerated() {
-        ck_unpack(columns, words + row * width, Int32(bits), to + place * columns)
+      for (index, row) in range.enumerated() {
+        ck_unpack(columns, words + row * width, Int32(bits), to + (place + index) * columns)
       }
     }
+  }
+
+  /// scale[b, c] · (code[r, c] − zero[b, c]) for blocks b of rows: step sizes of inputs, as AdaDim has them.
+  ///
+  /// - Parameters:
+  ///   - rows: the codes [N × K]; their own scales and zeros are not looked at.
+  ///   - blockRows: the rows of a block; the last may have fewer.
+  ///   - scales: [⌈N / blockRows⌉ × K].
+  ///   - zeros: likewise, below 2^bits; nil for 2^(bits − 1).
+  package init?(
+    _ rows: PackedRows,
+    blockRows: Int,
+    scales: Tensor<Float>,
+    zeros: Tensor<UInt8>?
+  ) {
+    let (count, columns, width) = (rows.rowCount, rows.columnCount, rows.words.shape[1])
+    guard count > 0, columns > 0 else { return nil }
+    let size = min(blockRows, count)
+    let blocks = (count + size - 1) / size
+    expect(
+      scales.shape == [blocks, columns] && (zeros?.shape ?? scales.shape) == scales.shape,
+      "interleaved matrix: blocks of \(blockRows) rows of [\(count), \(columns)] with scales "
+        + "\(scales.shape) and zeros \(zeros?.shape ?? [])"
+    )
+    let codes = Codes.bits(rows.bits <= 2 ? 2 : rows.bits <= 5 ? rows.bits : 8)
+    let storage = Scales.half(zero: zeros == nil ? 1 << (rows.bits - 1) : 0)
+    var kernel = Self.kernelMatrix([count, columns], codes, storage, columns)
+    (kernel.block_rows, kernel.has_zero_rows) = (size, zeros != nil)
+    // A block begins with a band.
+    let stored = ck_interleaved_block_bands(&kernel) * ck_interleaved_band_rows(&kernel)
+    let last = count - (blocks - 1) * size + (zeros == nil ? 0 : 1)
+    let matrix = rows.words.withUnsafeElements { words in
+      (zeros ?? Tensor(repeating: 0, shape: [0])).withUnsafeElements { zeros in
+        InterleavedMatrix(
+          shape: [(blocks - 1) * stored + last, columns],
+          codes: codes,
+          scales: storage,
+          groupSize: columns
+        ) { range, band in
+          for (place, row) in range.enumerated() {
+            let (block, index) = (row / stored, row % stored)
+            let outputs = min(size, count - block * size)
+            band.scales[place] = 1
+            if index < outputs {
+              let from = block * size + index
+              Self.unpack(
+                words,
+                width,
+                columns,
+                bits: rows.bits,
+                from..<from + 1,
+                into: band.codes,
+                at: place
+              )
+            } else if index == outputs, !zeros.isEmpty {
+              for column in 0..<columns {
+                band.codes[place * columns + column] = zeros[block * columns + column]
+              }
+            }
+          }
+        }
+      }
+    }
+    self.init(
+      shape: [count, columns],
+      codes: codes,
+      scales: storage,
+      groupSize: columns,
+      data: matrix.data,
+      blocks: ScaledBlocks(rows: size, scales: scales, hasZeros: zeros != nil)
+    )
   }
 }
 

@@ -13,6 +13,7 @@ import CKernels
 /// | `PackedRows`, 1 … 8 bits | 2, 3, 4, 5 or 8 bits | binary16 and a zero point where that is exact, else floats |
 /// | `BinaryRows` | planes of signs | one for each plane, binary16 where that is exact |
 /// | blocks of GGUF | 3, 4, 5, 6 or 8 bits | as the blocks have them, bit for bit |
+/// | `PackedRows` with scales of inputs | 2, 3, 4, 5 or 8 bits | none: blocks of outputs scale their inputs |
 ///
 /// Activations are rounded to 8 bits, 32 neighbours to a step, once for all matrices that read them.
 /// Where the rounding of a row would cost more than the tolerance, what it left of the units that it
@@ -186,14 +187,22 @@ extension InterleavedMatrix {
     return matrix
   }
 
+  /// The matrix as the kernels see it; valid while the matrix lives.
+  var kernel: ck_interleaved {
+    var matrix = Self.kernelMatrix(shape, codes, scales, groupSize)
+    matrix.data = UnsafePointer(data.start)
+    if let blocks {
+      matrix.column_scales = UnsafePointer(blocks.scales.start)
+      matrix.block_rows = blocks.rows
+      matrix.has_zero_rows = blocks.hasZeros
+    }
+    return matrix
+  }
+
   private func withKernelMatrix<Result>(
     _ body: (UnsafePointer<ck_interleaved>) -> Result
   ) -> Result {
-    data.withUnsafeElements { bytes in
-      var matrix = Self.kernelMatrix(shape, codes, scales, groupSize)
-      matrix.data = bytes.baseAddress
-      return withUnsafePointer(to: matrix) { body($0) }
-    }
+    withExtendedLifetime(self) { withUnsafePointer(to: kernel) { body($0) } }
   }
 
   /// Calls `body` with the jobs of all matrices and returns what they wrote.

@@ -39,10 +39,7 @@ import Transformer
     let exact = logits(try file.makeModel())
     let model = try file.makeModel(.packed)
     let layers = model.namedLinearLayers().filter { $0.name.hasPrefix("blocks.") }
-    #expect(
-      layers.count == 14
-        && layers.allSatisfy { $0.layer is InterleavedLinear || $0.layer is ColumnScaledLinear }
-    )
+    #expect(layers.count == 14 && layers.allSatisfy { $0.layer is InterleavedLinear })
     let rounded = distance(logits(model), exact)
     #expect(rounded > 0 && rounded <= bound, "\(path): \(rounded)")
     let wide = try file.makeModel(.packed(tolerance: 0))

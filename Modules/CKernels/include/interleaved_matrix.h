@@ -21,6 +21,10 @@
 // The last unit of a row is filled with zero codes, the last band with rows of zero scales. The last
 // group of a row may be short.
 //
+// Where blocks of rows scale their inputs, each block for itself, every block begins with a band. Behind
+// its rows may lie one more, of its zero points: multiplied with the same rounded inputs and taken from
+// the others' sums, so that what cancels in floats cancels in integers.
+//
 // Activations are rounded to 8 bits with a step for each unit, once for all matrices that share
 // them. Where a row's expected relative error is above the tolerance, what the rounding of its worst
 // units left is rounded again, to 16 or 24 bits, and multiplied with those units' codes alone.
@@ -64,6 +68,9 @@ typedef struct {
   ptrdiff_t row_count, column_count;
   ptrdiff_t group_size;  // a multiple of 32, or at least column_count
   const uint8_t *data;
+  const float *column_scales;  // [blocks × column_count]: what a block's inputs are multiplied with, or NULL
+  ptrdiff_t block_rows;        // with them: the rows of a block; the last may have fewer
+  bool has_zero_rows;          // with them
 } ck_interleaved;
 
 /// The rows of a band.
@@ -83,6 +90,8 @@ typedef struct {
 
 /// Writes the bytes of one band.
 void ck_interleave(const ck_interleaved *matrix, const ck_band *band, uint8_t *out);
+/// The bands from one block to the next, with column scales.
+ptrdiff_t ck_interleaved_block_bands(const ck_interleaved *matrix);
 /// The values of one row [column_count].
 void ck_interleaved_row(const ck_interleaved *matrix, ptrdiff_t row, float *out);
 
@@ -94,7 +103,8 @@ typedef struct {
   ptrdiff_t stride_y;
 } ck_interleaved_product;
 
-/// Computes `count` products of the same x [m × column_count], rounded once; threads inside.
+/// Computes `count` products of the same x [m × column_count], rounded once, with column scales once for
+/// each block; threads inside.
 ///
 /// `tolerance` bounds the error of a row of x by rounding, ‖x − x̂‖ / ‖x‖, as it is measured; where sums of
 /// four are looked up, the root of their mean square. What 24 bits cannot do is done in 24 bits. A row
