@@ -232,15 +232,22 @@ let package = Package(
       linkerSettings: math
     ),
     .target(
-      name: "FederatedFlower",
+      name: "FederatedHTTP",
       dependencies: [
-        "Federated", "Tensor", "Checkpoints",
-        network("SwiftProtobuf", "swift-protobuf"),
-        network("Crypto", "swift-crypto"),
         network("AsyncHTTPClient", "async-http-client"),
         network("NIOCore", "swift-nio"),
         network("NIOHTTP1", "swift-nio"),
         network("NIOSSL", "swift-nio-ssl"),
+      ],
+      path: "Modules/FederatedHTTP",
+      swiftSettings: strict
+    ),
+    .target(
+      name: "FederatedFlower",
+      dependencies: [
+        "FederatedHTTP", "Federated", "Tensor", "Checkpoints",
+        network("SwiftProtobuf", "swift-protobuf"),
+        network("Crypto", "swift-crypto"),
       ],
       path: "Modules/FederatedFlower",
       exclude: ["Protos"],
@@ -250,12 +257,8 @@ let package = Package(
     .target(
       name: "FederatedService",
       dependencies: [
-        "Federated", "Quantization", "Autograd", "Tensor", "Checkpoints",
+        "FederatedHTTP", "Federated", "Quantization", "Autograd", "Tensor", "Checkpoints",
         network("Crypto", "swift-crypto"),
-        network("AsyncHTTPClient", "async-http-client"),
-        network("NIOCore", "swift-nio"),
-        network("NIOHTTP1", "swift-nio"),
-        network("NIOSSL", "swift-nio-ssl"),
       ],
       path: "Modules/FederatedService",
       swiftSettings: strict,

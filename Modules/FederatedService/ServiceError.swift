@@ -19,7 +19,9 @@ public enum ServiceError: Error, Hashable, Sendable {
   /// The model does not fit the task.
   case training(String)
   /// An address that is none.
-  case invalidAddress(String)
+  case invalidAddress(String, reason: String)
+  /// A file of certificates that holds none.
+  case certificate(path: String, reason: String)
   /// The server refuses the device for good.
   case refused(ErrorMessage.Problem)
   /// The server could not be reached for so long that the device gave up.
@@ -44,7 +46,9 @@ extension ServiceError: CustomStringConvertible {
         + "; give the settings that it began with, or choose another folder"
     case .round(let error): "federation: \(error)"
     case .training(let reason): "federation: \(reason)"
-    case .invalidAddress(let text): "'\(text)' is no address; write https://host:port"
+    case .invalidAddress(let address, let reason):
+      "federation address '\(address)': \(reason); write https://host:port"
+    case .certificate(let path, let reason): "federation certificate \(path): \(reason)"
     case .refused(let problem): "the server refuses this device: \(problem.message)"
     case .unreachable(let reason): "the server cannot be reached: \(reason)"
     }
