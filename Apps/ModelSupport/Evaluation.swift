@@ -71,36 +71,42 @@ package struct Evaluation: Encodable {
         )
       }
     }
-    let options = try first.perplexityOptions(arguments)
-    let tokens = try first.tokens(of: text.text)
-    let vocabulary = first.pretrained.configuration.vocabularyCount
-    let together = try files.map { file in
-      try file.perplexityOptions(arguments) == options && file.tokens(of: text.text) == tokens
-        && file.pretrained.configuration.vocabularyCount == vocabulary
-    }
-    guard together.allSatisfy({ $0 }) else {
+    let reference = try EvaluationReference(
+      first,
+      text: text,
+      arguments: arguments,
+      computation: computation,
+      keptBytes: 0
+    )
+    return try all(reference, Array(files.dropFirst()), output: output)
+  }
+
+  /// Reads the text with a reference and with models; those that have other tokens read it alone.
+  package static func all(
+    _ reference: EvaluationReference,
+    _ files: [ModelFile],
+    output: OutputArguments
+  ) throws -> [Evaluation] {
+    guard try files.allSatisfy({ try reference.hasTokens(of: $0) }) else {
       return compared(
-        try files.map { file in
+        try ([reference.file] + files).map { file in
           try Evaluation(
             file,
-            text: text,
-            arguments: arguments,
-            computation: computation,
+            text: reference.text,
+            arguments: reference.arguments,
+            computation: reference.computation,
             output: output
           )
         }
       )
     }
     let start = secondsOfUptime()
-    let models = try files.map { try $0.makeModel(computation) }
+    let reading = try reference.reading()
+    let models = try files.map { try $0.makeModel(reference.computation) }
     try Cancellation.check()
     let progress = output.progress("reading", unit: "windows")
     defer { progress.clear() }
-    let comparison = try models[0].compared(
-      with: Array(models.dropFirst()),
-      on: tokens,
-      options: options
-    ) { state in
+    let comparison = reading.compared(with: models) { state in
       let all = [state.reference] + state.models.map(\.perplexity)
       progress.update(
         completed: state.reference.windowLosses.count,
@@ -111,11 +117,17 @@ package struct Evaluation: Encodable {
     }
     try Cancellation.check()
     progress.finish()
-    let seconds = (secondsOfUptime() - start) / Double(files.count)
+    let seconds = (secondsOfUptime() - start) / Double(files.count + 1)
+    let options = reference.options
     var evaluations = [
-      Evaluation(first, report: comparison.reference, options: options, seconds: seconds)
+      Evaluation(
+        reference.file,
+        report: comparison.reference,
+        options: options,
+        seconds: seconds
+      )
     ]
-    for (file, report) in zip(files.dropFirst(), comparison.models) {
+    for (file, report) in zip(files, comparison.models) {
       var evaluation = Evaluation(
         file,
         report: report.perplexity,

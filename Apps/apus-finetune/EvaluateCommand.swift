@@ -40,6 +40,11 @@ struct EvaluateCommand: ParsableCommand {
     )
   )
   var validationShare: Double?
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Read no more windows. (default: all)", valueName: "count")
+  )
+  var maxWindows: Int?
   @Option(help: "The examples of a batch.") var batch = 4
   @Option(help: "Threads; all cores by default.") var threads: Int?
   @OptionGroup(title: "Codes") var base: BaseArguments
@@ -71,15 +76,21 @@ struct EvaluateCommand: ParsableCommand {
     if let share = validationShare, !(share > 0 && share < 1) {
       throw ValidationError("--validation-share \(share) must lie between 0 and 1")
     }
+    if let maxWindows {
+      guard maxWindows > 0 else {
+        throw ValidationError("--max-windows \(maxWindows) is too small; choose at least 1")
+      }
+      guard data.data == nil else {
+        throw ValidationError("--max-windows belongs to --text; leave it out")
+      }
+    }
   }
 
   func run() throws {
     let file = try ModelFile(path: model)
     let choice = try AdapterChoice(adapter, self.base)
     if let threads { WorkPool.threadCount = threads }
-    let examples =
-      try validationShare.map { try data.parts(holdingBack: $0, for: file).validation }
-      ?? data.examples(for: file)
+    let examples = try examples(file)
     let base = try choice.base(file, output: output)
     var rows = [try row("base", nil, base.model, examples, reference: nil)]
     for task in choice.tasks {
@@ -109,6 +120,14 @@ struct EvaluateCommand: ParsableCommand {
     try stream.writeLine(
       output.json ? jsonText(document) : table(document).text(width: stream.columnCount)
     )
+  }
+
+  /// What is measured on.
+  private func examples(_ file: ModelFile) throws -> TuningExamples {
+    let all =
+      try validationShare.map { try data.parts(holdingBack: $0, for: file).validation }
+      ?? data.examples(for: file)
+    return maxWindows.map { all.prefix($0) } ?? all
   }
 
   private func row(

@@ -70,7 +70,7 @@ struct ConsistCommand: ParsableCommand {
     machine.apply()
     let policy = try NativeFile.readFloats(from)
     let description = data.description(pages: 6000, seed: 3)
-    let examples = try description.load(needsTargets: true).examples()
+    let examples = try description.load(needsTargets: true).judgedExamples()
     var options = options
     let run = StageRun(
       stage: "consist",

@@ -57,7 +57,7 @@ struct ExportCommand: AsyncParsableCommand {
     machine.apply()
     let loaded = try policy.load()
     let description = data.description(pages: 6000, seed: 4)
-    let examples = try description.load(needsTargets: true).examples()
+    let examples = try description.load(needsTargets: true).judgedExamples()
     let mark = "export.json"
     try claimFolder(output, holding: mark)
     try SettingsFile.claim(

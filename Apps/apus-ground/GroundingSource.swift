@@ -106,6 +106,20 @@ enum GroundingSource: Sendable {
       .synthetic(count, seed: seed, options: options)
     }
   }
+
+  /// The items as examples for training by hits: points that no click can be judged by are left out,
+  /// which is told.
+  func judgedExamples() throws -> GroundingExamples {
+    guard case .rows(let dataset) = self else { return examples() }
+    let others = dataset.items.count { !$0.target.isScorable }
+    guard others > 0 else { return examples() }
+    try StandardStream.error.writeLine(
+      "note: of \(dataset.items.count.counted("item")) \(others.counted("point")) without a box "
+        + "\(others == 1 ? "is" : "are") left out, since no click is right or wrong; say how far from "
+        + "the point one is right with --point-radius"
+    )
+    return .rows(of: dataset) { $0.target.isScorable }
+  }
 }
 
 extension SyntheticPage {

@@ -54,7 +54,7 @@ struct ReinforceCommand: ParsableCommand {
     machine.apply()
     let policy = try NativeFile.readFloats(from)
     let description = data.description(pages: 6000, seed: 2)
-    let examples = try description.load(needsTargets: true).examples()
+    let examples = try description.load(needsTargets: true).judgedExamples()
     var options = options
     let rewards = reward.rewards
     let run = StageRun(

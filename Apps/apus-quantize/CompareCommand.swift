@@ -99,6 +99,7 @@ struct CompareCommand: ParsableCommand {
       }
     }
     let texts = try Self.checksum(text.text) + ", " + learnedText() + ", model " + source.digest()
+    let reference = try EvaluationReference(source, text: text, arguments: evaluation)
     var results: [ComparedResult] = []
     for (number, compared) in plan.enumerated() {
       try Cancellation.check("finished models are in \(output); the same command goes on there")
@@ -113,7 +114,7 @@ struct CompareCommand: ParsableCommand {
         results.append(result)
         continue
       }
-      results.append(try result(of: compared, source, text, identity: identity, folder: folder))
+      results.append(try result(of: compared, reference, identity: identity, folder: folder))
     }
     let comparison = Comparison(model: model, text: evaluate, results: results)
     try AtomicFile.write(try jsonText(comparison) + "\n", to: output + "/comparison.json")
@@ -217,12 +218,11 @@ struct CompareCommand: ParsableCommand {
 
   private func result(
     of compared: ComparedModel,
-    _ source: ModelFile,
-    _ text: TextFile,
+    _ reference: EvaluationReference,
     identity: String,
     folder: String
   ) throws -> ComparedResult {
-    let start = secondsOfUptime()
+    let (source, start) = (reference.file, secondsOfUptime())
     let quantization = try BlockQuantization(
       source,
       arguments(of: compared),
@@ -265,12 +265,8 @@ struct CompareCommand: ParsableCommand {
       }
     )
     if result.seconds == 0 { result.seconds = secondsOfUptime() - start }
-    let evaluations = try Evaluation.all(
-      [source, ModelFile(path: target.path)],
-      text: text,
-      arguments: evaluation,
-      output: style
-    )
+    let quantized = try ModelFile(path: target.path)
+    let evaluations = try Evaluation.all(reference, [quantized], output: style)
     result.referencePerplexity = evaluations.first?.perplexity.value
     result.perplexity = evaluations.last?.perplexity.value
     result.klDivergence = evaluations.last?.klDivergence?.value

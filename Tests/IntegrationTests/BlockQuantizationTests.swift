@@ -161,6 +161,27 @@ import Transformer
     expectClose([result.models[1].perplexity.meanLoss], [second.meanLoss], relative: 1e-6)
   }
 
+  @Test func aReferenceReadsTheTextOnceForAllModels() throws {
+    let pretrained = try open("llama")
+    let (model, other) = (try pretrained.makeModel(), try pretrained.makeModel())
+    other.cachePrecision = .eightBits
+    var generator = Philox(seed: 5)
+    let tokens = Tensor<Int32>.integers([50], in: 0..<60, using: &generator).elements
+    let options = PerplexityOptions(window: 16)
+    let both = try model.compared(with: [model, other], on: tokens, options: options)
+    let count = both.reference.windowCount
+    #expect(count > 2)
+    // All windows are kept, two of them, or none.
+    let window = (options.window - 1) * model.configuration.hiddenWidth * 4
+    for (bytes, reads) in [(Int.max, count), (2 * window, 2 * count - 2), (0, 2 * count)] {
+      let reading = try ReferenceReading(model, of: tokens, options: options, keptBytes: bytes)
+      let (first, second) = (reading.compared(with: [model]), reading.compared(with: [other]))
+      #expect(first.reference == both.reference && second.reference == both.reference)
+      #expect(first.models + second.models == both.models)
+      #expect(reading.readCount == reads)
+    }
+  }
+
   @Test(arguments: [
     "W", "4A16", "W4A4", "W9A16", "W0", "W4KV4", "W4G0", "W4A16G8", "", "W3IC0", "W3IC", "W3G8IC8",
     "W3IC8G8", "W3I8",

@@ -2,6 +2,8 @@ import Autograd
 import Tensor
 
 /// How often a policy is right.
+///
+/// Hits are shares of the examples that a click can be judged by: a point without a radius is none.
 public struct PolicyAccuracy: Codable, Hashable, Sendable {
   /// The examples that were asked.
   public var count = 0
@@ -66,6 +68,7 @@ extension NativeGroundingPolicy {
     let best = rollOut(context, count: 1, draw: .greedy, generators: [])
     for (row, view) in batch.views.enumerated() {
       let sample = sample(best, row: row, in: view.transform.view)
+      counts.judged += view.example.target.isScorable ? 1 : 0
       counts.greedy += isHit(sample, view) ? 1 : 0
       counts.format += sample.formatOK ? 1 : 0
     }
@@ -99,6 +102,8 @@ extension NativeGroundingPolicy {
 
 /// Hits and well-formed responses so far.
 private struct AccuracyCounts {
+  /// The examples that can be hit.
+  var judged = 0
   var greedy = 0
   var format = 0
   var sampled = 0
@@ -106,10 +111,10 @@ private struct AccuracyCounts {
 
 extension PolicyAccuracy {
   fileprivate init(_ counts: AccuracyCounts, examples: Int, samples: Int) {
-    let total = Double(max(examples, 1))
+    let judged = Double(max(counts.judged, 1))
     count = examples
-    greedy = Double(counts.greedy) / total
-    format = Double(counts.format) / total
-    sampled = samples > 0 ? Double(counts.sampled) / (total * Double(samples)) : nil
+    greedy = Double(counts.greedy) / judged
+    format = Double(counts.format) / Double(max(examples, 1))
+    sampled = samples > 0 ? Double(counts.sampled) / (judged * Double(samples)) : nil
   }
 }

@@ -79,7 +79,8 @@ extension TrainingStep {
       let variance = mean(values.map { ($0 - average) * ($0 - average) })
       measure("reward deviation: \(name)", variance.squareRoot())
     }
-    measure("sampled accuracy", mean(groups.flatMap { $0.hits.map { $0 ? 1 : 0 } }))
+    let judged = groups.filter { $0.views.allSatisfy(\.example.target.isScorable) }
+    measure("sampled accuracy", mean(judged.flatMap { $0.hits.map { $0 ? 1 : 0 } }))
     measure("format", mean(samples.map { $0.formatOK ? 1 : 0 }))
     measure("dead groups", Float(advantages.deadGroupShare))
     measure("truncated", mean(samples.map { $0.truncated ? 1 : 0 }))

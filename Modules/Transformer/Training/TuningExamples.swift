@@ -197,6 +197,11 @@ public struct TuningExamples: Dataset, Sendable {
     return (training, TuningExamples((first..<count).map(example)))
   }
 
+  /// The first `count` examples; all of them where there are no more.
+  package func prefix(_ count: Int) -> TuningExamples {
+    count < self.count ? TuningExamples((0..<count).map(example)) : self
+  }
+
   /// The mean loss over all targets in nats, without gradients.
   ///
   /// - Parameters:

@@ -112,6 +112,40 @@ import Testing
     }
   }
 
+  /// Nobody knows whether a response hits a point without a radius.
+  @Test func pointsWithoutARadiusAreNoMisses() throws {
+    let boxes = easyPages(16, seed: 9)
+    let mixed = GroundingExamples(name: "mixed", count: 32) { index in
+      var example = try boxes.example(index % 16)
+      if index >= 16, let center = example.target.center {
+        example.target = GroundingTarget(point: center)
+      }
+      return example
+    }
+    let policy = try warmPolicy()
+    let alone = try policy.accuracy(on: boxes, samples: 2)
+    let together = try policy.accuracy(on: mixed, samples: 2)
+    #expect(together.count == 32 && alone.greedy > 0.3)
+    // As misses they would halve both; one answer of 16 may round otherwise in a larger batch.
+    expectClose([together.greedy], [alone.greedy], absolute: 0.07)
+    expectClose([try #require(together.sampled)], [try #require(alone.sampled)], absolute: 0.07)
+    try withTemporaryFolder { folder in
+      let report = try ReinforcementTraining(
+        at: folder,
+        of: policy,
+        on: mixed,
+        options {
+          $0.steps = 1
+          $0.promptCount = 32
+        }
+      ).run()
+      let reward = try #require(report.metrics["reward: hit"])
+      let accuracy = try #require(report.metrics["sampled accuracy"])
+      #expect(accuracy > 0.1)
+      expectClose([accuracy], [reward], absolute: 1e-6)
+    }
+  }
+
   @Test func aSecondUpdateHasARatio() throws {
     try withTemporaryFolder { folder in
       var ratios: [Double] = []

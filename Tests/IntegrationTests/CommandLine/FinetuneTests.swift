@@ -288,6 +288,21 @@ import Transformer
     }
   }
 
+  // MARK: - Measuring
+
+  @Test func noMoreWindowsAreReadThanAskedFor() throws {
+    try withModelAndTexts { model, folder in
+      let arguments = ["eval", model, "--text", folder + "/held", "--quiet", "--json"] + Self.cut
+      let all = try #require(try document(arguments)["examples"] as? Int)
+      #expect(all > 2)
+      let first = try document(arguments + ["--max-windows", "2"])
+      #expect(first["examples"] as? Int == 2 && first["tokens"] as? Int == 2 * 32)
+      #expect(try losses(model, folder, ["--max-windows", "\(all)"]) == losses(model, folder))
+      let part = try losses(model, folder, ["--max-windows", "1", "--validation-share", "0.5"])
+      #expect(part.count == 1 && part[0].isFinite)
+    }
+  }
+
   // MARK: - Interruptions
 
   @Test(.timeLimit(.minutes(10))) func aRunThatIsKilledAndInterruptedEndsWithTheSameBytes() throws {
@@ -391,6 +406,8 @@ import Transformer
         (["memory", model, "--targets", "q_proj, nothing"], "nothing is no layer"),
         (["memory", model, "--group-size", "9223372036854775807"], "no larger than any layer"),
         (["eval", small, "--text", text, "--validation-share", "2"], "between 0 and 1"),
+        (["eval", small, "--text", text, "--max-windows", "0"], "--max-windows 0 is too small"),
+        (["eval", small, "--data", text, "--max-windows", "1"], "belongs to --text"),
       ] {
         let outcome = try run(arguments)
         #expect(

@@ -113,4 +113,33 @@ extension GroundCommandTests {
       #expect(other.status == 1 && other.error.contains("here are 3, 0 of them"), "\(other.error)")
     }
   }
+
+  /// Among boxes, points that no click can be judged by are left out of what is rewarded.
+  @Test(.timeLimit(.minutes(10))) func pointsAmongBoxesAreLeftOutOfRewards() throws {
+    try withTemporaryFolder { folder in
+      _ = try document(["synth", "--pages", "4", "--output", folder + "/p"])
+      _ = try document(warmUp(to: folder + "/sft", steps: 1))
+      let places = ["[0.1, 0.1, 0.3, 0.3]", "[0.5, 0.5]", "[0.5, 0.5, 0.9, 0.9]"]
+      let lines = places.enumerated().map { index, place in
+        "{\"image\": \"page-\(index).png\", \"instruction\": \"click the red ring\", "
+          + "\"gt_action\": \"click\", \"gt_bbox\": \(place)}"
+      }
+      let rows = folder + "/mixed.jsonl"
+      try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: URL(filePath: rows))
+      func reward(_ prompts: Int, _ more: [String] = []) throws -> Outcome {
+        let data = ["--data", rows, "--layout", "gui-r1", "--images", folder + "/p/images"]
+        let run = ["--steps", "1", "--prompts", "\(prompts)", "--group", "2", "--threads", "1"]
+        return try self.run(
+          ["rl", "--from", folder + "/sft", "--output", folder + "/rl-\(prompts)-\(more.count)"]
+            + data + run + more
+        )
+      }
+      let two = try reward(2)
+      #expect(two.status == 0 && two.error.contains("1 point without a box"), "\(two.error)")
+      let three = try reward(3)
+      #expect(three.status == 1 && three.error.contains("2 examples, at least 3"), "\(three.error)")
+      let near = try reward(3, ["--point-radius", "20"])
+      #expect(near.status == 0 && !near.error.contains("without a box"), "\(near.error)")
+    }
+  }
 }

@@ -120,4 +120,14 @@ import Transformer
     #expect(examples.example(1).tokens == [2, 3, 4, 5, 6])
     #expect(TuningExamples(windowsOf: file, length: 4, count: 2).count == 2)
   }
+
+  @Test func theFirstWindowsAreThoseOfAll() {
+    let file = TokenFile((0..<10).map { Int32($0) }, vocabularyCount: 10)
+    let all = TuningExamples(windowsOf: [file], length: 4, stride: 2)
+    let first = all.prefix(2)
+    #expect(first.count == 2 && first.report.targets == 8 && first.report.tokens == 10)
+    #expect(first[[0, 1]].tokens == all[[0, 1]].tokens)
+    #expect(first[[0, 1]].targets == all[[0, 1]].targets)
+    #expect(all.prefix(9).count == 3)
+  }
 }
