@@ -54,17 +54,37 @@ public struct InterleavedMatrix: Sendable {
   package let scales: Scales
   package let groupSize: Int
   let data: Tensor<UInt8>
+  let blocks: ScaledBlocks?
 
-  init(shape: Shape, codes: Codes, scales: Scales, groupSize: Int, data: Tensor<UInt8>) {
+  /// Blocks of outputs that share a scale for each input:
+  ///
+  ///     y[r] = Σ_c (code[r, c] − zero[b, c]) · (scale[b, c] · x[c]),   b = r / rows
+  ///
+  /// The input is scaled and rounded once for each block.
+  struct ScaledBlocks: Sendable {
+    let rows: Int
+    let scales: Tensor<Float>  // [blocks × K]
+    let hasZeros: Bool  // the zero points are one more row of codes in each block
+  }
+
+  init(
+    shape: Shape,
+    codes: Codes,
+    scales: Scales,
+    groupSize: Int,
+    data: Tensor<UInt8>,
+    blocks: ScaledBlocks? = nil
+  ) {
     self.shape = shape
     self.codes = codes
     self.scales = scales
     self.groupSize = groupSize
     self.data = data
+    self.blocks = blocks
   }
 
   /// The bytes of codes and scales, padding included.
-  public var byteCount: Int { data.count }
+  public var byteCount: Int { data.count + 4 * (blocks?.scales.count ?? 0) }
 
   /// x Wᵀ + bias.
   ///
