@@ -56,7 +56,7 @@ public struct InterleavedMatrix: Sendable {
   let data: Tensor<UInt8>
   let blocks: ScaledBlocks?
 
-  /// Blocks of outputs that share a scale for each input:
+  /// Blocks of outputs that share a scale for each input.
   ///
   ///     y[r] = Σ_c (code[r, c] − zero[b, c]) · (scale[b, c] · x[c]),   b = r / rows
   ///

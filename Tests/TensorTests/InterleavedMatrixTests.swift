@@ -514,7 +514,7 @@ import Testing
       )
       #expect(matrix.shape == [rows, columns])
       let all = matrix.rows((0..<Int32(rows)).map { $0 })
-      expectClose(all, Tensor(converting: oracle.values), absolute: 1e-4)
+      expectClose(all, Tensor(oracle.values.elements.map { Float($0) }, shape: [rows, columns]), absolute: 1e-4)
       let bias = Tensor<Float>.normal([rows], using: &generator)
       for count in Self.inputCounts + [130] {
         let x = Tensor<Float>.normal([count, columns], using: &generator)
