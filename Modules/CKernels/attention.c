@@ -8,12 +8,16 @@
 // of a panel may see are never touched. Few rows (a decoder's single query) take dot products with
 // the keys in place instead of packing them.
 //
+// Keys and values may be 8-bit codes. Few rows multiply them as they are (simd/attend_codes.h); for
+// many rows, or where the width or extreme numbers forbid it, a tile becomes floats first.
+//
 // When key heads and query tiles give too few parts, the keys are cut into pieces of KEY_SPLIT and
 // the pieces' results are merged in order. All cuts depend on the shape alone.
 //
 // Measured on Zen 5, one and two threads, 8 sequences of 5 heads of width 64, causal: 256 positions
 // 2.4 / 1.2 ms (torch 7.7 / 4.1), 1024 positions 29.7 / 15.1 ms (84 / 42); without a mask 3.9 / 1.9
-// (7.7 / 4.2) and 54.6 / 27.5 (111 / 56). One query of 9 heads on 1024 keys of 3: 24 µs.
+// (7.7 / 4.2) and 54.6 / 27.5 (111 / 56). One query of 9 heads on 1024 keys of 3: 24 µs; on 6000 that
+// no cache holds 640 µs of one core, as codes 160.
 #include "attention.h"
 
 #include <math.h>
@@ -22,6 +26,7 @@
 #define ROW_FLOATS 65536  // queries of a part: a quarter of L2, and the output another
 #define SMALL_ROWS 192    // rows of a part when there are few parts
 #define FEW_ROWS 8
+#define LARGEST_SQUARE 1e30f  // of queries that multiply codes
 #define KEY_SPLIT 256
 
 typedef struct {
@@ -41,7 +46,9 @@ typedef struct {
   key_range keys;
   ptrdiff_t panel_rows;
   bool packed;  // q and k are packed; else q lies in rows
+  bool multiplies_codes;  // of keys and values, where their grids are plain
   float *q, *k, *v, *scores;
+  float *expanded;  // a tile that was codes and is packed next
   float *out, *maxima, *sums;
 } part_state;
 
@@ -54,7 +61,8 @@ static void place_buffers(part_state *s) {
   ptrdiff_t q = aligned((s->rows + s->panel_rows) * width + 16), k = aligned(KEY_TILE * width);
   ptrdiff_t v = aligned(KEY_TILE * wide), scores = s->panel_rows * KEY_TILE;
   ptrdiff_t out = aligned(s->rows * width), row = aligned(s->rows);
-  float *base = ck_scratch(SCRATCH_PART, q + k + v + scores + out + 2 * row);
+  bool coded = s->job->arguments->k_codes.codes || s->job->arguments->v_codes.codes;
+  float *base = ck_scratch(SCRATCH_PART, q + k + v + scores + out + 2 * row + (coded ? k : 0));
   s->q = base;
   s->k = base + q;
   s->v = s->k + k;
@@ -62,6 +70,7 @@ static void place_buffers(part_state *s) {
   s->out = s->scores + scores;
   s->maxima = s->out + out;
   s->sums = s->maxima + row;
+  s->expanded = s->sums + row;
 }
 
 /// Copies the scaled queries of the part; row r is query r / group, head r % group.
@@ -103,26 +112,66 @@ static void start(part_state *s, const attention *job, ptrdiff_t part) {
                         (split + 1) * job->split_keys);
   place_buffers(s);
   gather_queries(s);
+  // Sums of codes · q are larger than those of keys · q: no extreme queries. NaN compares false.
+  s->multiplies_codes = !s->packed && a->head_width % job->table->lanes == 0 &&
+                        job->table->dot(s->rows * a->head_width, s->q, s->q) <= LARGEST_SQUARE;
 }
 
 // MARK: - One tile of keys
 
-static const float *key_head_rows(const part_state *s, const float *x, ck_head_strides strides,
-                                  ptrdiff_t key) {
-  return x + s->batch * strides.batch + s->key_head * strides.head + key * strides.row;
+/// A tile of keys or of values of one head: floats or codes.
+typedef struct {
+  const float *floats;
+  ptrdiff_t stride;
+  const uint8_t *codes;  // or NULL
+  const float *grids;
+} head_rows;
+
+/// Rows [row, row + count) of the part's key head; codes that cannot be multiplied as they are become
+/// floats in `memory`.
+static head_rows tile_rows(const part_state *s, const float *floats, ck_coded_rows coded,
+                           ck_head_strides strides, ptrdiff_t row, ptrdiff_t count,
+                           float *memory) {
+  const ck_table *table = s->job->table;
+  ptrdiff_t width = s->job->arguments->head_width;
+  ptrdiff_t at = s->batch * strides.batch + s->key_head * strides.head + row * strides.row;
+  head_rows rows = {.stride = strides.row};
+  if (coded.codes == NULL) {
+    rows.floats = floats + at;
+    return rows;
+  }
+  rows.codes = coded.codes + at;
+  rows.grids = coded.grids + at / width * 2;
+  if (s->multiplies_codes && table->has_plain_grids(count, rows.grids)) return rows;
+  table->expand_coded(count, width, rows.codes, rows.grids, memory);
+  rows.codes = NULL;
+  rows.floats = memory;
+  return rows;
 }
 
-/// Scores of a panel against keys [key, key + count).
-static void score_panel(const part_state *s, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t key,
+/// Scores of a panel against the first `count` of a tile of keys.
+static void score_panel(const part_state *s, ptrdiff_t row, ptrdiff_t rows, const head_rows *keys,
                         ptrdiff_t count) {
-  const ck_attention_problem *a = s->job->arguments;
-  ptrdiff_t width = a->head_width, columns = s->job->table->tile_columns;
+  ptrdiff_t width = s->job->arguments->head_width, columns = s->job->table->tile_columns;
+  if (keys->codes) {
+    ck_coded coded = {.rows = count,
+                      .width = width,
+                      .vectors = rows,
+                      .codes = keys->codes,
+                      .grids = keys->grids,
+                      .x = s->q + row * width,
+                      .stride_x = width,
+                      .y = s->scores,
+                      .stride_y = KEY_TILE};
+    s->job->table->coded_dots(&coded);
+    return;
+  }
   if (!s->packed) {
     ck_dots dots = {.rows = count,
                     .vectors = rows,
                     .n = width,
-                    .w = key_head_rows(s, a->k, a->k_strides, key),
-                    .stride_w = a->k_strides.row,
+                    .w = keys->floats,
+                    .stride_w = keys->stride,
                     .x = s->q + row * width,
                     .stride_x = width,
                     .y = s->scores,
@@ -168,11 +217,24 @@ static void weigh_panel(const part_state *s, ptrdiff_t row, ptrdiff_t rows, ptrd
   }
 }
 
-/// Adds weights · V to the output rows of a panel.
-static void add_values(const part_state *s, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t key,
-                       ptrdiff_t keys, ptrdiff_t count, bool in_place) {
-  const ck_attention_problem *a = s->job->arguments;
-  ptrdiff_t width = a->head_width, columns = s->job->table->tile_columns;
+/// Adds weights · V to the output rows of a panel: V of the first `count` of `keys` keys, in place
+/// unless it is packed.
+static void add_values(const part_state *s, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t keys,
+                       const head_rows *values, ptrdiff_t count, bool in_place) {
+  ptrdiff_t width = s->job->arguments->head_width, columns = s->job->table->tile_columns;
+  if (values->codes) {
+    ck_coded coded = {.rows = count,
+                      .width = width,
+                      .vectors = rows,
+                      .codes = values->codes,
+                      .grids = values->grids,
+                      .x = s->scores,
+                      .stride_x = KEY_TILE,
+                      .y = s->out + row * width,
+                      .stride_y = width};
+    s->job->table->add_coded(&coded);
+    return;
+  }
   ck_tile tile = {.rows = rows,
                   .k = count,
                   .a = s->scores,
@@ -180,10 +242,10 @@ static void add_values(const part_state *s, ptrdiff_t row, ptrdiff_t rows, ptrdi
                   .c_stride = width,
                   .mode = TILE_ADD,
                   .direct = 1,
-                  .b_stride = in_place ? a->v_strides.row : columns};
+                  .b_stride = in_place ? values->stride : columns};
   for (ptrdiff_t j = 0; j < width; j += columns) {
     tile.columns = minimum(columns, width - j);
-    tile.b = in_place ? key_head_rows(s, a->v, a->v_strides, key) + j : s->v + j * keys;
+    tile.b = in_place ? values->floats + j : s->v + j * keys;
     tile.c = s->out + row * width + j;
     s->job->table->tile(&tile);
   }
@@ -195,23 +257,21 @@ static void attend_keys(const part_state *s, ptrdiff_t key, ptrdiff_t keys) {
   ptrdiff_t width = a->head_width;
   // Rows far apart fall into few sets of L1: worth reading in place only once, or when compact.
   bool in_place = width % table->lanes == 0 && (!s->packed || a->v_strides.row == width);
-  if (s->packed) {
-    table->pack_transposed_columns(key_head_rows(s, a->k, a->k_strides, key), a->k_strides.row,
-                                   keys, width, s->k);
-  }
-  if (!in_place) {
-    table->pack_columns(key_head_rows(s, a->v, a->v_strides, key), a->v_strides.row, width, keys,
-                        keys, s->v);
-  }
+  head_rows k = tile_rows(s, a->k, a->k_codes, a->k_strides, key, keys,
+                          s->packed ? s->expanded : s->k);
+  if (s->packed) table->pack_transposed_columns(k.floats, k.stride, keys, width, s->k);
+  head_rows v = tile_rows(s, a->v, a->v_codes, a->v_strides, key, keys,
+                          in_place ? s->v : s->expanded);
+  if (!in_place) table->pack_columns(v.floats, v.stride, width, keys, keys, s->v);
   for (ptrdiff_t row = 0; row < s->rows; row += s->panel_rows) {
     ptrdiff_t rows = minimum(s->panel_rows, s->rows - row);
     ptrdiff_t first = s->query + row / s->job->group;
     ptrdiff_t last = s->query + (row + rows - 1) / s->job->group;
     ptrdiff_t count = minimum(keys, visible_keys(a, s->batch, last).end - key);
     if (count <= 0 || key + keys <= visible_keys(a, s->batch, first).first) continue;
-    score_panel(s, row, rows, key, count);
+    score_panel(s, row, rows, &k, count);
     weigh_panel(s, row, rows, key, count);
-    add_values(s, row, rows, key, keys, count, in_place);
+    add_values(s, row, rows, keys, &v, count, in_place);
   }
 }
 
@@ -330,8 +390,10 @@ void ck_attention(const ck_attention_arguments *a) {
                                   .q = a->q,
                                   .q_strides = {0, a->head_width, a->stride_q},
                                   .k = a->k,
+                                  .k_codes = a->k_codes,
                                   .k_strides = {0, a->stride_key_head, a->head_width},
                                   .v = a->v,
+                                  .v_codes = a->v_codes,
                                   .v_strides = {0, a->stride_key_head, a->head_width},
                                   .out = a->out,
                                   .out_strides = {0, a->head_width, a->stride_out}};

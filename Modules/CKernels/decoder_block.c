@@ -118,26 +118,6 @@ static void store(const ck_decoder_block *b, const ck_decoder_row *row, const fl
   }
 }
 
-/// The first `count` rows of a head as floats: in place, or expanded into `memory`.
-static const float *head_rows(const ck_decoder_block *b, const ck_decoder_row *row,
-                              const ck_cached_rows *cached, ptrdiff_t head, ptrdiff_t count,
-                              float *memory) {
-  ptrdiff_t width = b->head_width, first = head * row->capacity;
-  if (cached->floats) return cached->floats + first * width;
-  ck_rows rows = {.storage = CK_PACKED,
-                  .row_count = count,
-                  .column_count = width,
-                  .data = cached->codes + first * width,
-                  .row_stride = width / 4,
-                  .bits = 8,
-                  .group_size = width,
-                  .scale = cached->grids + 2 * first,
-                  .zero = cached->grids + 2 * first + 1,
-                  .scale_stride = 2};
-  for (ptrdiff_t i = 0; i < count; i++) ck_expand_row(&rows, i, 0, width, memory + i * width);
-  return memory;
-}
-
 // MARK: - Attention
 
 /// The attention of all rows, once their keys and values are stored.
@@ -147,51 +127,34 @@ typedef struct {
   const buffers *at;
 } attention;
 
-/// The attention of query heads [first, first + count) of a row to a key head or to all of them.
-static void attend_heads(const attention *job, ptrdiff_t index, const float *keys,
-                         const float *values, ptrdiff_t first, ptrdiff_t count,
-                         ptrdiff_t key_heads) {
-  const ck_decoder_block *b = job->block;
-  const ck_decoder_row *row = &job->rows[index];
-  ptrdiff_t width = b->head_width, queries = b->head_count * width;
-  ck_attention_arguments a = {.query_count = 1,
-                              .first_position = row->position,
-                              .head_count = count,
-                              .key_head_count = key_heads,
-                              .head_width = width,
-                              .window = b->window,
-                              .scale = b->scale,
-                              .soft_cap = b->soft_cap,
-                              .q = job->at->queries + index * queries + first * width,
-                              .stride_q = queries,
-                              .k = keys,
-                              .v = values,
-                              .stride_key_head = row->capacity * width,
-                              .out = job->at->mixed + index * queries + first * width,
-                              .stride_out = queries};
-  ck_attention(&a);
+static ck_coded_rows coded_rows(const ck_cached_rows *rows) {
+  ck_coded_rows coded = {.codes = rows->codes, .grids = rows->grids};
+  return coded;
 }
 
 static void attend_row(void *context, ptrdiff_t index) {
   const attention *job = context;
   const ck_decoder_block *b = job->block;
   const ck_decoder_row *row = &job->rows[index];
-  attend_heads(job, index, row->keys.floats, row->values.floats, 0, b->head_count,
-               b->key_head_count);
-}
-
-/// One key head of one row, whose codes become floats first.
-static void attend_codes(void *context, ptrdiff_t part) {
-  const attention *job = context;
-  const ck_decoder_block *b = job->block;
-  ptrdiff_t index = part / b->key_head_count, head = part % b->key_head_count;
-  const ck_decoder_row *row = &job->rows[index];
-  ptrdiff_t count = row->position + 1, group = b->head_count / b->key_head_count;
-  float *memory = ck_scratch(SCRATCH_CACHE, 2 * rounded(count * b->head_width));
-  const float *keys = head_rows(b, row, &row->keys, head, count, memory);
-  const float *values = head_rows(b, row, &row->values, head, count,
-                                  memory + rounded(count * b->head_width));
-  attend_heads(job, index, keys, values, head * group, group, 1);
+  ptrdiff_t queries = b->head_count * b->head_width;
+  ck_attention_arguments a = {.query_count = 1,
+                              .first_position = row->position,
+                              .head_count = b->head_count,
+                              .key_head_count = b->key_head_count,
+                              .head_width = b->head_width,
+                              .window = b->window,
+                              .scale = b->scale,
+                              .soft_cap = b->soft_cap,
+                              .q = job->at->queries + index * queries,
+                              .stride_q = queries,
+                              .k = row->keys.floats,
+                              .v = row->values.floats,
+                              .k_codes = coded_rows(&row->keys),
+                              .v_codes = coded_rows(&row->values),
+                              .stride_key_head = row->capacity * b->head_width,
+                              .out = job->at->mixed + index * queries,
+                              .stride_out = queries};
+  ck_attention(&a);
 }
 
 static void attend(const ck_decoder_block *b, ptrdiff_t count, const ck_decoder_row *rows,
@@ -202,9 +165,7 @@ static void attend(const ck_decoder_block *b, ptrdiff_t count, const ck_decoder_
     store(b, &rows[i], at->values + i * keys, &rows[i].values);
   }
   attention job = {.block = b, .rows = rows, .at = at};
-  if (rows[0].keys.codes) {
-    ck_parallel(count * b->key_head_count, attend_codes, &job);
-  } else if (count == 1) {
+  if (count == 1) {
     attend_row(&job, 0);  // which shares the work itself
   } else {
     ck_parallel(count, attend_row, &job);

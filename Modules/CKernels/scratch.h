@@ -12,7 +12,6 @@ typedef enum {
   SCRATCH_JOB,    // partial results that the caller of a job combines
   SCRATCH_AGAIN,  // what is rounded once more
   SCRATCH_BLOCK,  // what the steps of a block hand on
-  SCRATCH_CACHE,  // keys and values that were codes
   SCRATCH_ROWS,   // rows of weights that were codes
   SCRATCH_INPUT,  // inputs that a block of outputs scales, and the sums that come of them
   SCRATCH_USES

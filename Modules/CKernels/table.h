@@ -31,6 +31,19 @@ typedef struct {
   ptrdiff_t stride_y;
 } ck_dots;
 
+// MARK: Rows of 8-bit codes (simd/attend_codes.h)
+
+/// Rows step · (code − zero), and a few vectors that they meet.
+typedef struct {
+  ptrdiff_t rows, width, vectors;  // width is a multiple of the lanes
+  const uint8_t *codes;            // [rows × width]
+  const float *grids;              // [rows × 2]: step and zero point, which has_plain_grids
+  float *x;
+  ptrdiff_t stride_x;
+  float *y;
+  ptrdiff_t stride_y;
+} ck_coded;
+
 // MARK: Convolutions (simd/convolve.h)
 
 enum { CK_RUNS = 8 };
@@ -252,6 +265,15 @@ typedef struct {
                       float *maximum, float *sum);
   void (*cap_scores)(ptrdiff_t n, float cap, float *scores);
   void (*mask_scores)(ptrdiff_t n, const uint8_t *allowed, float *scores);
+  /// Whether coded_dots and add_coded may take rows of these grids [rows × 2].
+  bool (*has_plain_grids)(ptrdiff_t rows, const float *grids);
+  /// step · (code − zero) of rows of any width and any grid.
+  void (*expand_coded)(ptrdiff_t rows, ptrdiff_t width, const uint8_t *codes, const float *grids,
+                       float *out);
+  /// y[v, r] = row r · x[v]; y has room for a multiple of four rows.
+  void (*coded_dots)(const ck_coded *coded);
+  /// y[v] += Σ x[v, r] · row r; x is overwritten.
+  void (*add_coded)(const ck_coded *coded);
   void (*attend_gradient)(ptrdiff_t n, float log_sum, float delta, float *scores, float *products);
   void (*cap_gradient)(ptrdiff_t n, float cap, const float *capped, float *gradient);
   void (*rotate_halves)(ptrdiff_t half, const float *cosines, const float *sines, float sign,

@@ -49,36 +49,51 @@ extension Tensor where Element == Float {
     window: Int? = nil,
     softCap: Float? = nil
   ) -> Tensor {
+    attending(
+      to: .floats(keys),
+      .floats(values),
+      firstPosition: firstPosition,
+      scale: scale,
+      window: window,
+      softCap: softCap
+    )
+  }
+
+  /// The same for keys and values as a cache stores them; codes are read as they are.
+  package func attending(
+    to keys: StoredRows,
+    _ values: StoredRows,
+    firstPosition: Int,
+    scale: Float,
+    window: Int? = nil,
+    softCap: Float? = nil
+  ) -> Tensor {
     let (keyHeads, capacity, width) = (keys.shape[0], keys.shape[1], keys.shape[2])
     expect(
       rank == 2 && shape[1] % width == 0 && (shape[1] / width) % keyHeads == 0
         && values.shape == keys.shape && firstPosition + shape[0] <= capacity,
       "attention: shapes do not fit, \(shape) at \(firstPosition) · \(keys.shape)"
     )
-    return withUnsafeElements { q in
-      keys.withUnsafeElements { k in
-        values.withUnsafeElements { v in
-          Tensor(uninitialized: shape) { target in
-            var arguments = ck_attention_arguments()
-            arguments.query_count = shape[0]
-            arguments.first_position = firstPosition
-            arguments.head_count = shape[1] / width
-            arguments.key_head_count = keyHeads
-            arguments.head_width = width
-            arguments.window = window ?? 0
-            arguments.scale = scale
-            arguments.soft_cap = softCap ?? 0
-            arguments.q = q.baseAddress
-            arguments.stride_q = shape[1]
-            arguments.k = k.baseAddress
-            arguments.v = v.baseAddress
-            arguments.stride_key_head = capacity * width
-            arguments.out = target.baseAddress
-            arguments.stride_out = shape[1]
-            ck_attention(&arguments)
-          }
-        }
-      }
+    return Tensor(uninitialized: shape) { target in
+      var arguments = ck_attention_arguments()
+      arguments.query_count = shape[0]
+      arguments.first_position = firstPosition
+      arguments.head_count = shape[1] / width
+      arguments.key_head_count = keyHeads
+      arguments.head_width = width
+      arguments.window = window ?? 0
+      arguments.scale = scale
+      arguments.soft_cap = softCap ?? 0
+      arguments.q = UnsafePointer(start)
+      arguments.stride_q = shape[1]
+      (arguments.k, arguments.k_codes) = keys.kernel
+      (arguments.v, arguments.v_codes) = values.kernel
+      arguments.stride_key_head = capacity * width
+      arguments.out = target.baseAddress
+      arguments.stride_out = shape[1]
+      ck_attention(&arguments)
+      // Pointers into these were used above.
+      withExtendedLifetime((self, keys, values)) {}
     }
   }
 }

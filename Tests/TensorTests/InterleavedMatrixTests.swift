@@ -514,7 +514,8 @@ import Testing
       )
       #expect(matrix.shape == [rows, columns])
       let all = matrix.rows((0..<Int32(rows)).map { $0 })
-      expectClose(all, Tensor(oracle.values.elements.map { Float($0) }, shape: [rows, columns]), absolute: 1e-4)
+      let values = Tensor(oracle.values.elements.map { Float($0) }, shape: [rows, columns])
+      expectClose(all, values, absolute: 1e-4)
       let bias = Tensor<Float>.normal([rows], using: &generator)
       for count in Self.inputCounts + [130] {
         let x = Tensor<Float>.normal([count, columns], using: &generator)

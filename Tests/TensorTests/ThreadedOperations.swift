@@ -37,7 +37,22 @@ struct ThreadedOperations {
       ("sum", Tensor(scalar: wide.sum())),
       ("adam", adam()),
       ("attention", queries.attending(to: keys, keys, firstPosition: 4, scale: 0.25)),
+      ("attention to codes", attentionToCodes()),
     ]
+  }
+
+  /// A query on enough keys of 8 bits to be split.
+  private func attentionToCodes() -> Tensor<Float> {
+    let (shape, grids): (Shape, Shape) = ([3, 3000, 16], [3, 3000, 2])
+    let codes = (0..<shape.count).map { UInt8(truncatingIfNeeded: ($0 &* 2_654_435_761) >> 13) }
+    let steps = (0..<grids.count).map { $0 % 2 == 0 ? Float(0.01) : Float($0 % 255) }
+    let rows = StoredRows.codes(Tensor(codes, shape: shape), grids: Tensor(steps, shape: grids))
+    return wide[0..<1].flattened()[0..<96].reshaped(to: [1, 96]).attending(
+      to: rows,
+      rows,
+      firstPosition: 2999,
+      scale: 0.25
+    )
   }
 
   private func shaped() -> [(name: String, value: Tensor<Float>)] {

@@ -98,6 +98,12 @@ void ck_linear_gradient(const ck_rows *w, ptrdiff_t m, const float *y, ptrdiff_t
 
 // MARK: - Attention
 
+/// Rows of 8-bit codes, x = step · (code − zero), with a step and a zero point for each row.
+typedef struct {
+  const uint8_t *codes;  // or NULL: there are none
+  const float *grids;    // step and zero point of the row from code i on are at 2 · i / width
+} ck_coded_rows;
+
 /// Grouped-query causal attention against a key/value cache.
 typedef struct {
   ptrdiff_t query_count;     // queries in this call
@@ -109,6 +115,7 @@ typedef struct {
   const float *q;    // [query_count × (head_count·head_width)]
   ptrdiff_t stride_q;
   const float *k, *v;        // [key_head_count × capacity × head_width]
+  ck_coded_rows k_codes, v_codes;  // instead of k or v, likewise
   ptrdiff_t stride_key_head; // capacity · head_width
   float *out;                // [query_count × (head_count·head_width)]
   ptrdiff_t stride_out;
@@ -136,6 +143,7 @@ typedef struct {
   const float *bias;          // added to the scores, or NULL
   ck_head_strides mask_strides;  // of `allowed` or `bias`, whose rows hold key_count elements
   const float *q, *k, *v;
+  ck_coded_rows k_codes, v_codes;  // instead of k or v, whose row stride is head_width; forward only
   ck_head_strides q_strides, k_strides, v_strides;
   float *out;
   ck_head_strides out_strides;

@@ -41,7 +41,7 @@ typedef struct {
 /// 8 bits with a step and a zero point for each row, x = step · (code − zero).
 typedef struct {
   float *floats;   // or NULL
-  uint8_t *codes;  // or NULL; head_width is a multiple of 4
+  uint8_t *codes;  // or NULL
   float *grids;    // [key_head_count × capacity × 2]
 } ck_cached_rows;
 

@@ -25,6 +25,7 @@
 #include "combine.h"
 #include "pack.h"
 #include "attend.h"
+#include "attend_codes.h"
 #include "softmax.h"
 #include "learned_rounding.h"
 #include "norms.h"
@@ -60,6 +61,10 @@
    .attend_row = attend_row,                           \
    .cap_scores = cap_scores,                           \
    .mask_scores = mask_scores,                         \
+   .has_plain_grids = has_plain_grids,                 \
+   .expand_coded = expand_coded,                       \
+   .coded_dots = coded_dots,                           \
+   .add_coded = add_coded,                             \
    .attend_gradient = attend_gradient,                 \
    .cap_gradient = cap_gradient,                       \
    .rotate_halves = rotate_halves,                     \

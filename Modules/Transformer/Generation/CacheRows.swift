@@ -137,25 +137,6 @@ struct CacheRows {
     }
   }
 
-  /// The first `count` rows of each head as floats, with room behind them or without.
-  func values(count: Int) -> Tensor<Float> {
-    guard isCoded else { return floats }
-    let (width, capacity) = (width, capacity)
-    return codes.withUnsafeElements { codes in
-      grids.withUnsafeElements { grids in
-        Tensor(uninitialized: [headCount, count, width]) { target in
-          guard let to = target.baseAddress else { return }
-          WorkPool.forEachRange(count: headCount * count, grain: max(1, 16_384 / width)) { range in
-            for row in range {
-              let place = row / count * capacity + row % count
-              let (step, zero) = (grids[2 * place], grids[2 * place + 1])
-              for column in 0..<width {
-                to[row * width + column] = step * (Float(codes[place * width + column]) - zero)
-              }
-            }
-          }
-        }
-      }
-    }
-  }
+  /// The rows as they are stored, those behind the last token included.
+  var stored: StoredRows { isCoded ? .codes(codes, grids: grids) : .floats(floats) }
 }

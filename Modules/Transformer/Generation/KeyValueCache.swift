@@ -123,15 +123,11 @@ public final class KeyValueCache {
     )
   }
 
-  /// The keys and values of block `index` up to the `additional` ones that were just written.
+  /// The keys and values of block `index`, those that were just written included.
   ///
-  /// - Shapes: both [KV × (at least count + additional) × d].
-  func stored(
-    block index: Int,
-    additional: Int
-  ) -> (keys: Tensor<Float>, values: Tensor<Float>) {
-    let length = count + additional
-    return (blocks[index].keys.values(count: length), blocks[index].values.values(count: length))
+  /// - Shapes: both [KV × (at least as many as were written) × d].
+  func stored(block index: Int) -> (keys: StoredRows, values: StoredRows) {
+    (blocks[index].keys.stored, blocks[index].values.stored)
   }
 
   /// Counts the tokens that every block has written.

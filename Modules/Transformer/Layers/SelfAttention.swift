@@ -131,7 +131,7 @@ public final class SelfAttention: LinearLayerOwner {
     let mixed = spans.map { span in
       let rows = span.rows
       span.cache.write(keys: keys[rows], values: values[rows], block: block)
-      let stored = span.cache.stored(block: block, additional: rows.count)
+      let stored = span.cache.stored(block: block)
       return queries[rows].attending(
         to: stored.keys,
         stored.values,
