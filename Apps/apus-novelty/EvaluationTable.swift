@@ -44,26 +44,15 @@ struct EvaluationTable {
   private func row(_ method: String, _ score: String) -> String {
     let own = report.results.filter { $0.method == method }
     func mean(_ path: KeyPath<NoveltyMetrics, Double>) -> String {
-      Self.mean(own.compactMap { $0.metrics[score]?[keyPath: path] }).fixed(3)
+      MeanAndDeviation(own.compactMap { $0.metrics[score]?[keyPath: path] })?.mean.fixed(3) ?? "—"
     }
     let means = [\NoveltyMetrics.auroc, \.averagePrecision, \.falsePositiveRateAt95].map(mean)
     var cells = [method, score] + means
     cells += classes.map { label in
-      spread(own.filter { $0.label == label }.compactMap { $0.metrics[score]?.auroc })
+      let areas = own.filter { $0.label == label }.compactMap { $0.metrics[score]?.auroc }
+      return MeanAndDeviation(areas)?.text(3) ?? "—"
     }
     return "| " + cells.map(escaped).joined(separator: " | ") + " |"
-  }
-
-  private static func mean(_ values: [Double]) -> Double {
-    values.isEmpty ? .nan : values.reduce(0, +) / Double(values.count)
-  }
-
-  private func spread(_ values: [Double]) -> String {
-    let mean = Self.mean(values)
-    guard values.count > 1 else { return mean.fixed(3) }
-    let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-    let deviation = (squares / Double(values.count - 1)).squareRoot()
-    return "\(mean.fixed(3)) ± \(deviation.fixed(3))"
   }
 
   private func escaped(_ text: String) -> String { text.printable.replacing("|", with: "\\|") }

@@ -41,14 +41,20 @@ struct StudyTables {
     _ method: StudyMethod,
     _ cells: [StudyResult]
   ) -> String {
+    func spread(_ values: [Double], digits: Int) -> String {
+      MeanAndDeviation(values)?.text(digits) ?? ""
+    }
+    func mean(_ values: [Double], digits: Int, unit: String = "") -> String {
+      MeanAndDeviation(values).map { $0.mean.fixed(digits) + unit } ?? ""
+    }
     let moved = cells.compactMap(\.moved)
-    let parts = [
+    let parts: [String] = [
       "\(bits)", range == .flexRound ? "min-max" : "search", method.title,
       spread(cells.map { 100 * $0.accuracy }, digits: 2),
       spread(cells.map(\.outputError), digits: 4),
-      moved.isEmpty ? "" : mean(moved.map { 100 * $0.share }).fixed(1) + " %",
-      moved.isEmpty ? "" : mean(moved.map { 100 * $0.shareBeyondOne }).fixed(2) + " %",
-      method.isLearned ? mean(cells.map { Double($0.keptStarts) }).fixed(1) : "",
+      mean(moved.map { 100 * $0.share }, digits: 1, unit: " %"),
+      mean(moved.map { 100 * $0.shareBeyondOne }, digits: 2, unit: " %"),
+      method.isLearned ? mean(cells.map { Double($0.keptStarts) }, digits: 1) : "",
     ]
     return "| " + parts.joined(separator: " | ") + " |"
   }
@@ -83,17 +89,4 @@ struct StudyTables {
   }
 
   private func percent(_ share: Double) -> String { (100 * share).fixed(2) + " %" }
-
-  private func mean(_ values: [Double]) -> Double {
-    values.reduce(0, +) / Double(max(values.count, 1))
-  }
-
-  /// The mean and, of several, the deviation.
-  private func spread(_ values: [Double], digits: Int) -> String {
-    let mean = mean(values)
-    guard values.count > 1 else { return mean.fixed(digits) }
-    let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-    let deviation = (squares / Double(values.count - 1)).squareRoot()
-    return "\(mean.fixed(digits)) ± \(deviation.fixed(digits))"
-  }
 }
