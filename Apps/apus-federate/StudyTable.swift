@@ -65,22 +65,24 @@ struct StudyTable {
   }
 
   var markdown: String {
-    let head = [
-      "| configuration | 1/4 of the rounds | 1/2 | all | ± | uplink MB | worst tenth | Γ | as devices use it |",
-      "|---|---|---|---|---|---|---|---|---|",
-    ]
-    return (head + rows.map(Self.line)).joined(separator: "\n")
+    let table = Table(
+      [
+        "configuration", .number("1/4 of the rounds"), .number("1/2"), .number("all"),
+        .number("±"), .number("uplink MB"), .number("worst tenth"), .number("Γ"),
+        "as devices use it",
+      ],
+      rows: rows.map(Self.cells)
+    )
+    return table.markdown
   }
 
-  private static func line(_ row: Row) -> String {
+  private static func cells(_ row: Row) -> [String] {
     func fixed(_ value: Double?) -> String { value?.fixed(1) ?? "" }
     let slices = row.slices.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value.fixed(1))" }
-    let cells: [String] =
-      [row.name] + row.accuracies.map(fixed)
+    return [row.name] + row.accuracies.map(fixed)
       + [
         fixed(row.deviation), fixed(row.uplinkMegabytes), fixed(row.worstDecile),
         "\(row.coverage)", slices.joined(separator: ", "),
       ]
-    return "| " + cells.joined(separator: " | ") + " |"
   }
 }

@@ -225,14 +225,3 @@ struct EvaluationTable {
     return parts.joined(separator: "\n\n") + "\n"
   }
 }
-
-extension Table {
-  /// The table as Markdown.
-  var markdown: String {
-    func line(_ cells: [String]) -> String {
-      "| " + cells.map { $0.replacing("|", with: "\\|") }.joined(separator: " | ") + " |"
-    }
-    let rule = columns.map { $0.alignment == .leading ? "---" : "---:" }
-    return ([line(columns.map(\.title)), line(rule)] + rows.map(line)).joined(separator: "\n")
-  }
-}

@@ -54,9 +54,7 @@ struct StudySummary: Codable {
 
   /// One row for each variant and learning rate: means over the seeds.
   var table: Table {
-    var table = Table(["variant", .number("learning rate")] + Self.columns.map { .number($0) })
-    for row in rows { table.add(row) }
-    return table
+    Table(["variant", .number("learning rate")] + Self.columns.map { .number($0) }, rows: rows)
   }
 
   static let columns = [
