@@ -2,7 +2,6 @@ package import ArgumentParser
 import Checkpoints
 package import Federated
 package import Support
-import Tensor
 
 #if canImport(FoundationEssentials)
   import FoundationEssentials
@@ -128,22 +127,5 @@ package struct NetworkArguments: ParsableArguments {
     case .group: return .convolutional(channels: channels, norm: .group(4))
     case .batch: return .convolutional(channels: channels, norm: .staticBatch)
     }
-  }
-}
-
-/// What the machine may use.
-package struct MachineArguments: ParsableArguments {
-  @Option(help: "Threads; all cores by default.")
-  var threads: Int?
-
-  package init() {}
-
-  package func validate() throws {
-    guard threads ?? 1 > 0 else { throw ValidationError("--threads must be above 0") }
-  }
-
-  /// Sets the number of threads.
-  package func apply() {
-    if let threads { WorkPool.threadCount = threads }
   }
 }

@@ -12,20 +12,10 @@ struct ImageArguments: ParsableArguments {
   )
   var data: String?
 
-  @Option(help: "Threads; all cores by default.")
-  var threads: Int?
-
-  func validate() throws {
-    guard threads ?? 1 > 0 else { throw ValidationError("--threads must be above 0") }
-  }
-
   private var folder: String { data ?? SharedData.path("images/fashion-mnist") }
 
-  /// Reads one part, and sets the threads.
-  func load(_ part: ImageSet.Part) throws -> ImageSet {
-    if let threads { WorkPool.threadCount = threads }
-    return try ImageSet(part, in: folder)
-  }
+  /// Reads one part.
+  func load(_ part: ImageSet.Part) throws -> ImageSet { try ImageSet(part, in: folder) }
 }
 
 /// Labelled images of one channel.
