@@ -55,7 +55,8 @@ package struct TaskArguments: ParsableArguments {
     switch data {
     case ["mnist"]: return try images("mnist", SharedData.path("images/mnist"), nil)
     case ["fashion"]:
-      return try images("fashion", SharedData.path("images/fashion-mnist"), (0.2860, 0.3530))
+      let folder = SharedData.path("images/fashion-mnist")
+      return try images("fashion", folder, SharedData.fashionPixels)
     case ["bytes"]:
       let names = ["moby-dick", "pride-and-prejudice", "sherlock-holmes-adventures"]
       let more = ["tinyshakespeare", "war-and-peace"]
