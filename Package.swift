@@ -373,7 +373,7 @@ let package = Package(
     .target(
       name: "FederationSupport",
       dependencies: [
-        "Support", "FederatedService", "Federated", "Checkpoints", "Tensor", argumentParser,
+        "Support", "FederatedService", "Federated", "Checkpoints", argumentParser,
       ],
       path: "Apps/FederationSupport",
       swiftSettings: strict

@@ -57,7 +57,7 @@ package struct DeviceArguments: ParsableArguments {
   var delays = 0.0
   @Option(help: "How many seconds late.")
   var delaySeconds = 3.0
-  @OptionGroup(title: "Machine") var machine: MachineArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
 
   package init() {}
 

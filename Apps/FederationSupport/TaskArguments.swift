@@ -2,7 +2,6 @@ package import ArgumentParser
 import Checkpoints
 package import Federated
 package import Support
-import Tensor
 
 #if canImport(FoundationEssentials)
   import FoundationEssentials
@@ -56,7 +55,8 @@ package struct TaskArguments: ParsableArguments {
     switch data {
     case ["mnist"]: return try images("mnist", SharedData.path("images/mnist"), nil)
     case ["fashion"]:
-      return try images("fashion", SharedData.path("images/fashion-mnist"), (0.2860, 0.3530))
+      let folder = SharedData.path("images/fashion-mnist")
+      return try images("fashion", folder, SharedData.fashionPixels)
     case ["bytes"]:
       let names = ["moby-dick", "pride-and-prejudice", "sherlock-holmes-adventures"]
       let more = ["tinyshakespeare", "war-and-peace"]
@@ -128,22 +128,5 @@ package struct NetworkArguments: ParsableArguments {
     case .group: return .convolutional(channels: channels, norm: .group(4))
     case .batch: return .convolutional(channels: channels, norm: .staticBatch)
     }
-  }
-}
-
-/// What the machine may use.
-package struct MachineArguments: ParsableArguments {
-  @Option(help: "Threads; all cores by default.")
-  var threads: Int?
-
-  package init() {}
-
-  package func validate() throws {
-    guard threads ?? 1 > 0 else { throw ValidationError("--threads must be above 0") }
-  }
-
-  /// Sets the number of threads.
-  package func apply() {
-    if let threads { WorkPool.threadCount = threads }
   }
 }

@@ -7,6 +7,9 @@
 /// Data sets that programs find by their names: those below the folder that the variable `APUS_DATA` names,
 /// `../shared/data` where it is not set.
 package enum SharedData {
+  /// The mean and the deviation of the pixels of Fashion-MNIST's training images, in [0, 1].
+  package static let fashionPixels: (mean: Float, deviation: Float) = (0.2860, 0.3530)
+
   /// The path of a file or folder there.
   package static func path(_ name: String) -> String {
     (ProcessInfo.processInfo.environment["APUS_DATA"] ?? "../shared/data") + "/" + name

@@ -43,8 +43,11 @@ public struct Table {
   /// The rows, each with one cell per column.
   public private(set) var rows: [[String]] = []
 
-  /// An empty table.
-  public init(_ columns: [Column]) { self.columns = columns }
+  /// A table with some rows, of which each is added as by `add`.
+  public init(_ columns: [Column], rows: [[String]] = []) {
+    self.columns = columns
+    for row in rows { add(row) }
+  }
 
   /// Adds a row; missing cells are empty, more than there are columns are dropped.
   public mutating func add(_ cells: String...) {

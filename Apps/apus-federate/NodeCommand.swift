@@ -59,7 +59,7 @@ struct NodeCommand: ParsableCommand {
   var clip: Float?
   @Option(help: "The seed of the order of the examples.")
   var seed: UInt64 = 1
-  @OptionGroup(title: "Machine") var machine: MachineArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
 
   func validate() throws {
     guard of > 0, (0..<of).contains(part) else {

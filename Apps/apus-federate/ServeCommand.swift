@@ -60,7 +60,7 @@ struct ServeCommand: ParsableCommand {
   var seed: UInt64 = 1
   @Option(name: .shortAndLong, help: ArgumentHelp("Where the state is kept.", valueName: "folder"))
   var output: String
-  @OptionGroup(title: "Machine") var machine: MachineArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
 
   func validate() throws {
     guard open != (devices != nil) else { throw ValidationError("give --devices or --open") }

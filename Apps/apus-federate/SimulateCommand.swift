@@ -52,7 +52,7 @@ struct SimulateCommand: ParsableCommand {
     help: ArgumentHelp("The report (JSON) of one run, or the folder of a study.", valueName: "path")
   )
   var output: String?
-  @OptionGroup(title: "Machine") var machine: MachineArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws {

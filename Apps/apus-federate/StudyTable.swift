@@ -9,8 +9,8 @@ struct StudyTable {
     var seeds: Int
     /// Mean accuracies in per cent after 5, 10 and 20 rounds.
     var accuracies: [Double?]
-    /// The standard deviation over seeds of the last accuracy, in points.
-    var deviation: Double
+    /// The standard deviation over seeds of the last accuracy, in points; nil of one seed.
+    var deviation: Double?
     var uplinkMegabytes: Double
     var worstDecile: Double?
     /// The smallest coverage index of a round.
@@ -36,9 +36,7 @@ struct StudyTable {
     _ configuration: SimulationConfiguration,
     _ reports: [SimulationReport]
   ) -> Row {
-    let finals = reports.compactMap(\.finalAccuracy).map { 100 * $0 }
-    let center = mean(finals) ?? .nan
-    let spread = finals.reduce(0) { $0 + ($1 - center) * ($1 - center) }
+    let finals = MeanAndDeviation(reports.compactMap(\.finalAccuracy).map { 100 * $0 })
     let parts = [1, 2, 4].map { $0 * configuration.roundCount / 4 }
     let names = Set(reports.flatMap { $0.rounds.last?.slices.keys.map { $0 } ?? [] })
     return Row(
@@ -47,7 +45,7 @@ struct StudyTable {
       accuracies: parts.map { count in
         mean(reports.compactMap { $0.accuracy(afterRounds: count) }.map { 100 * $0 })
       },
-      deviation: finals.count > 1 ? (spread / Double(finals.count - 1)).squareRoot() : 0,
+      deviation: finals?.deviation,
       uplinkMegabytes: (mean(reports.map { Double($0.uplinkBytes) }) ?? 0) / 1e6,
       worstDecile: mean(
         reports.compactMap { $0.rounds.last?.clients?.worstDecile }.map { 100 * $0 }
@@ -63,26 +61,28 @@ struct StudyTable {
   }
 
   private static func mean(_ values: [Double]) -> Double? {
-    values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
+    MeanAndDeviation(values)?.mean
   }
 
   var markdown: String {
-    let head = [
-      "| configuration | 1/4 of the rounds | 1/2 | all | ± | uplink MB | worst tenth | Γ | as devices use it |",
-      "|---|---|---|---|---|---|---|---|---|",
-    ]
-    return (head + rows.map(Self.line)).joined(separator: "\n")
+    let table = Table(
+      [
+        "configuration", .number("1/4 of the rounds"), .number("1/2"), .number("all"),
+        .number("±"), .number("uplink MB"), .number("worst tenth"), .number("Γ"),
+        "as devices use it",
+      ],
+      rows: rows.map(Self.cells)
+    )
+    return table.markdown
   }
 
-  private static func line(_ row: Row) -> String {
+  private static func cells(_ row: Row) -> [String] {
+    func fixed(_ value: Double?) -> String { value?.fixed(1) ?? "" }
     let slices = row.slices.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value.fixed(1))" }
-    let cells =
-      [row.name] + row.accuracies.map { $0.map { $0.fixed(1) } ?? "" }
+    return [row.name] + row.accuracies.map(fixed)
       + [
-        row.deviation.fixed(1), row.uplinkMegabytes.fixed(1),
-        row.worstDecile.map { $0.fixed(1) } ?? "", "\(row.coverage)",
-        slices.joined(separator: ", "),
+        fixed(row.deviation), fixed(row.uplinkMegabytes), fixed(row.worstDecile),
+        "\(row.coverage)", slices.joined(separator: ", "),
       ]
-    return "| " + cells.joined(separator: " | ") + " |"
   }
 }

@@ -3,7 +3,6 @@ import Foundation
 import ModelSupport
 import Quantization
 import Support
-import Tensor
 import Transformer
 
 /// `eval`: how well a base and its tasks predict.
@@ -46,8 +45,8 @@ struct EvaluateCommand: ParsableCommand {
   )
   var maxWindows: Int?
   @Option(help: "The examples of a batch.") var batch = 4
-  @Option(help: "Threads; all cores by default.") var threads: Int?
   @OptionGroup(title: "Codes") var base: BaseArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var output: OutputArguments
 
   /// What was measured of one task.
@@ -70,9 +69,7 @@ struct EvaluateCommand: ParsableCommand {
   }
 
   func validate() throws {
-    guard batch > 0, threads ?? 1 > 0 else {
-      throw ValidationError("--batch and --threads must be above 0")
-    }
+    guard batch > 0 else { throw ValidationError("--batch must be above 0") }
     if let share = validationShare, !(share > 0 && share < 1) {
       throw ValidationError("--validation-share \(share) must lie between 0 and 1")
     }
@@ -89,7 +86,7 @@ struct EvaluateCommand: ParsableCommand {
   func run() throws {
     let file = try ModelFile(path: model)
     let choice = try AdapterChoice(adapter, self.base)
-    if let threads { WorkPool.threadCount = threads }
+    machine.apply()
     let examples = try examples(file)
     let base = try choice.base(file, output: output)
     var rows = [try row("base", nil, base.model, examples, reference: nil)]

@@ -63,6 +63,7 @@ struct TrainCommand: ParsableCommand {
   @OptionGroup(title: "Codes") var base: BaseArguments
   @OptionGroup(title: "Adapters") var lowRank: LowRankArguments
   @OptionGroup(title: "Training") var training: TrainingArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws {
@@ -95,7 +96,7 @@ struct TrainCommand: ParsableCommand {
     try checkOutput()
     if method == .full { try checkMemory(file) }
     if method == .lora { try LowRankAdapterFolder.check(file.pretrained.configuration, model) }
-    if let threads = training.threads { WorkPool.threadCount = threads }
+    machine.apply()
     let (examples, held) = try examples(file)
     let base = try TuningBase(file, kind, base, output: display)
     if method == .lora { try lowRank.add(to: base.model, seed: training.seed) }

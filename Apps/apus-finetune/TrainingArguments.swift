@@ -54,9 +54,6 @@ struct TrainingArguments: ParsableArguments {
   @Option(help: "Steps between checkpoints. (default: a tenth of the run)")
   var checkpointInterval: Int?
 
-  @Option(help: "Threads; all cores by default.")
-  var threads: Int?
-
   @Flag(
     inversion: .prefixedNo,
     help: """
@@ -72,10 +69,10 @@ struct TrainingArguments: ParsableArguments {
     }
     let counts = [
       epochs ?? 1, steps ?? 1, batch, accumulation, evaluationInterval ?? 1,
-      checkpointInterval ?? 1, threads ?? 1,
+      checkpointInterval ?? 1,
     ]
     guard counts.allSatisfy({ $0 > 0 }), warmUp >= 0 else {
-      throw ValidationError("steps, sizes, intervals and threads must be above 0")
+      throw ValidationError("steps, sizes and intervals must be above 0")
     }
     guard (counts + [warmUp]).allSatisfy({ $0 <= 1 << 40 }) else {
       throw ValidationError("steps, sizes and intervals end at 2⁴⁰")

@@ -35,14 +35,11 @@ struct SpeedResult: Encodable {
     test = (isPrompt ? "pp" : "tg") + "\(tokens)"
   }
 
+  private var spread: MeanAndDeviation? { MeanAndDeviation(rates) }
   /// The mean of the runs.
-  var mean: Double { rates.reduce(0, +) / Double(max(rates.count, 1)) }
-
-  /// The sample deviation of the runs; 0 for one.
-  var deviation: Double {
-    let squares = rates.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-    return rates.count > 1 ? (squares / Double(rates.count - 1)).squareRoot() : 0
-  }
+  var mean: Double { spread?.mean ?? 0 }
+  /// The sample deviation of the runs; 0 for one, as llama-bench has it.
+  var deviation: Double { spread?.deviation ?? 0 }
 
   func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)

@@ -41,7 +41,7 @@ struct ConsistCommand: ParsableCommand {
   var radius = 0.04
   @OptionGroup(title: "Rewards of jointReward") var reward: RewardArguments
   @OptionGroup(title: "Examples") var data: DataArguments
-  @OptionGroup(title: "Machine") var machine: MachineArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws {

@@ -43,7 +43,7 @@ struct EvaluateCommand: AsyncParsableCommand {
       """
   )
   var recordFailures = false
-  @OptionGroup(title: "Machine") var machine: MachineArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   static let markName = "eval.json"

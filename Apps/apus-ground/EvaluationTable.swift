@@ -36,13 +36,14 @@ struct EvaluationReport: Encodable {
   var comparisons: [ComparisonReport]
 
   var table: Table {
-    var table = Table([
-      "method", .number("items"), .number("right"), .number("95 %"), .number("no place"),
-      .number("failed"), .number("calls"), .number("requests"), .number("tokens"),
-      .number("time"), .number("CPU"),
-    ])
-    for row in rows { table.add(row) }
-    return table
+    Table(
+      [
+        "method", .number("items"), .number("right"), .number("95 %"), .number("no place"),
+        .number("failed"), .number("calls"), .number("requests"), .number("tokens"),
+        .number("time"), .number("CPU"),
+      ],
+      rows: rows
+    )
   }
 
   static let columns = [
@@ -67,11 +68,10 @@ struct EvaluationReport: Encodable {
   }
 
   var comparisonTable: Table {
-    var table = Table([
-      "first", "second", .number("only first"), .number("only second"), .number("p"),
-    ])
-    for row in comparisonRows { table.add(row) }
-    return table
+    Table(
+      ["first", "second", .number("only first"), .number("only second"), .number("p")],
+      rows: comparisonRows
+    )
   }
 
   static let comparisonColumns = ["first", "second", "only first right", "only second right", "p"]
@@ -96,7 +96,6 @@ struct EvaluationReport: Encodable {
   }
 
   static func markdown(_ columns: [String], _ rows: [[String]]) -> String {
-    let lines = [columns, columns.map { _ in "---" }] + rows
-    return lines.map { "| " + $0.joined(separator: " | ") + " |\n" }.joined()
+    Table(columns.map { Table.Column(stringLiteral: $0) }, rows: rows).markdown + "\n"
   }
 }

@@ -40,7 +40,7 @@ struct ExportCommand: AsyncParsableCommand {
   var seed: UInt64 = 0
   @Option(name: .shortAndLong, help: ArgumentHelp("The folder to write.", valueName: "folder"))
   var output: String
-  @OptionGroup(title: "Machine") var machine: MachineArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws {

@@ -94,7 +94,7 @@ struct GroundCommand: AsyncParsableCommand {
   )
 
   @OptionGroup var one: OneImageArguments
-  @OptionGroup(title: "Machine") var machine: MachineArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func run() async throws {

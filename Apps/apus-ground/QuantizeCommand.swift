@@ -41,7 +41,7 @@ struct QuantizeCommand: ParsableCommand {
   var keep = ["gates"]
   @Option(name: .shortAndLong, help: ArgumentHelp("The file to write.", valueName: "file"))
   var output: String
-  @OptionGroup(title: "Machine") var machine: MachineArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws {

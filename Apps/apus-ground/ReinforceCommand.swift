@@ -30,7 +30,7 @@ struct ReinforceCommand: ParsableCommand {
   var resampling = 0
   @OptionGroup(title: "Rewards") var reward: RewardArguments
   @OptionGroup(title: "Examples") var data: DataArguments
-  @OptionGroup(title: "Machine") var machine: MachineArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws {

@@ -20,7 +20,7 @@ struct SearchCommand: AsyncParsableCommand {
   @OptionGroup var one: OneImageArguments
   @Flag(help: "Leave out what responses say.")
   var noTexts = false
-  @OptionGroup(title: "Machine") var machine: MachineArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func run() async throws {

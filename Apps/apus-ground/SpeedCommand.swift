@@ -28,7 +28,7 @@ struct SpeedCommand: ParsableCommand {
   var pages = 100
   @Option(help: "The seed of the pages.")
   var pageSeed: UInt64 = 1000
-  @OptionGroup(title: "Machine") var machine: MachineArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws {

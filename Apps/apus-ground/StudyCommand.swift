@@ -51,7 +51,7 @@ struct StudyCommand: AsyncParsableCommand {
   var reads = StudyReading.words
   @Option(name: .shortAndLong, help: ArgumentHelp("The folder to write.", valueName: "folder"))
   var output: String
-  @OptionGroup(title: "Machine") var machine: MachineArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   static let planName = "plan.json"

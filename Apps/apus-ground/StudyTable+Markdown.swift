@@ -22,7 +22,10 @@ extension StudyTable {
   var policyRows: [[String]] {
     rows.map { row in
       let seeds = cells(of: row).map { "\($0.seed)" }.joined(separator: ", ")
-      let training = SeedMean(values: cells(of: row).map(\.trainingSeconds))
+      let training = MeanAndDeviation(cells(of: row).map(\.trainingSeconds))
+      func text(_ mean: MeanAndDeviation?, _ digits: Int = 3) -> String {
+        mean?.text(digits) ?? "—"
+      }
       func against(_ column: Column) -> String {
         guard let other = neighbour(of: row),
           let text = pValues((other, column), (row, column))
@@ -30,9 +33,9 @@ extension StudyTable {
         return "\(other.rawValue): \(text)"
       }
       return [
-        row.title, seeds, share(row, \.greedy).text(3), mean(row, \.sampled).text(3),
-        share(row, \.vote).text(3), share(row, \.twoCalls).text(3), share(row, \.full).text(3),
-        mean(row, \.form).text(3), share(row, \.cropHolds).text(3), training.text(1),
+        row.title, seeds, text(share(row, \.greedy)), text(mean(row, \.sampled)),
+        text(share(row, \.vote)), text(share(row, \.twoCalls)), text(share(row, \.full)),
+        text(mean(row, \.form)), text(share(row, \.cropHolds)), text(training, 1),
         against(Self.greedy), against(Self.full),
       ]
     }
@@ -47,11 +50,10 @@ extension StudyTable {
     var rows: [[String]] = []
     var above: Column?
     for column in searches() {
-      let accuracy = share(row, column.isHit)
-      guard !accuracy.values.isEmpty else { continue }
+      guard let accuracy = share(row, column.isHit) else { continue }
       rows.append([
-        column.name, accuracy.text(3), mean(row, column.calls).text(1),
-        mean(row, column.seconds).text(4),
+        column.name, accuracy.text(3), mean(row, column.calls)?.text(1) ?? "—",
+        mean(row, column.seconds)?.text(4) ?? "—",
         above.flatMap { pValues((row, $0), (row, column)) } ?? "—",
       ])
       above = column
@@ -79,10 +81,10 @@ struct StudyDocument: Encodable {
   struct Row: Encodable {
     var name: String
     var seeds: [UInt64]
-    var greedy: SeedMean
-    var sampled: SeedMean
-    var trainingSeconds: SeedMean
-    var searches: [String: SeedMean]
+    var greedy: MeanAndDeviation?
+    var sampled: MeanAndDeviation?
+    var trainingSeconds: MeanAndDeviation?
+    var searches: [String: MeanAndDeviation]
   }
 
   var plan: StudyPlan
@@ -92,14 +94,16 @@ struct StudyDocument: Encodable {
     plan = table.plan
     rows = table.rows.map { row in
       let cells = table.cells(of: row)
-      let searches = table.searches().map { ($0.name, table.share(row, $0.isHit)) }
+      let searches = table.searches().compactMap { column in
+        table.share(row, column.isHit).map { (column.name, $0) }
+      }
       return Row(
         name: row.rawValue,
         seeds: cells.map(\.seed),
         greedy: table.share(row, \.greedy),
         sampled: table.mean(row, \.sampled),
-        trainingSeconds: SeedMean(values: cells.map(\.trainingSeconds)),
-        searches: Dictionary(searches.filter { !$0.1.values.isEmpty }) { first, _ in first }
+        trainingSeconds: MeanAndDeviation(cells.map(\.trainingSeconds)),
+        searches: Dictionary(searches) { first, _ in first }
       )
     }
   }

@@ -10,23 +10,6 @@ struct StudyCell {
   var trainingSeconds: Double
 }
 
-/// A mean over seeds and its deviation.
-struct SeedMean: Encodable {
-  var values: [Double]
-
-  var mean: Double { values.reduce(0, +) / Double(max(values.count, 1)) }
-  var deviation: Double? {
-    guard values.count > 1 else { return nil }
-    let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-    return (squares / Double(values.count - 1)).squareRoot()
-  }
-
-  func text(_ digits: Int) -> String {
-    guard !values.isEmpty else { return "—" }
-    return mean.fixed(digits) + (deviation.map { " ± \($0.fixed(digits))" } ?? "")
-  }
-}
-
 /// What a study has found so far.
 struct StudyTable {
   let plan: StudyPlan
@@ -81,17 +64,14 @@ struct StudyTable {
     cells.filter { $0.row == row }.sorted { $0.seed < $1.seed }
   }
 
-  /// The mean of a value over a cell's lines, seed by seed.
-  func mean(_ row: StudyRow, _ value: (StudyLine) -> Double?) -> SeedMean {
-    SeedMean(
-      values: cells(of: row).compactMap { cell in
-        let values = cell.lines.compactMap(value)
-        return values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
-      }
+  /// The mean of a value over a cell's lines, seed by seed; nil where no line has it.
+  func mean(_ row: StudyRow, _ value: (StudyLine) -> Double?) -> MeanAndDeviation? {
+    MeanAndDeviation(
+      cells(of: row).compactMap { MeanAndDeviation($0.lines.compactMap(value))?.mean }
     )
   }
 
-  func share(_ row: StudyRow, _ isHit: (StudyLine) -> Bool?) -> SeedMean {
+  func share(_ row: StudyRow, _ isHit: (StudyLine) -> Bool?) -> MeanAndDeviation? {
     mean(row) { line in isHit(line).map { $0 ? 1 : 0 } }
   }
 

@@ -71,7 +71,7 @@ struct SupervisedCommand: ParsableCommand {
   var from: String?
   @OptionGroup(title: "Examples") var data: DataArguments
   @OptionGroup(title: "New policy") var new: NewPolicyArguments
-  @OptionGroup(title: "Machine") var machine: MachineArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws {

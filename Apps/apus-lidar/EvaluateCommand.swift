@@ -35,7 +35,7 @@ struct EvaluateCommand: ParsableCommand {
     help: ArgumentHelp("A folder for eval.json and eval.md.", valueName: "folder")
   )
   var output: String?
-  @OptionGroup(title: "Machine") var machine: MachineArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws {

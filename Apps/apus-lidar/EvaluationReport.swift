@@ -134,33 +134,27 @@ struct EvaluationReport: Encodable {
         )
       }
       let models = rows[row].models
-      rows[row].summary = sets.indices.map { set in
+      rows[row].summary = sets.indices.compactMap { set in
         Summary(sets[set].name, models.map { $0.results[set].means })
       }
-      let harmonic = models.compactMap(\.harmonicMean)
-      if !harmonic.isEmpty { rows[row].summary.append(Summary(nil, harmonic)) }
+      if let harmonic = Summary(nil, models.compactMap(\.harmonicMean)) {
+        rows[row].summary.append(harmonic)
+      }
     }
   }
 }
 
 extension EvaluationReport.Summary {
-  fileprivate init(_ set: String?, _ values: [EvaluationReport.Means]) {
+  /// The summary of a row's models; nil of none.
+  fileprivate init?(_ set: String?, _ values: [EvaluationReport.Means]) {
+    guard let zero = MeanAndDeviation(values.map(\.zero)),
+      let leftOut = MeanAndDeviation(values.map(\.leftOut))
+    else { return nil }
     self.set = set
-    let (zero, leftOut) = (values.map(\.zero), values.map(\.leftOut))
-    mean = .init(zero: Self.mean(zero), leftOut: Self.mean(leftOut))
-    deviation =
-      values.count > 1
-      ? .init(zero: Self.deviation(zero), leftOut: Self.deviation(leftOut)) : nil
-  }
-
-  private static func mean(_ values: [Double]) -> Double {
-    values.reduce(0, +) / Double(max(values.count, 1))
-  }
-
-  private static func deviation(_ values: [Double]) -> Double {
-    let mean = mean(values)
-    let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-    return (squares / Double(values.count - 1)).squareRoot()
+    mean = .init(zero: zero.mean, leftOut: leftOut.mean)
+    if let zero = zero.deviation, let leftOut = leftOut.deviation {
+      deviation = .init(zero: zero, leftOut: leftOut)
+    }
   }
 }
 
@@ -229,16 +223,5 @@ struct EvaluationTable {
     var parts = [table.markdown, legend]
     if perClass { for item in classTables { parts += ["## " + item.title, item.table.markdown] } }
     return parts.joined(separator: "\n\n") + "\n"
-  }
-}
-
-extension Table {
-  /// The table as Markdown.
-  var markdown: String {
-    func line(_ cells: [String]) -> String {
-      "| " + cells.map { $0.replacing("|", with: "\\|") }.joined(separator: " | ") + " |"
-    }
-    let rule = columns.map { $0.alignment == .leading ? "---" : "---:" }
-    return ([line(columns.map(\.title)), line(rule)] + rows.map(line)).joined(separator: "\n")
   }
 }

@@ -29,7 +29,7 @@ struct FeaturesCommand: ParsableCommand {
   var output: String
   @OptionGroup(title: "Model") var model: ModelArguments
   @OptionGroup(title: "Reading") var reading: ReadingArguments
-  @OptionGroup(title: "Machine") var machine: MachineArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws { try paths.checkLabels() }

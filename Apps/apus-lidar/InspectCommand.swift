@@ -25,7 +25,7 @@ struct InspectCommand: ParsableCommand {
   var writeSensor: String?
   @OptionGroup(title: "Model") var model: ModelArguments
   @OptionGroup(title: "Reading") var reading: ReadingArguments
-  @OptionGroup(title: "Machine") var machine: MachineArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws {

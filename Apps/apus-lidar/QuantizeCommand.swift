@@ -49,7 +49,7 @@ struct QuantizeCommand: ParsableCommand {
   var seed: UInt64 = 0
   @OptionGroup(title: "Model") var model: ModelArguments
   @OptionGroup(title: "Reading") var reading: ReadingArguments
-  @OptionGroup(title: "Machine") var machine: MachineArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws {

@@ -37,7 +37,7 @@ struct SegmentCommand: ParsableCommand {
   var labelSet = LabelSet.semanticKITTI
   @OptionGroup(title: "Model") var model: ModelArguments
   @OptionGroup(title: "Reading") var reading: ReadingArguments
-  @OptionGroup(title: "Machine") var machine: MachineArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func run() throws {

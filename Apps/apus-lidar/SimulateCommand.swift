@@ -47,7 +47,7 @@ struct SimulateCommand: ParsableCommand {
       """
   )
   var strength: Double?
-  @OptionGroup(title: "Machine") var machine: MachineArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws {

@@ -33,7 +33,7 @@ struct TrainCommand: ParsableCommand {
   @OptionGroup(title: "Network") var network: NetworkArguments
   @OptionGroup(title: "Training") var training: TrainingArguments
   @OptionGroup(title: "Evaluation") var heldOut: HeldOutArguments
-  @OptionGroup(title: "Machine") var machine: MachineArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws {

@@ -49,7 +49,7 @@ struct ViewCommand: ParsableCommand {
   var points = 1_000_000
   @OptionGroup(title: "Model") var model: ModelArguments
   @OptionGroup(title: "Reading") var reading: ReadingArguments
-  @OptionGroup(title: "Machine") var machine: MachineArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   /// Which classes labels are shown as.

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Support
-import Tensor
 
 /// Where numbers and labels of vectors lie.
 struct VectorArguments: ParsableArguments {
@@ -18,16 +17,6 @@ struct VectorArguments: ParsableArguments {
   var labels: String?
   @Flag(help: "Leave out images that cannot be read, and name them.")
   var skipUnreadable = false
-  @Option(help: "Threads; all cores by default.")
-  var threads: Int?
-
-  func validate() throws {
-    guard threads ?? 1 > 0 else { throw ValidationError("--threads must be above 0") }
-  }
-
-  func apply() {
-    if let threads { WorkPool.threadCount = threads }
-  }
 }
 
 /// How images become samples of one shape.

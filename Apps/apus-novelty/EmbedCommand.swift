@@ -1,7 +1,6 @@
 import ArgumentParser
 import Foundation
 import Support
-import Tensor
 import Transformer
 
 /// `embed`: texts to vectors.
@@ -38,18 +37,16 @@ struct EmbedCommand: ParsableCommand {
   var output: String
   @Option(help: "The texts of a pass.")
   var batch = 32
-  @Option(help: "Threads; all cores by default.")
-  var threads: Int?
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws {
-    guard threads ?? 1 > 0 else { throw ValidationError("--threads must be above 0") }
     guard (1...1024).contains(batch) else { throw ValidationError("--batch must be 1 to 1024") }
     try files.checkLabels()
   }
 
   func run() throws {
-    if let threads { WorkPool.threadCount = threads }
+    machine.apply()
     let hasClasses = files.contains { $0.label != nil }
     try SampleFile.check(output, hasClasses: hasClasses)
     let texts = try TextLines(files)

@@ -55,6 +55,7 @@ struct EvalCommand: ParsableCommand {
   @OptionGroup(title: "Detector") var settings: DetectorArguments
   @OptionGroup(title: "Images") var images: ImageArguments
   @OptionGroup(title: "Data") var vectors: VectorArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws {
@@ -67,7 +68,7 @@ struct EvalCommand: ParsableCommand {
   }
 
   func run() throws {
-    vectors.apply()
+    machine.apply()
     var reader = SampleReader(vectors, images.target, advice: "give --size to resize all")
     let samples = try reader.read(data, part: .all)
     for line in reader.images.skipped {

@@ -14,16 +14,12 @@ struct EvaluationTable {
   }
 
   var markdown: String {
-    let titles = classes.map { names["\($0)"] ?? "\($0)" }
-    let head = ["method", "score", "AUROC", "AP", "FPR at 95 % TPR"] + titles
-    var lines = [
-      "| " + head.map(escaped).joined(separator: " | ") + " |",
-      "|" + String(repeating: "---|", count: head.count),
-    ]
+    let numbers = ["AUROC", "AP", "FPR at 95 % TPR"] + classes.map { names["\($0)"] ?? "\($0)" }
+    var table = Table(["method", "score"] + numbers.map { .number($0) })
     for method in report.methods {
-      for score in scores(of: method) { lines.append(row(method, score)) }
+      for score in scores(of: method) { table.add(row(method, score)) }
     }
-    return ([caption, ""] + lines).joined(separator: "\n")
+    return caption + "\n\n" + table.markdown
   }
 
   private var caption: String {
@@ -41,30 +37,16 @@ struct EvaluationTable {
     return own.sorted { rank($0) < rank($1) }
   }
 
-  private func row(_ method: String, _ score: String) -> String {
+  private func row(_ method: String, _ score: String) -> [String] {
     let own = report.results.filter { $0.method == method }
     func mean(_ path: KeyPath<NoveltyMetrics, Double>) -> String {
-      Self.mean(own.compactMap { $0.metrics[score]?[keyPath: path] }).fixed(3)
+      MeanAndDeviation(own.compactMap { $0.metrics[score]?[keyPath: path] })?.mean.fixed(3) ?? "—"
     }
     let means = [\NoveltyMetrics.auroc, \.averagePrecision, \.falsePositiveRateAt95].map(mean)
-    var cells = [method, score] + means
-    cells += classes.map { label in
-      spread(own.filter { $0.label == label }.compactMap { $0.metrics[score]?.auroc })
+    let spreads = classes.map { label in
+      let areas = own.filter { $0.label == label }.compactMap { $0.metrics[score]?.auroc }
+      return MeanAndDeviation(areas)?.text(3) ?? "—"
     }
-    return "| " + cells.map(escaped).joined(separator: " | ") + " |"
+    return [method, score] + means + spreads
   }
-
-  private static func mean(_ values: [Double]) -> Double {
-    values.isEmpty ? .nan : values.reduce(0, +) / Double(values.count)
-  }
-
-  private func spread(_ values: [Double]) -> String {
-    let mean = Self.mean(values)
-    guard values.count > 1 else { return mean.fixed(3) }
-    let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-    let deviation = (squares / Double(values.count - 1)).squareRoot()
-    return "\(mean.fixed(3)) ± \(deviation.fixed(3))"
-  }
-
-  private func escaped(_ text: String) -> String { text.printable.replacing("|", with: "\\|") }
 }

@@ -39,6 +39,7 @@ struct ReportCommand: ParsableCommand {
   @Flag(help: "Resize images of other sizes than the detectors'.")
   var resize = false
   @OptionGroup(title: "Data") var vectors: VectorArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws {
@@ -49,7 +50,7 @@ struct ReportCommand: ParsableCommand {
   }
 
   func run() throws {
-    vectors.apply()
+    machine.apply()
     let detectors = try models.map { try noveltyDetector(contentsOf: $0) }
     let shape = detectors[0].sampleShape ?? []
     if let other = detectors.indices.first(where: { detectors[$0].sampleShape != shape }) {

@@ -9,11 +9,11 @@ struct SampleReader {
   /// Which of MNIST's files are read.
   enum Part {
     case training, test, all
-    var prefixes: [String] {
+    var sets: [IDXImages.Part] {
       switch self {
-      case .training: ["train"]
-      case .test: ["t10k"]
-      case .all: ["train", "t10k"]
+      case .training: [.training]
+      case .test: [.test]
+      case .all: [.training, .test]
       }
     }
   }
@@ -36,9 +36,7 @@ struct SampleReader {
         throw CommandFailure("\(path): no such file or folder")
       }
       if isFolder.boolValue {
-        let hasDigits = Part.all.prefixes.contains { prefix in
-          IDXSet.file("\(path)/\(prefix)-images-idx3-ubyte") != nil
-        }
+        let hasDigits = IDXImages.Part.allCases.contains { IDXImages.isThere($0, in: path) }
         self = hasDigits ? .idxFolder : .imageFolder
         return
       }
@@ -72,7 +70,7 @@ struct SampleReader {
       return try read(images: paths, classes)
     case .image: return try read(images: [path], nil)
     case .idx:
-      let pixels = try IDXSet.images(path)
+      let pixels = try IDXImages.images(path: path)
       return try Samples(.bytes(pixels), classes: nil, places: Self.rows(of: path, pixels.shape[0]))
     case .csv:
       let file = try CSVFile(path: path, labelColumn: vectors.labelColumn)
@@ -141,46 +139,28 @@ struct SampleReader {
 
 /// MNIST's files and those of its relatives.
 enum IDXSet {
-  /// The file, plain or compressed; nil for none.
-  static func file(_ path: String) -> String? {
-    [path, path + ".gz"].first { FileManager.default.fileExists(atPath: $0) }
-  }
-
   static func read(_ folder: String, _ part: SampleReader.Part) throws -> Samples {
     var (images, classes, places): ([Tensor<UInt8>], [String], [SamplePlace]) = ([], [], [])
-    for prefix in part.prefixes {
-      let path = try required("\(folder)/\(prefix)-images-idx3-ubyte")
-      let pixels = try self.images(path)
-      let labels = try IDXFile.bytes(path: required("\(folder)/\(prefix)-labels-idx1-ubyte"))
-      guard labels.shape == [pixels.shape[0]] else {
-        throw CommandFailure(
-          "\(path): \(pixels.shape[0]) images, labels of shape \(labels.shape); fetch both again"
-        )
-      }
+    for part in part.sets {
+      let set = try read(part, in: folder)
       if let first = images.first?.shape.extents,
-        first.dropFirst() != pixels.shape.extents.dropFirst()
+        first.dropFirst() != set.pixels.shape.extents.dropFirst()
       {
-        throw CommandFailure("\(path): images \(pixels.shape), the others are \(first)")
+        throw CommandFailure("\(set.path): images \(set.pixels.shape), the others are \(first)")
       }
-      images.append(pixels)
-      classes += labels.elements.map { "\($0)" }
-      places += SampleReader.rows(of: path, pixels.shape[0])
+      images.append(set.pixels)
+      classes += set.labels.elements.map { "\($0)" }
+      places += SampleReader.rows(of: set.path, set.pixels.shape[0])
     }
     var samples = try Samples(.bytes(.concatenating(images)), classes: classes, places: places)
     if images.count > 1 { samples.officialTrainingCount = images[0].shape[0] }
     return samples
   }
 
-  static func images(_ path: String) throws -> Tensor<UInt8> {
-    let pixels = try IDXFile.bytes(path: path)
-    guard pixels.rank == 3 || (pixels.rank == 4 && pixels.shape[1] == 3), pixels.count > 0 else {
-      throw CommandFailure("\(path): bytes of shape \(pixels.shape), images [N×H×W] are needed")
+  private static func read(_ part: IDXImages.Part, in folder: String) throws -> IDXImages {
+    do throws(CheckpointError) { return try IDXImages(part, in: folder) } catch {
+      guard case .unreadable(let path, .missing) = error else { throw error }
+      throw CommandFailure("no \(path), nor \(path).gz")
     }
-    return pixels
-  }
-
-  private static func required(_ path: String) throws(CommandFailure) -> String {
-    guard let file = file(path) else { throw CommandFailure("no \(path), nor \(path).gz") }
-    return file
   }
 }

@@ -32,6 +32,7 @@ struct ScoreCommand: ParsableCommand {
   var resize = false
   @OptionGroup(title: "Threshold") var threshold: ThresholdArguments
   @OptionGroup(title: "Data") var vectors: VectorArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws {
@@ -39,7 +40,7 @@ struct ScoreCommand: ParsableCommand {
   }
 
   func run() throws {
-    vectors.apply()
+    machine.apply()
     let detector = try noveltyDetector(contentsOf: model)
     if let rule = threshold.rule { detector.calibration?.rule = rule }
     let scorer = try Scorer(detector, model, vectors, resizes: resize)

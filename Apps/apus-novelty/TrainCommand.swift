@@ -54,6 +54,7 @@ struct TrainCommand: ParsableCommand {
   @OptionGroup(title: "Threshold") var threshold: ThresholdArguments
   @OptionGroup(title: "Images") var images: ImageArguments
   @OptionGroup(title: "Data") var vectors: VectorArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws {
@@ -67,7 +68,7 @@ struct TrainCommand: ParsableCommand {
   }
 
   func run() throws {
-    vectors.apply()
+    machine.apply()
     try checkOutput()
     var reader = SampleReader(vectors, images.target, advice: "give --size to resize all")
     let samples = try reader.read(data, part: .training)

@@ -112,7 +112,7 @@ struct StudyReport {
           variant,
           summary.learningRates.map { rate in
             let losses = summary.group(variant, rate).compactMap(\.validationLoss)
-            return .init(log10(Double(rate)), Statistics(losses).mean)
+            return .init(log10(Double(rate)), MeanAndDeviation(losses)?.mean ?? .nan)
           }
         )
       }
@@ -139,7 +139,7 @@ struct StudyReport {
         return CurveSeries(
           variant,
           (0..<depths).map { depth in
-            .init(Double(depth), Statistics(reports.map { $0[depth] }).mean)
+            .init(Double(depth), MeanAndDeviation(reports.map { $0[depth] })?.mean ?? .nan)
           }
         )
       }

@@ -32,6 +32,7 @@ struct StudyCommand: ParsableCommand {
   var seeds: [UInt64] = [0, 1, 2]
   @OptionGroup(title: "Model") var model: ModelArguments
   @OptionGroup(title: "Training") var training: TrainingArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws {
@@ -57,6 +58,7 @@ struct StudyCommand: ParsableCommand {
   }
 
   func run() throws {
+    machine.apply()
     let (tokens, held) = try texts.load()
     let plan = PlacementStudy.Plan(
       configuration: model.configuration(

@@ -54,9 +54,7 @@ struct StudySummary: Codable {
 
   /// One row for each variant and learning rate: means over the seeds.
   var table: Table {
-    var table = Table(["variant", .number("learning rate")] + Self.columns.map { .number($0) })
-    for row in rows { table.add(row) }
-    return table
+    Table(["variant", .number("learning rate")] + Self.columns.map { .number($0) }, rows: rows)
   }
 
   static let columns = [
@@ -64,17 +62,19 @@ struct StudySummary: Codable {
   ]
 
   var rows: [[String]] {
+    func short(_ value: Double?) -> String { value?.short ?? "—" }
     var rows: [[String]] = []
     for variant in variants {
       for rate in learningRates {
         let cells = group(variant, rate)
         guard !cells.isEmpty else { continue }
-        let losses = Statistics(cells.compactMap(\.validationLoss))
-        let variances = Statistics(cells.compactMap { $0.end?.streams.last?.variance })
+        let losses = MeanAndDeviation(cells.compactMap(\.validationLoss))
+        let variances = MeanAndDeviation(cells.compactMap { $0.end?.streams.last?.variance })
         let largest = cells.compactMap { $0.end?.largestActivation }.max()
+        let spikes = cells.reduce(0) { $0 + $1.spikes }
         rows.append([
-          variant, "\(rate)", "\(cells.count)", losses.mean.short, losses.deviation.short,
-          variances.mean.short, largest?.short ?? "–", "\(cells.reduce(0) { $0 + $1.spikes })",
+          variant, "\(rate)", "\(cells.count)", short(losses?.mean), short(losses?.deviation),
+          short(variances?.mean), largest?.short ?? "–", "\(spikes)",
           (cells.map(\.largestGradientNorm).max() ?? 0).short,
         ])
       }
@@ -88,19 +88,6 @@ struct StudySummary: Codable {
   private func unique<Value: Hashable>(_ values: [Value]) -> [Value] {
     var seen: Set<Value> = []
     return values.filter { seen.insert($0).inserted }
-  }
-}
-
-/// Mean and standard deviation (divisor n − 1) of a few numbers.
-struct Statistics {
-  var mean: Double
-  var deviation: Double
-
-  init(_ values: [Double]) {
-    mean = values.isEmpty ? .nan : values.reduce(0, +) / Double(values.count)
-    let mean = mean
-    let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-    deviation = values.count > 1 ? (squares / Double(values.count - 1)).squareRoot() : 0
   }
 }
 

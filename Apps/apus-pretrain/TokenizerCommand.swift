@@ -2,7 +2,6 @@ public import ArgumentParser
 import Checkpoints
 import Foundation
 import Support
-import Tensor
 public import Transformer
 
 /// `tokenizer`: a vocabulary from texts.
@@ -45,16 +44,11 @@ struct TokenizerCommand: ParsableCommand {
   var pattern = PreTokenPattern.gpt2
   @Option(help: "Merged tokens of three bytes and more are shorter than this.")
   var maximumTokenLength: Int?
-  @Option(help: "Threads; all cores by default.")
-  var threads: Int?
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
-  func validate() throws {
-    guard threads ?? 1 > 0 else { throw ValidationError("--threads must be above 0") }
-  }
-
   func run() throws {
-    if let threads { WorkPool.threadCount = threads }
+    machine.apply()
     let start = secondsOfUptime()
     var trainer = try BytePairTrainer(options())
     try TextParts(texts, display.progress("counting", unit: "texts")).forEach { part in

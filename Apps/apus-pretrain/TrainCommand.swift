@@ -47,6 +47,7 @@ struct TrainCommand: ParsableCommand {
   var bfloat16 = false
   @OptionGroup(title: "Model") var model: ModelArguments
   @OptionGroup(title: "Training") var training: TrainingArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws {
@@ -56,6 +57,7 @@ struct TrainCommand: ParsableCommand {
   }
 
   func run() throws {
+    machine.apply()
     let (tokens, held) = try texts.load()
     var options = training.options(model)
     options.learningRate = learningRate

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Tensor
 import Transformer
 
 /// How a model is trained.
@@ -48,16 +47,13 @@ struct TrainingArguments: ParsableArguments {
   @Option(help: "Steps between checkpoints; the end alone by default.")
   var checkpointInterval: Int?
 
-  @Option(help: "Threads; all cores by default.")
-  var threads: Int?
-
   func validate() throws {
     let counts = [
       steps, batch, length, stride ?? 1, accumulation, probeInterval ?? 1, evaluationInterval ?? 1,
-      checkpointInterval ?? 1, threads ?? 1,
+      checkpointInterval ?? 1,
     ]
     guard counts.allSatisfy({ $0 > 0 }) else {
-      throw ValidationError("steps, sizes, intervals and threads must be above 0")
+      throw ValidationError("steps, sizes and intervals must be above 0")
     }
     guard (counts + [warmUp ?? 0]).allSatisfy({ $0 <= 1 << 40 }) else {
       throw ValidationError("steps, sizes and intervals end at 2⁴⁰")
@@ -71,7 +67,6 @@ struct TrainingArguments: ParsableArguments {
   }
 
   func options(_ model: ModelArguments) -> PretrainingOptions {
-    if let threads { WorkPool.threadCount = threads }
     var options = PretrainingOptions()
     options.steps = steps
     options.batchSize = batch

@@ -54,38 +54,17 @@ struct ComparedResult: Codable {
 
 /// The results of one scheme and method over the seeds.
 struct ComparedRow: Encodable {
-  /// The mean and the standard deviation (divisor n − 1) over seeds.
-  struct Spread: Encodable {
-    var mean: Double
-    var deviation: Double
-
-    init?(_ values: [Double?]) {
-      let values = values.compactMap { $0 }
-      guard !values.isEmpty else { return nil }
-      let count = Double(values.count)
-      let mean = values.reduce(0, +) / count
-      let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-      self.mean = mean
-      deviation = count > 1 ? (squares / (count - 1)).squareRoot() : 0
-    }
-
-    /// `12.345 ± 0.012`; without the deviation of a single value.
-    func text(_ digits: Int, isSingle: Bool) -> String {
-      mean.fixed(digits) + (isSingle ? "" : " ± \(deviation.fixed(digits))")
-    }
-  }
-
   var scheme: String
   var method: String
   var seeds: Int
   var bitsPerQuantizedWeight: Double
   var bytes: Int
-  var perplexity: Spread?
-  var klDivergence: Spread?
-  var topAgreement: Spread?
-  var stateError: Spread?
-  var outputGroupLayers: Spread?
-  var seconds: Spread?
+  var perplexity: MeanAndDeviation?
+  var klDivergence: MeanAndDeviation?
+  var topAgreement: MeanAndDeviation?
+  var stateError: MeanAndDeviation?
+  var outputGroupLayers: MeanAndDeviation?
+  var seconds: MeanAndDeviation?
 
   init(_ results: [ComparedResult]) {
     scheme = results[0].scheme
@@ -93,12 +72,12 @@ struct ComparedRow: Encodable {
     seeds = results.count
     bitsPerQuantizedWeight = results[0].bitsPerQuantizedWeight
     bytes = results[0].bytes
-    perplexity = Spread(results.map(\.perplexity))
-    klDivergence = Spread(results.map(\.klDivergence))
-    topAgreement = Spread(results.map(\.topAgreement))
-    stateError = Spread(results.map(\.stateError))
-    outputGroupLayers = Spread(results.map { Double($0.outputGroupLayers) })
-    seconds = Spread(results.map(\.seconds))
+    perplexity = MeanAndDeviation(results.compactMap(\.perplexity))
+    klDivergence = MeanAndDeviation(results.compactMap(\.klDivergence))
+    topAgreement = MeanAndDeviation(results.compactMap(\.topAgreement))
+    stateError = MeanAndDeviation(results.compactMap(\.stateError))
+    outputGroupLayers = MeanAndDeviation(results.map { Double($0.outputGroupLayers) })
+    seconds = MeanAndDeviation(results.map(\.seconds))
   }
 }
 
@@ -130,14 +109,13 @@ struct Comparison: Encodable {
     ])
     table.add("", "full precision", "", "", referencePerplexity?.fixed(4) ?? "")
     for row in rows {
-      let isSingle = row.seeds == 1
       table.add(
         row.scheme,
         row.method,
         row.bitsPerQuantizedWeight.fixed(3),
         byteCount(row.bytes),
-        row.perplexity?.text(3, isSingle: isSingle) ?? "",
-        row.klDivergence?.text(4, isSingle: isSingle) ?? "",
+        row.perplexity?.text(3) ?? "",
+        row.klDivergence?.text(4) ?? "",
         row.topAgreement.map { "\((100 * $0.mean).fixed(1))%" } ?? "",
         row.stateError.map { "\((100 * $0.mean).fixed(2))%" } ?? "",
         row.seconds?.mean.fixed(0) ?? ""

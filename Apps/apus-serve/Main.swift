@@ -88,7 +88,7 @@ struct ApusServe: ParsableCommand {
   var allowLoading = false
 
   @OptionGroup(title: "Computation") var computation: ComputationArguments
-  @OptionGroup(title: "Machine") var threads: ThreadArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
 
   @Flag(name: .shortAndLong, help: "Write no line for each request.")
   var quiet = false
@@ -123,7 +123,7 @@ struct ApusServe: ParsableCommand {
   }
 
   func run() throws {
-    threads.apply()
+    machine.apply()
     let isQuiet = quiet
     let server = try ModelServer(
       models: models,

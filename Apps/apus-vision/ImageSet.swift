@@ -1,7 +1,6 @@
 import ArgumentParser
 import Autograd
 import Checkpoints
-import Foundation
 import Support
 import Tensor
 
@@ -12,51 +11,31 @@ struct ImageArguments: ParsableArguments {
   )
   var data: String?
 
-  @Option(help: "Threads; all cores by default.")
-  var threads: Int?
-
-  func validate() throws {
-    guard threads ?? 1 > 0 else { throw ValidationError("--threads must be above 0") }
-  }
-
   private var folder: String { data ?? SharedData.path("images/fashion-mnist") }
 
-  /// Reads one part, and sets the threads.
-  func load(_ part: ImageSet.Part) throws -> ImageSet {
-    if let threads { WorkPool.threadCount = threads }
-    return try ImageSet(part, in: folder)
-  }
+  /// Reads one part.
+  func load(_ part: IDXImages.Part) throws -> ImageSet { try ImageSet(part, in: folder) }
 }
 
 /// Labelled images of one channel.
 struct ImageSet {
-  /// Which images.
-  enum Part: String {
-    case training = "train"
-    case test = "t10k"
-  }
-
   static let classCount = 10
-  /// The mean and the deviation of the training images' pixels, in [0, 1].
-  static let normalization: (mean: Float, deviation: Float) = (0.2860, 0.3530)
 
   /// [N × 1 × H × W], normalized.
   let images: Tensor<Float>
   /// [N].
   let labels: Tensor<Int32>
 
-  init(_ part: Part, in folder: String) throws {
-    let pixels = try Self.file("\(folder)/\(part.rawValue)-images-idx3-ubyte")
-    let classes = try Self.file("\(folder)/\(part.rawValue)-labels-idx1-ubyte")
-    guard pixels.rank == 3, classes.shape == [pixels.shape[0]],
-      classes.elements.allSatisfy({ $0 < Self.classCount })
-    else {
+  init(_ part: IDXImages.Part, in folder: String) throws {
+    let found = try Self.read(part, in: folder)
+    let (pixels, classes) = (found.pixels, found.labels)
+    guard pixels.rank == 3, classes.elements.allSatisfy({ $0 < Self.classCount }) else {
       throw CommandFailure(
         "\(folder): \(pixels.shape) pixels and \(classes.shape) labels are no images of "
           + "\(Self.classCount) classes; fetch the files again"
       )
     }
-    let (mean, deviation) = Self.normalization
+    let (mean, deviation) = SharedData.fashionPixels
     images = Tensor(
       pixels.elements.map { (Float($0) / 255 - mean) / deviation },
       shape: [pixels.shape[0], 1, pixels.shape[1], pixels.shape[2]]
@@ -64,16 +43,14 @@ struct ImageSet {
     labels = Tensor(classes.elements.map { Int32($0) }, shape: classes.shape)
   }
 
-  /// The bytes of a file, compressed or not.
-  private static func file(_ path: String) throws -> Tensor<UInt8> {
-    let found = [path + ".gz", path].first { FileManager.default.fileExists(atPath: $0) }
-    guard let found else {
+  private static func read(_ part: IDXImages.Part, in folder: String) throws -> IDXImages {
+    do throws(CheckpointError) { return try IDXImages(part, in: folder) } catch {
+      guard case .unreadable(let path, .missing) = error else { throw error }
       throw CommandFailure(
-        "no \(path).gz; set APUS_DATA to the folder that has images/fashion-mnist, or --data to "
-          + "the folder of Fashion-MNIST's files"
+        "no \(path), nor \(path).gz; set APUS_DATA to the folder that has images/fashion-mnist, or "
+          + "--data to the folder of Fashion-MNIST's files"
       )
     }
-    return try IDXFile.bytes(path: found)
   }
 
   /// The share of images whose largest logit is that of their label.

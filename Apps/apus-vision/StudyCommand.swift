@@ -47,6 +47,7 @@ struct StudyCommand: ParsableCommand {
   @Option(parsing: .upToNextOption, help: "Learning rates of AdaRound that are tried.")
   var adaroundRates: [Float] = [3e-2, 1e-1]
   @OptionGroup(title: "Images") var images: ImageArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws {
@@ -66,6 +67,7 @@ struct StudyCommand: ParsableCommand {
   }
 
   func run() throws {
+    machine.apply()
     let (training, test) = (try images.load(.training), try images.load(.test))
     guard samples <= training.labels.count else {
       throw CommandFailure("there are \(training.labels.count) images for --samples \(samples)")

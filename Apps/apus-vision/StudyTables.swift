@@ -13,14 +13,13 @@ struct StudyTables {
   }
 
   private func accuracyTable(_ net: TrainedNet) -> String {
-    var lines = [
+    let title =
       "\(net.architecture.rawValue): \(net.parameterCount.grouped) parameters, "
-        + "test accuracy \(percent(net.accuracy)) in floating point",
-      "",
-      "| bits | start | method | accuracy | error at the logits | other codes than RTN | by more than 1 "
-        + "| blocks left at RTN |",
-      "|---|---|---|---|---|---|---|---|",
-    ]
+      + "test accuracy \(percent(net.accuracy)) in floating point"
+    var table = Table([
+      .number("bits"), "start", "method", .number("accuracy"), .number("error at the logits"),
+      .number("other codes than RTN"), .number("by more than 1"), .number("blocks left at RTN"),
+    ])
     let own = file.results.filter { $0.cell.architecture == net.architecture }
     for bits in Set(own.map(\.cell.bits)).sorted(by: >) {
       for range in RangeEstimation.allCases {
@@ -28,11 +27,11 @@ struct StudyTables {
           let cells = own.filter {
             $0.cell.bits == bits && $0.cell.range == range && $0.cell.method == method
           }
-          if !cells.isEmpty { lines.append(row(bits, range, method, chosen(cells))) }
+          if !cells.isEmpty { table.add(row(bits, range, method, chosen(cells))) }
         }
       }
     }
-    return lines.joined(separator: "\n")
+    return title + "\n\n" + table.markdown
   }
 
   private func row(
@@ -40,17 +39,22 @@ struct StudyTables {
     _ range: RangeEstimation,
     _ method: StudyMethod,
     _ cells: [StudyResult]
-  ) -> String {
+  ) -> [String] {
+    func spread(_ values: [Double], digits: Int) -> String {
+      MeanAndDeviation(values)?.text(digits) ?? ""
+    }
+    func mean(_ values: [Double], digits: Int, unit: String = "") -> String {
+      MeanAndDeviation(values).map { $0.mean.fixed(digits) + unit } ?? ""
+    }
     let moved = cells.compactMap(\.moved)
-    let parts = [
+    return [
       "\(bits)", range == .flexRound ? "min-max" : "search", method.title,
       spread(cells.map { 100 * $0.accuracy }, digits: 2),
       spread(cells.map(\.outputError), digits: 4),
-      moved.isEmpty ? "" : mean(moved.map { 100 * $0.share }).fixed(1) + " %",
-      moved.isEmpty ? "" : mean(moved.map { 100 * $0.shareBeyondOne }).fixed(2) + " %",
-      method.isLearned ? mean(cells.map { Double($0.keptStarts) }).fixed(1) : "",
+      mean(moved.map { 100 * $0.share }, digits: 1, unit: " %"),
+      mean(moved.map { 100 * $0.shareBeyondOne }, digits: 2, unit: " %"),
+      method.isLearned ? mean(cells.map { Double($0.keptStarts) }, digits: 1) : "",
     ]
-    return "| " + parts.joined(separator: " | ") + " |"
   }
 
   /// Of the learning rates that were tried, the cells of the one with all seeds.
@@ -62,10 +66,10 @@ struct StudyTables {
 
   /// What each learning rate that was tried came to, on the first seed.
   private var rateTable: String {
-    var lines = [
-      "| net | bits | method | learning rate | error at the logits | accuracy |",
-      "|---|---|---|---|---|---|",
-    ]
+    var table = Table([
+      "net", .number("bits"), "method", .number("learning rate"), .number("error at the logits"),
+      .number("accuracy"),
+    ])
     let sources: [StudyMethod] = [.adaRound, .flexRound]
     for result in file.results where sources.contains(result.cell.method) {
       let cell = result.cell
@@ -74,26 +78,17 @@ struct StudyTables {
           && $0.cell.method == cell.method
       }
       guard isFirst?.cell.seed == cell.seed else { continue }
-      lines.append(
-        "| \(cell.architecture.rawValue) | \(cell.bits) | \(cell.method.title) "
-          + "| \(cell.learningRate) | \(result.outputError.fixed(4)) | \(percent(result.accuracy)) |"
+      table.add(
+        cell.architecture.rawValue,
+        "\(cell.bits)",
+        cell.method.title,
+        "\(cell.learningRate)",
+        result.outputError.fixed(4),
+        percent(result.accuracy)
       )
     }
-    return lines.joined(separator: "\n")
+    return table.markdown
   }
 
   private func percent(_ share: Double) -> String { (100 * share).fixed(2) + " %" }
-
-  private func mean(_ values: [Double]) -> Double {
-    values.reduce(0, +) / Double(max(values.count, 1))
-  }
-
-  /// The mean and, of several, the deviation.
-  private func spread(_ values: [Double], digits: Int) -> String {
-    let mean = mean(values)
-    guard values.count > 1 else { return mean.fixed(digits) }
-    let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-    let deviation = (squares / Double(values.count - 1)).squareRoot()
-    return "\(mean.fixed(digits)) ± \(deviation.fixed(digits))"
-  }
 }

@@ -35,6 +35,7 @@ struct TrainCommand: ParsableCommand {
   @Option(help: "The seed of weights and batches.")
   var seed: UInt64 = 0
   @OptionGroup(title: "Images") var images: ImageArguments
+  @OptionGroup(title: "Machine") var machine: ThreadArguments
   @OptionGroup(title: "Output") var display: OutputArguments
 
   func validate() throws {
@@ -47,6 +48,7 @@ struct TrainCommand: ParsableCommand {
   }
 
   func run() throws {
+    machine.apply()
     let (training, test) = (try images.load(.training), try images.load(.test))
     var generator = Philox(seed: seed)
     let net = VisionNet(architecture, using: &generator)

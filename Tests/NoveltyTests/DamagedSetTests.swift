@@ -46,7 +46,7 @@ import Testing
     (0, zeros([12, 5, 4]), "expected"), (0, zeros([12, 20]), "images [N × H × W]"),
     (0, zeros([]), "images [N × H × W]"), (1, zeros([11]), "labels [N]"),
     (1, zeros([12, 1]), "labels [N]"), (1, zeros([]), "labels [N]"),
-    (2, zeros([6, 4, 4]), "expected"), (2, zeros([0, 4, 5]), "labels [N]"),
+    (2, zeros([6, 4, 4]), "expected"), (2, zeros([0, 4, 5]), "images [N × H × W]"),
     (3, [], "t10k-labels"), (3, Array("<html>".utf8), "t10k-labels"),
   ]
 

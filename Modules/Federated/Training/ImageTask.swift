@@ -2,12 +2,6 @@ import Autograd
 import Checkpoints
 public import Tensor
 
-#if canImport(FoundationEssentials)
-  import FoundationEssentials
-#else
-  import Foundation
-#endif
-
 /// Classification of small grey images, such as MNIST's: the ready task for simulations.
 ///
 ///     let task = try ImageTask(folder: "mnist", ImageTask.Configuration())
@@ -89,8 +83,8 @@ public struct ImageTask: FederatedTask {
   ) throws(FederatedTaskError) {
     try self.init(
       name: name,
-      training: ImageSets.read(folder, "train", limit: configuration.trainingLimit),
-      test: ImageSets.read(folder, "t10k", limit: configuration.testLimit),
+      training: ImageSets.read(.training, in: folder, limit: configuration.trainingLimit),
+      test: ImageSets.read(.test, in: folder, limit: configuration.testLimit),
       configuration
     )
   }
@@ -181,27 +175,20 @@ struct ImageSets: Sendable {
   }
 
   static func read(
-    _ folder: String,
-    _ prefix: String,
+    _ part: IDXImages.Part,
+    in folder: String,
     limit: Int?
   ) throws(FederatedTaskError) -> (pixels: Tensor<UInt8>, labels: [Int32]) {
     // Impossible limits are told when it is known how many there are.
     let limit = limit.flatMap { $0 > 0 ? $0 : nil }
-    let pixels = try bytes("\(folder)/\(prefix)-images-idx3-ubyte", limit)
-    let labels = try bytes("\(folder)/\(prefix)-labels-idx1-ubyte", limit)
-    return (pixels, labels.elements.map { Int32($0) })
-  }
-
-  private static func bytes(
-    _ path: String,
-    _ limit: Int?
-  ) throws(FederatedTaskError) -> Tensor<UInt8> {
-    let found = [path, path + ".gz"].first { FileManager.default.fileExists(atPath: $0) }
-    guard let found else {
+    do throws(CheckpointError) {
+      let images = try IDXImages(part, in: folder, first: limit)
+      return (images.pixels, images.labels.elements.map { Int32($0) })
+    } catch {
+      guard case .unreadable(let path, .missing) = error else {
+        throw .data(path: folder, reason: "\(error)")
+      }
       throw .data(path: path, reason: "neither it nor its .gz is there; fetch MNIST's four files")
-    }
-    do throws(CheckpointError) { return try IDXFile.bytes(path: found, first: limit) } catch {
-      throw .data(path: found, reason: "\(error)")
     }
   }
 }

@@ -40,14 +40,14 @@ public struct LabelledSamples: Sendable {
 
   /// The four files of MNIST or of one of its relatives: the training set, then the test set.
   ///
-  /// - Throws: `NoveltyError.file`, `.content` for other arrays than images and their labels, `.shape`
-  ///   for images of two sizes.
+  /// - Throws: `NoveltyError.file`, also for other arrays than images and their labels; `.shape` for
+  ///   images of two sizes.
   public init(idxFolder folder: String) throws(NoveltyError) {
     var (images, labels): ([Tensor<UInt8>], [Int32]) = ([], [])
-    for part in ["train", "t10k"] {
-      let (pixels, classes) = try Self.part("\(folder)/\(part)")
-      images.append(pixels)
-      labels += classes
+    for part in IDXImages.Part.allCases {
+      let set = try filing { () throws(CheckpointError) in try IDXImages(part, in: folder) }
+      images.append(set.pixels)
+      labels += set.labels.elements.map { Int32($0) }
     }
     guard images[0].shape.extents.dropFirst() == images[1].shape.extents.dropFirst() else {
       throw .shape(operation: "read", expected: "\(images[0].shape)", found: images[1].shape)
@@ -57,36 +57,6 @@ public struct LabelledSamples: Sendable {
       labels: labels,
       officialTrainingCount: images[0].shape[0]
     )
-  }
-
-  /// The images and the labels of a part of a set.
-  private static func part(
-    _ name: String
-  ) throws(NoveltyError) -> (images: Tensor<UInt8>, labels: [Int32]) {
-    let (imagePath, labelPath) = (name + "-images-idx3-ubyte", name + "-labels-idx1-ubyte")
-    let images = try bytes(imagePath)
-    guard images.rank == 3 || images.rank == 4 else {
-      throw .content(
-        path: imagePath,
-        reason: "bytes of shape \(images.shape), images [N × H × W] are needed"
-      )
-    }
-    let labels = try bytes(labelPath)
-    guard labels.shape == [images.shape[0]] else {
-      throw .content(
-        path: labelPath,
-        reason: "bytes of shape \(labels.shape), labels [N] of \(images.shape[0]) images are needed"
-      )
-    }
-    return (images, labels.elements.map { Int32($0) })
-  }
-
-  /// The content of a file, or of the same with `.gz`.
-  private static func bytes(_ path: String) throws(NoveltyError) -> Tensor<UInt8> {
-    do throws(CheckpointError) { return try IDXFile.bytes(path: path) } catch {
-      guard case .unreadable(_, .missing) = error else { throw .file(error) }
-    }
-    return try filing { () throws(CheckpointError) in try IDXFile.bytes(path: path + ".gz") }
   }
 
   private init(

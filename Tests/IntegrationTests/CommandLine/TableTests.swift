@@ -60,6 +60,18 @@ import Testing
     #expect(!table.text().contains("\u{1B}"))
   }
 
+  @Test func barsInCellsAreNoBordersOfMarkdown() {
+    let table = Table(["na|me", .number("n")], rows: [["a|b", "1"], ["x\u{1B}c"]])
+    #expect(
+      table.markdown == #"""
+        | na\|me | n |
+        | --- | ---: |
+        | a\|b | 1 |
+        | x\u{1B}c |  |
+        """#
+    )
+  }
+
   @Test func shorteningKeepsBothEnds() {
     #expect("abcdefghij".shortened(to: 5) == "ab…ij")
     #expect("abc".shortened(to: 3) == "abc")
