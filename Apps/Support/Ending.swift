@@ -12,12 +12,12 @@ import Checkpoints
   import Musl
 #endif
 
-/// How a command that did not succeed ends: what standard error says and what the shell sees.
+/// How a command that did not succeed, or that was asked for help, ends: what it says and what the shell sees.
 public struct Ending {
-  /// One line (and a hint after a wrongly typed command); nil where silence is right.
+  /// One line (and a hint after a wrongly typed command), or the help; nil where silence is right.
   public var message: String?
-  /// What the process exits with; a request for help or the version, which prints it.
-  public var exitError: any Error
+  /// What the process exits with: 0 where help or the version was asked for.
+  public var code: Int32
 
   /// The ending that an error of a command means, under the program `root`.
   public init(_ error: any Error, of root: any ParsableCommand.Type) {
@@ -38,7 +38,7 @@ public struct Ending {
     }
     let code = root.exitCode(for: error)
     if code.isSuccess {
-      self.init(message: nil, exitError: error)
+      self.init(message: root.fullMessage(for: error), code: code.rawValue)
     } else if code == .validationFailure {
       self.init(name, Self.usage(root.message(for: error), root), code: code.rawValue)
     } else {
@@ -61,9 +61,9 @@ public struct Ending {
     }
   }
 
-  private init(message: String?, exitError: any Error) {
+  private init(message: String?, code: Int32) {
     self.message = message
-    self.exitError = exitError
+    self.code = code
   }
 
   private init(_ name: String, _ message: String?, code: Int32) {
@@ -71,7 +71,16 @@ public struct Ending {
       let lines = text.split(whereSeparator: \.isNewline).map { String($0) }
       return "\(name): " + lines.map(\.printable).joined(separator: "\n")
     }
-    exitError = ExitCode(code)
+    self.code = code
+  }
+
+  /// Says it and ends the process. Nothing of the command is left by then: what still was would look like a
+  /// leak.
+  public func end() -> Never {
+    if let message {
+      try? (code == 0 ? StandardStream.output : .error).writeLine(message)
+    }
+    exit(code)
   }
 
   /// The complaint with the command that explains it.

@@ -7,13 +7,16 @@ extension ParsableCommand {
   /// the code that `Ending` gives it.
   public static func runToItsEnd() {
     Cancellation.install()
+    unlessItSucceeds()?.end()
+  }
+
+  private static func unlessItSucceeds() -> Ending? {
     do {
       var command = try parseAsRoot()
       try command.run()
+      return nil
     } catch {
-      let ending = Ending(error, of: Self.self)
-      if let message = ending.message { try? StandardStream.error.writeLine(message) }
-      Self.exit(withError: ending.exitError)
+      return Ending(error, of: Self.self)
     }
   }
 }

@@ -38,6 +38,10 @@ struct ApusGround: AsyncParsableCommand {
   /// Runs the command that was typed; a signal cancels it, so that requests under way end too.
   static func main() async {
     Cancellation.install()
+    await unlessItSucceeds()?.end()
+  }
+
+  private static func unlessItSucceeds() async -> Ending? {
     let work = Task {
       var command = try parseAsRoot()
       if var command = command as? any AsyncParsableCommand {
@@ -52,9 +56,7 @@ struct ApusGround: AsyncParsableCommand {
     }
     let outcome = await work.result
     watch.cancel()
-    guard case .failure(let error) = outcome else { return }
-    let ending = Ending(error, of: Self.self)
-    if let message = ending.message { try? StandardStream.error.writeLine(message) }
-    Self.exit(withError: ending.exitError)
+    guard case .failure(let error) = outcome else { return nil }
+    return Ending(error, of: Self.self)
   }
 }
