@@ -74,8 +74,9 @@ public struct Ending {
     self.code = code
   }
 
-  /// Says it and ends the process. Nothing of the command is left by then: what still was would look like a
-  /// leak.
+  /// Says it and ends the process.
+  ///
+  /// Nothing of the command should be left by then: what still is looks like a leak.
   public func end() -> Never {
     if let message {
       try? (code == 0 ? StandardStream.output : .error).writeLine(message)

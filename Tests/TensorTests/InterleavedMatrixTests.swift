@@ -472,7 +472,6 @@ import Testing
   ) throws -> (InterleavedMatrix, Oracle) {
     let blocks = (rows + blockRows - 1) / blockRows
     let codes = codes(rows, columns, bits: bits, &generator)
-    // Steps a hundred times apart: what one block makes of an input another does not.
     let scales = Tensor<Float>.uniform([blocks, columns], from: -1, to: 1, using: &generator)
     let zeros = hasZeros ? Self.codes(blocks, columns, bits: bits, &generator) : nil
     let packed = PackedRows(
@@ -523,8 +522,8 @@ import Testing
           matrix.product(with: x, bias: bias, tolerance: 0),
           x,
           bias: bias,
-          share: bits <= 2 ? 1e-5 : 0,
-          more: 2e-6 * Double(1 << bits) * Double(columns).squareRoot(),
+          share: 2e-6,
+          more: Double(1 << bits) * Double(columns).squareRoot(),
           "\(bits) bits, \(count) rows, blocks of \(blockRows)"
         )
       }
@@ -556,7 +555,7 @@ import Testing
     for count in [1, 2, 5, 300] {
       let x = Tensor<Float>.normal([count, 320], using: &generator)
       // ‖s ⊙ x‖ ≤ ‖x‖, and codes and zero points are below 2^bits.
-      let more = Double(1 << bits) * 320.0.squareRoot() * (bits == 2 ? 0.05 : 0.01)
+      let more = Double(1 << bits) * 320.0.squareRoot()
       var results: [[Tensor<Float>]] = []
       for threads in [1, 2] {
         WorkPool.threadCount = threads
@@ -571,7 +570,8 @@ import Testing
       #expect(results[0] == results[1])
       #expect(results[0][0] == results[0][2])
       #expect(results[0][1] == uniform.product(with: x, tolerance: 0.01))
-      oracle.check(results[0][0], x, share: 0, more: more, "\(bits) bits, \(count) rows")
+      let share = bits == 2 ? 0.03 : 0.01
+      oracle.check(results[0][0], x, share: share, more: more, "\(bits) bits, \(count) rows")
     }
   }
 
