@@ -33,6 +33,15 @@ struct SpeedArguments: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
+    help: ArgumentHelp(
+      "With --bench: the tokens that stand before the prompt, and before those that are written.",
+      valueName: "count"
+    )
+  )
+  var benchDepth = 0
+
+  @Option(
+    parsing: .unconditional,
     help: ArgumentHelp("With --bench: how often each is measured.", valueName: "count")
   )
   var repetitions = 5
@@ -46,6 +55,9 @@ struct SpeedArguments: ParsableArguments {
     }
     guard benchPrompt >= 0, benchTokens >= 0, benchPrompt + benchTokens > 0 else {
       throw ValidationError("--bench-prompt and --bench-tokens leave nothing to measure")
+    }
+    guard benchDepth >= 0 else {
+      throw ValidationError("--bench-depth \(benchDepth) is too small; choose at least 0")
     }
     if repetitions < 1 {
       throw ValidationError("--repetitions \(repetitions) is too small; choose at least 1")
@@ -62,10 +74,12 @@ struct SpeedArguments: ParsableArguments {
     output: OutputArguments
   ) throws -> [SpeedResult] {
     let configuration = variant.file.pretrained.configuration
-    guard max(benchPrompt, benchTokens) <= configuration.contextLength else {
+    // Each may be as large as Int: what they sum to may not be one.
+    let room = configuration.contextLength
+    guard benchDepth <= room, max(benchPrompt, benchTokens) <= room - benchDepth else {
       throw CommandFailure(
-        "\(variant.name) has room for \(configuration.contextLength.grouped) tokens; choose fewer "
-          + "for --bench-prompt and --bench-tokens",
+        "\(variant.name) has room for \(room.grouped) tokens; choose fewer for --bench-prompt, "
+          + "--bench-tokens and --bench-depth",
         code: .usage
       )
     }
@@ -76,13 +90,22 @@ struct SpeedArguments: ParsableArguments {
     let progress = output.progress(variant.file.name, unit: "runs")
     defer { progress.clear() }
     var done = 0
+    let cache = model.makeCache()
+    try Self.read(Self.tokens(benchDepth, for: model), model, cache)
     for count in counts {
       WorkPool.threadCount = count
       for (tokens, isPrompt) in tests {
-        var result = SpeedResult(variant, settings, tokens: tokens, isPrompt: isPrompt)
+        var result = SpeedResult(
+          variant,
+          settings,
+          tokens: tokens,
+          isPrompt: isPrompt,
+          depth: benchDepth
+        )
         // The first run finds cold caches and no pages: it does not count.
         for repetition in 0...repetitions {
-          let seconds = try Self.seconds(model, tokens: tokens, isPrompt: isPrompt)
+          cache.truncate(to: benchDepth)
+          let seconds = try Self.seconds(model, cache, tokens: tokens, isPrompt: isPrompt)
           if repetition > 0 { result.rates.append(Double(tokens) / seconds) }
           done += 1
           progress.update(
@@ -97,14 +120,32 @@ struct SpeedArguments: ParsableArguments {
     return results
   }
 
-  /// Reads random tokens from an empty cache, at once or one after the other, each with its logits.
-  private static func seconds(_ model: DecoderModel, tokens: Int, isPrompt: Bool) throws -> Double {
+  /// Random tokens.
+  private static func tokens(_ count: Int, for model: DecoderModel) -> [Int32] {
     var generator = Philox(seed: 1)
     let vocabulary = model.configuration.vocabularyCount
-    let ids = (0..<tokens).map { _ in
+    return (0..<count).map { _ in
       Int32(Int(generator.uniform() * Float(vocabulary)) % vocabulary)
     }
-    let cache = model.makeCache()
+  }
+
+  /// Puts tokens into a cache, some at a time.
+  private static func read(_ ids: [Int32], _ model: DecoderModel, _ cache: KeyValueCache) throws {
+    for start in stride(from: 0, to: ids.count, by: 256) {
+      try Cancellation.check()
+      let part = Array(ids[start..<min(start + 256, ids.count)])
+      _ = model.nextTokenLogits(part, cache: cache)
+    }
+  }
+
+  /// Reads random tokens behind those of a cache, at once or one after the other, each with its logits.
+  private static func seconds(
+    _ model: DecoderModel,
+    _ cache: KeyValueCache,
+    tokens: Int,
+    isPrompt: Bool
+  ) throws -> Double {
+    let ids = Self.tokens(tokens, for: model)
     let start = secondsOfUptime()
     if isPrompt {
       _ = model.nextTokenLogits(ids, cache: cache)

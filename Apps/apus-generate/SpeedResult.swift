@@ -19,12 +19,19 @@ struct SpeedResult: Encodable {
   let threads: Int
   /// The instruction set.
   let kernels: String
-  /// `pp512` for a prompt of 512 tokens at once, `tg128` for 128 tokens one by one.
+  /// `pp512` for a prompt of 512 tokens at once, `tg128` for 128 tokens one by one; `tg128 @ d4096` for such
+  /// behind 4096 others.
   let test: String
   /// Tokens a second of each run.
   var rates: [Double] = []
 
-  init(_ variant: ModelVariant, _ settings: ModelArguments, tokens: Int, isPrompt: Bool) {
+  init(
+    _ variant: ModelVariant,
+    _ settings: ModelArguments,
+    tokens: Int,
+    isPrompt: Bool,
+    depth: Int
+  ) {
     model = variant.name
     method = variant.file.method
     bytes = variant.file.byteCount
@@ -32,7 +39,7 @@ struct SpeedResult: Encodable {
     exact = settings.computation.exact
     threads = WorkPool.threadCount
     kernels = WorkPool.instructionSet
-    test = (isPrompt ? "pp" : "tg") + "\(tokens)"
+    test = (isPrompt ? "pp" : "tg") + "\(tokens)" + (depth > 0 ? " @ d\(depth)" : "")
   }
 
   private var spread: MeanAndDeviation? { MeanAndDeviation(rates) }

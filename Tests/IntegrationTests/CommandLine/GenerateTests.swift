@@ -35,6 +35,30 @@ import Testing
     }
   }
 
+  /// A line for each test and number of threads, every run counted; what a depth leaves no room for is refused.
+  @Test(arguments: [(0, ["pp16", "tg4"]), (40, ["pp16 @ d40", "tg4 @ d40"])])
+  func speedsAreMeasured(depth: Int, names: [String]) throws {
+    try withTinyModel { model, _ in
+      let bench = [
+        model, "--bench", "--bench-prompt", "16", "--bench-tokens", "4", "--repetitions", "3",
+        "--threads", "1", "--threads", "2", "--kv-bits", "8", "--quiet",
+      ]
+      let run = try Invocation(bench + ["--bench-depth", "\(depth)", "--json"], of: "apus-generate")
+      #expect(run.wait() == 0, "\(run.error)")
+      let lines = try #require(
+        try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [[String: Any]]
+      )
+      #expect(lines.map { $0["test"] as? String } == names + names)
+      #expect(lines.map { $0["threads"] as? Int } == [1, 1, 2, 2])
+      for line in lines {
+        let rates = try #require(line["rates"] as? [Double])
+        #expect(rates.count == 3 && rates.allSatisfy { $0 > 0 })
+      }
+      let deep = try Invocation(bench + ["--bench-depth", "\(Int.max)"], of: "apus-generate")
+      #expect(deep.wait() == 64 && deep.error.contains("choose fewer for --bench-prompt"))
+    }
+  }
+
   @Test func stopTextsEndTexts() throws {
     try withTinyModel { model, _ in
       let whole = try #require(try texts([model, "Once", "--tokens", "40"])[0]["text"] as? String)
