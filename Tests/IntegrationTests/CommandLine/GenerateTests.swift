@@ -43,7 +43,8 @@ import Testing
         model, "--bench", "--bench-prompt", "16", "--bench-tokens", "4", "--repetitions", "3",
         "--threads", "1", "--threads", "2", "--kv-bits", "8", "--quiet",
       ]
-      let run = try Invocation(bench + ["--bench-depth", "\(depth)", "--json"], of: "apus-generate")
+      let wanted = ["--bench-depth", "\(depth)", "--json"]
+      let run = try Invocation(bench + wanted, of: "apus-generate")
       #expect(run.wait() == 0, "\(run.error)")
       let lines = try #require(
         try JSONSerialization.jsonObject(with: Data(run.output.utf8)) as? [[String: Any]]
