@@ -106,8 +106,20 @@ static int32_t choose_passes(const rounded_units *r, float tolerance, uint8_t *p
 
 // MARK: - The first pass
 
+/// `count` values of a row from `first` on: in place, or scaled into `memory`.
+static const float *values(const ck_rounded_rows *r, ptrdiff_t row, ptrdiff_t first,
+                           ptrdiff_t count, float *memory) {
+  const float *x = r->x + row * r->stride + first;
+  if (r->scales == NULL) return x;
+  ck_pair pair = {.rows = 1, .n = count, .a = x, .b = r->scales + first};
+  ck_combine(CK_MULTIPLY, &pair, memory);
+  return memory;
+}
+
 static void round_one(ck_rounded_rows *r, ptrdiff_t row) {
-  const float *x = r->x + row * r->stride;
+  // A row at a time: what was scaled is read again while it is near.
+  const float *x = values(r, row, 0, r->columns,
+                          r->scales ? ck_scratch(SCRATCH_INPUT, r->columns) : NULL);
   ptrdiff_t units = r->out.units, tile = r->out.tile;
   bool is_finite = true;
   if (r->out.codes) {
@@ -167,14 +179,18 @@ static void round_block(void *context, ptrdiff_t block) {
   if (last > r->count) last = r->count;
   for (ptrdiff_t unit = 0; unit < units && at < end; unit++) {
     for (ptrdiff_t row = first; row < last; row++) {
-      const float *x = r->x + row * r->stride;
-      for (int pass = 1; pass < again->passes[row * units + unit]; pass++, at++) {
+      int passes = again->passes[row * units + unit];
+      if (passes < 2) continue;
+      float scaled[CK_UNIT];
+      ptrdiff_t left = r->columns - unit * CK_UNIT, count = left < CK_UNIT ? left : CK_UNIT;
+      const float *x = values(r, row, unit * CK_UNIT, count, scaled);
+      for (int pass = 1; pass < passes; pass++, at++) {
         again->list.units[at] = (int32_t)unit;
         again->list.rows[at] = (int32_t)row;
         if (again->list.codes) {
-          r->table->round_again(r->columns, x, unit, pass, &again->list, at);
+          r->table->round_again(count, x, pass, &again->list, at);
         } else {
-          r->table->build_again(r->columns, x, unit, pass, &again->list, at);
+          r->table->build_again(count, x, pass, &again->list, at);
         }
       }
     }

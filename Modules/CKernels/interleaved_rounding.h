@@ -17,6 +17,7 @@ typedef struct {
 typedef struct {
   const ck_interleaved_table *table;
   const float *x;
+  const float *scales;  // [columns]: what a row is multiplied with first, or NULL
   ptrdiff_t stride, count, columns;
   float tolerance;
   ck_arranged out;

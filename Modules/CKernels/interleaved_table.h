@@ -133,11 +133,11 @@ typedef struct {
                                   ptrdiff_t index);
   ck_rounding_result (*build_tables)(ptrdiff_t n, const float *x, const ck_arranged *out,
                                      ptrdiff_t index);
-  /// Writes remainder number `index`: what `pass` roundings of that unit of x leave.
-  void (*round_again)(ptrdiff_t n, const float *x, ptrdiff_t unit, int pass,
-                      const ck_remainders *out, ptrdiff_t index);
-  void (*build_again)(ptrdiff_t n, const float *x, ptrdiff_t unit, int pass,
-                      const ck_remainders *out, ptrdiff_t index);
+  /// Writes remainder number `index`: what `pass` roundings of the n values of a unit leave.
+  void (*round_again)(ptrdiff_t n, const float *x, int pass, const ck_remainders *out,
+                      ptrdiff_t index);
+  void (*build_again)(ptrdiff_t n, const float *x, int pass, const ck_remainders *out,
+                      ptrdiff_t index);
   /// sums [rows of a band] = the band's rows · row number `index` of x.
   void (*multiply_band)(const ck_interleaved *matrix, const uint8_t *band, const ck_arranged *x,
                         ptrdiff_t index, float *sums);

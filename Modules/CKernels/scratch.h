@@ -13,7 +13,8 @@ typedef enum {
   SCRATCH_AGAIN,  // what is rounded once more
   SCRATCH_BLOCK,  // what the steps of a block hand on
   SCRATCH_ROWS,   // rows of weights that were codes
-  SCRATCH_INPUT,  // inputs that a block of outputs scales, and the sums that come of them
+  SCRATCH_INPUT,  // an input that a block of outputs scales
+  SCRATCH_SUMS,   // the sums of such a block
   SCRATCH_USES
 } ck_scratch_use;
 

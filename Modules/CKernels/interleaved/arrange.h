@@ -14,16 +14,59 @@ INLINE rounding_step step_of(float largest) {
   return s;
 }
 
-INLINE void load_unit(ptrdiff_t n, const float *x, ptrdiff_t unit, floats v[4]) {
+// A unit as one vector, which the compiler cuts into registers of any width: two with AVX-512.
+typedef float unit_floats __attribute__((ext_vector_type(CK_UNIT)));
+typedef int32_t unit_ints __attribute__((ext_vector_type(CK_UNIT)));
+typedef int8_t unit_codes __attribute__((ext_vector_type(CK_UNIT)));
+typedef float half_unit __attribute__((ext_vector_type(CK_UNIT / 2)));
+typedef int32_t half_ints __attribute__((ext_vector_type(CK_UNIT / 2)));
+
+INLINE unit_floats load_unit(ptrdiff_t n, const float *x, ptrdiff_t unit) {
   ptrdiff_t left = n - unit * CK_UNIT;
+  unit_floats v = 0;
   if (left >= CK_UNIT) {
-    for (int i = 0; i < 4; i++) v[i] = load_floats(x + unit * CK_UNIT + 8 * i);
-    return;
+    memcpy(&v, x + unit * CK_UNIT, sizeof v);
+    return v;
   }
   float buffer[CK_UNIT] = {0};
   for (ptrdiff_t i = 0; i < left; i++) buffer[i] = x[unit * CK_UNIT + i];
-  for (int i = 0; i < 4; i++) v[i] = load_floats(buffer + 8 * i);
+  memcpy(&v, buffer, sizeof v);
+  return v;
 }
+
+INLINE float float_of_bits(int32_t bits) {
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+/// The largest |v|; what is no number counts as above infinity. Sizes are compared as integers, which takes no
+/// care of NaN: the step waits for this, and all else for the step.
+INLINE float largest_size(unit_floats v) {
+  unit_ints size = (unit_ints)v & 0x7fffffff;
+  half_ints half = size.lo > size.hi ? size.lo : size.hi;
+  return float_of_bits(__builtin_reduce_max(half.lo > half.hi ? half.lo : half.hi));
+}
+
+/// (v₀ + v₁) + (v₂ + v₃) of each quad.
+INLINE floats sums_of_quads(unit_floats v) {
+  half_unit pairs = v.even + v.odd;
+  return pairs.even + pairs.odd;
+}
+
+INLINE floats sums_of_fours(unit_floats v) {
+  half_unit half = v.lo + v.hi;
+  return half.lo + half.hi;
+}
+
+INLINE unit_ints unit_codes_of(unit_floats v, float inverse) {
+  unit_floats scaled = v * inverse;
+  scaled = scaled > -127.0f ? scaled : (unit_floats)-127.0f;
+  scaled = scaled < 127.0f ? scaled : (unit_floats)127.0f;
+  return (unit_ints)(scaled + 12582912.0f) - 0x4b400000;
+}
+
+INLINE unit_floats to_unit_floats(unit_ints q) { return __builtin_convertvector(q, unit_floats); }
 
 /// The codes of v. Clamped even where nothing is out of range: it keeps the compiler from fusing the
 /// multiplication into the addition in one pass and not in another, which would break ties apart.
@@ -31,10 +74,12 @@ INLINE ints codes_of(floats v, float inverse) {
   return round_to_ints(smaller(larger(v * inverse, (floats)-127.0f), (floats)127.0f));
 }
 
-INLINE floats size_of(floats v) { return (floats)((words)v & 0x7fffffff); }
-
 INLINE float sum_of_lanes(floats v) {
-  return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
+  typedef float fours __attribute__((ext_vector_type(4)));
+  typedef float twos __attribute__((ext_vector_type(2)));
+  fours four = v.lo + v.hi;
+  twos two = four.lo + four.hi;
+  return two[0] + two[1];
 }
 
 /// The sum of the codes of a unit; of the squares of its values and of what the codes leave of them, in
@@ -44,27 +89,19 @@ typedef struct {
   float square, error;
 } code_sums;
 
-/// Rounds a unit, or what `pass` roundings of it left, in steps 254 times smaller each.
-INLINE code_sums round_unit(floats v[4], int pass, rounding_step *step, ints q[4]) {
-  floats a = larger(size_of(v[0]), size_of(v[1]));
-  floats b = larger(size_of(v[2]), size_of(v[3]));
-  rounding_step s = step_of(__builtin_reduce_max(larger(a, b)));
+/// Rounds a unit in its steps, or what `pass` roundings of it left, in steps 254 times smaller each.
+INLINE code_sums round_unit(unit_floats v, int pass, rounding_step *s, unit_codes *codes) {
   for (int i = 0; i < pass; i++) {
-    for (int j = 0; j < 4; j++) v[j] -= to_floats(codes_of(v[j], s.inverse)) * s.step;
-    s.step /= 254;
-    s.inverse *= 254;
+    v -= to_unit_floats(unit_codes_of(v, s->inverse)) * s->step;
+    s->step /= 254;
+    s->inverse *= 254;
   }
-  ints sums = 0;
-  floats squares = 0, errors = 0;
-  for (int i = 0; i < 4; i++) {
-    q[i] = codes_of(v[i], s.inverse);
-    sums += q[i];
-    floats scaled = v[i] * s.inverse, rest = scaled - to_floats(q[i]);
-    squares += scaled * scaled;
-    errors += rest * rest;
-  }
-  *step = s;
-  code_sums result = {__builtin_reduce_add(sums), sum_of_lanes(squares), sum_of_lanes(errors)};
+  unit_ints q = unit_codes_of(v, s->inverse);
+  unit_floats scaled = v * s->inverse, rest = scaled - to_unit_floats(q);
+  *codes = __builtin_convertvector(q, unit_codes);
+  code_sums result = {.sum = __builtin_reduce_add(q),
+                      .square = sum_of_lanes(sums_of_fours(scaled * scaled)),
+                      .error = sum_of_lanes(sums_of_fours(rest * rest))};
   return result;
 }
 
@@ -75,45 +112,60 @@ INLINE bool is_finite(floats checks) {
   return check == 0;
 }
 
+/// Units whose steps are found before they are rounded: finding one is a chain of a dozen operations, in which
+/// a core does little else.
+#define STEPS_AHEAD 16
+
+/// The steps of `count` units from `first` on; returns whether all values are finite.
+INLINE bool find_steps(ptrdiff_t n, const float *x, ptrdiff_t first, ptrdiff_t count,
+                       rounding_step *steps) {
+  bool is_finite = true;
+  for (ptrdiff_t i = 0; i < count; i++) {
+    float largest = largest_size(load_unit(n, x, first + i));
+    is_finite = is_finite && largest < INFINITY;
+    steps[i] = step_of(largest);
+  }
+  return is_finite;
+}
+
 static ck_rounding_result round_row(ptrdiff_t n, const float *x, const ck_arranged *out,
                                     ptrdiff_t index) {
   double square = 0;
-  floats checks = 0;
-  ptrdiff_t tile = out->tile, start = index / tile * out->units, lane = index % tile;
-  for (ptrdiff_t unit = 0; unit < out->units; unit++) {
-    floats v[4];
-    ints q[4];
-    rounding_step s;
-    load_unit(n, x, unit, v);
-    for (int i = 0; i < 4; i++) checks += v[i] * 0.0f;
-    code_sums sums = round_unit(v, 0, &s, q);
-    ptrdiff_t at = (start + unit) * tile + lane;
-    int8_t *quads = out->codes + (start + unit) * CK_UNIT * tile + 4 * lane;
-    for (int i = 0; i < 4; i++) {
-      eight_bytes codes = __builtin_convertvector(q[i], eight_bytes);
-      memcpy(quads + 8 * i * tile, &codes, 4);
-      memcpy(quads + (8 * i + 4) * tile, (const char *)&codes + 4, 4);
+  bool is_finite = true;
+  rounding_step steps[STEPS_AHEAD];
+  const ck_arranged to = *out;  // what is written might be these pointers, for all that the compiler knows
+  ptrdiff_t tile = to.tile, start = index / tile * to.units, lane = index % tile;
+  for (ptrdiff_t unit = 0; unit < to.units; unit++) {
+    if (unit % STEPS_AHEAD == 0) {
+      ptrdiff_t count = to.units - unit < STEPS_AHEAD ? to.units - unit : STEPS_AHEAD;
+      is_finite = find_steps(n, x, unit, count, steps) && is_finite;
     }
-    out->steps[at] = s.step;
-    out->sums[at] = s.step * (float)sums.sum;
-    out->errors[index * out->units + unit] = sums.error;
+    rounding_step s = steps[unit % STEPS_AHEAD];
+    unit_codes codes;
+    code_sums sums = round_unit(load_unit(n, x, unit), 0, &s, &codes);
+    ptrdiff_t at = (start + unit) * tile + lane;
+    int8_t *quads = to.codes + (start + unit) * CK_UNIT * tile + 4 * lane;
+    if (tile == 1) {
+      memcpy(quads, &codes, sizeof codes);
+    } else {
+      for (int i = 0; i < 8; i++) memcpy(quads + 4 * i * tile, (const char *)&codes + 4 * i, 4);
+    }
+    to.steps[at] = s.step;
+    to.sums[at] = s.step * (float)sums.sum;
+    to.errors[index * to.units + unit] = sums.error;
     square += (double)s.step * s.step * sums.square;
   }
-  ck_rounding_result result = {square, is_finite(checks)};
+  ck_rounding_result result = {square, is_finite};
   return result;
 }
 
-static void round_again(ptrdiff_t n, const float *x, ptrdiff_t unit, int pass,
-                        const ck_remainders *out, ptrdiff_t index) {
-  floats v[4];
-  ints q[4];
-  rounding_step s;
-  load_unit(n, x, unit, v);
-  code_sums sums = round_unit(v, pass, &s, q);
-  for (int i = 0; i < 4; i++) {
-    eight_bytes codes = __builtin_convertvector(q[i], eight_bytes);
-    memcpy(out->codes + index * CK_UNIT + 8 * i, &codes, 8);
-  }
+static void round_again(ptrdiff_t n, const float *x, int pass, const ck_remainders *out,
+                        ptrdiff_t index) {
+  unit_codes codes;
+  unit_floats v = load_unit(n, x, 0);
+  rounding_step s = step_of(largest_size(v));
+  code_sums sums = round_unit(v, pass, &s, &codes);
+  memcpy(out->codes + index * CK_UNIT, &codes, sizeof codes);
   out->steps[index] = s.step;
   out->sums[index] = s.step * (float)sums.sum;
 }
@@ -130,14 +182,9 @@ INLINE void signed_sums(const float *x, floats sums[2]) {
 }
 
 /// The step of the tables of a unit: of its largest sum of sizes of a quad.
-INLINE rounding_step table_step(const float values[CK_UNIT]) {
-  float largest = 0;
-  for (int i = 0; i < CK_UNIT; i += 4) {
-    const float *q = values + i;
-    float size = (fabsf(q[0]) + fabsf(q[1])) + (fabsf(q[2]) + fabsf(q[3]));
-    largest = size > largest ? size : largest;
-  }
-  return step_of(largest);
+INLINE rounding_step table_step(unit_floats v) {
+  floats sizes = sums_of_quads((unit_floats)((unit_ints)v & 0x7fffffff));
+  return step_of(float_of_bits(__builtin_reduce_max((ints)sizes)));
 }
 
 /// The tables of a unit, or of what `pass` roundings of theirs left; returns their step. Adds the squares
@@ -169,36 +216,30 @@ static ck_rounding_result build_tables(ptrdiff_t n, const float *x, const ck_arr
   double square = 0;
   floats checks = 0;
   for (ptrdiff_t unit = 0; unit < out->units; unit++) {
-    floats v[4], total = 0;
-    load_unit(n, x, unit, v);
-    for (int i = 0; i < 4; i++) checks += v[i] * 0.0f;
-    float values[CK_UNIT], sum = 0, squares = 0;
-    memcpy(values, v, sizeof values);
-    for (int i = 0; i < CK_UNIT; i += 4) {
-      const float *q = values + i;
-      sum += (q[0] + q[1]) + (q[2] + q[3]);
-    }
-    rounding_step s = table_step(values);
-    for (int i = 0; i < 4; i++) total += (v[i] * s.inverse) * (v[i] * s.inverse);
-    for (int i = 0; i < 8; i++) squares += total[i];
+    unit_floats v = load_unit(n, x, unit);
+    checks += sums_of_fours(v * 0.0f);
+    float values[CK_UNIT];
+    memcpy(values, &v, sizeof values);
+    rounding_step s = table_step(v);
+    unit_floats scaled = v * s.inverse;
+    float squares = sum_of_lanes(sums_of_fours(scaled * scaled));
     ptrdiff_t at = index * out->units + unit;
     floats errors = 0;
     out->table_steps[at] = build_unit(values, s, 0, out->tables + at * 128, &errors);
     out->table_errors[at] = sum_of_lanes(errors) / 16;
-    out->table_sums[at] = sum;
+    out->table_sums[at] = sum_of_lanes(sums_of_quads(v));
     square += (double)s.step * s.step * squares;
   }
   ck_rounding_result result = {square, is_finite(checks)};
   return result;
 }
 
-static void build_again(ptrdiff_t n, const float *x, ptrdiff_t unit, int pass,
-                        const ck_remainders *out, ptrdiff_t index) {
-  floats v[4];
+static void build_again(ptrdiff_t n, const float *x, int pass, const ck_remainders *out,
+                        ptrdiff_t index) {
+  unit_floats v = load_unit(n, x, 0);
   float values[CK_UNIT];
-  load_unit(n, x, unit, v);
-  memcpy(values, v, sizeof values);
+  memcpy(values, &v, sizeof values);
   floats errors = 0;
-  out->steps[index] = build_unit(values, table_step(values), pass, out->tables + index * 128, &errors);
+  out->steps[index] = build_unit(values, table_step(v), pass, out->tables + index * 128, &errors);
   out->sums[index] = 0;
 }
