@@ -359,7 +359,7 @@ static void multiply(work *w) {
 
 static ptrdiff_t multiply_rounded(ptrdiff_t count, const ck_interleaved_product *products,
                                   ptrdiff_t m, const float *x, ptrdiff_t stride_x,
-                                  const float *scales, float tolerance) {
+                                  const ck_column_scales *scales, float tolerance) {
   bool is_many = m >= MANY_ROWS, codes = false, tables = false;
   for (ptrdiff_t i = 0; i < count; i++) {
     const ck_interleaved *matrix = products[i].matrix;
@@ -406,11 +406,15 @@ static void multiply_block(void *context, ptrdiff_t part) {
   ptrdiff_t index = part / w->chunks, first = part % w->chunks * SCALED_ROWS;
   ptrdiff_t count = w->rows - first < SCALED_ROWS ? w->rows - first : SCALED_ROWS;
   ck_interleaved block = ck_block(m, index);
+  const float *weights = m->column_weights + index * ck_column_weight_count(m->column_count);
+  ck_column_scales scales = {.scales = m->column_scales + index * m->column_count,
+                             .weights = weights,
+                             .unit_weights = weights + ck_units(m->column_count) * CK_UNIT};
   ptrdiff_t height = block.row_count;
   float *sums = ck_scratch(SCRATCH_SUMS, count * height);
   ck_interleaved_product inner = {.matrix = &block, .y = sums, .stride_y = height};
   w->extra += multiply_rounded(1, &inner, count, w->x + first * w->stride_x, w->stride_x,
-                               m->column_scales + index * m->column_count, w->tolerance);
+                               &scales, w->tolerance);
   ptrdiff_t outputs = height - m->has_zero_rows, from = index * m->block_rows;
   for (ptrdiff_t i = 0; i < count; i++, sums += height) {
     float zero = m->has_zero_rows ? sums[outputs] : 0;

@@ -1,5 +1,6 @@
 // Where everything lies in an interleaved matrix: sizes, packing of bands, unpacking of rows. Done
 // once per matrix, by integers alone: one copy serves every instruction set.
+#include <math.h>
 #include <string.h>
 
 #include "interleaved_table.h"
@@ -17,6 +18,31 @@ ptrdiff_t ck_interleaved_band_bytes(const ck_interleaved *matrix) {
 ptrdiff_t ck_interleaved_block_bands(const ck_interleaved *matrix) {
   ptrdiff_t height = ck_interleaved_band_rows(matrix);
   return (matrix->block_rows + matrix->has_zero_rows + height - 1) / height;
+}
+
+// MARK: - Column scales
+
+/// Scales beside the largest below this count as that large: a weight must not vanish.
+#define LEAST_SCALE 0x1p-40f
+
+ptrdiff_t ck_column_weight_count(ptrdiff_t columns) { return (CK_UNIT + 1) * ck_units(columns); }
+
+void ck_weigh_columns(ptrdiff_t columns, const float *scales, float *weights) {
+  ptrdiff_t units = ck_units(columns);
+  float largest = 0, least = INFINITY;
+  for (ptrdiff_t k = 0; k < columns; k++) largest = fmaxf(largest, fabsf(scales[k]));
+  float floor = largest > 0 ? largest * LEAST_SCALE : 1;
+  for (ptrdiff_t k = 0; k < columns; k++) {
+    weights[k] = fmaxf(fabsf(scales[k]), floor);
+    least = fminf(least, weights[k]);
+  }
+  for (ptrdiff_t k = 0; k < columns; k++) weights[k] = least / weights[k];
+  for (ptrdiff_t k = columns; k < CK_UNIT * units; k++) weights[k] = 0;
+  for (ptrdiff_t unit = 0; unit < units; unit++) {
+    float sum = 0;
+    for (ptrdiff_t k = unit * CK_UNIT; k < (unit + 1) * CK_UNIT; k++) sum += weights[k] * weights[k];
+    weights[CK_UNIT * units + unit] = sum / CK_UNIT;
+  }
 }
 
 // MARK: - Halves

@@ -64,6 +64,7 @@ typedef struct {
   const float *steps, *errors;  // steps `stride` apart; the squares of errors in steps
   ptrdiff_t stride;
   double bound;   // of the square of an error, in steps
+  const float *weights;  // of units, or NULL
   double square;  // of the row
 } rounded_units;
 
@@ -81,8 +82,9 @@ static int32_t choose_passes(const rounded_units *r, float tolerance, uint8_t *p
   double next = 0;
   for (ptrdiff_t i = 0; i < r->units; i++) {
     double step = r->steps[i * r->stride];
+    double weight = r->weights ? r->weights[i] : 1;
     unit_error e = {.error = step * step * r->errors[i],
-                    .next = step * step * r->bound / PASS_GAIN,
+                    .next = step * step * weight * r->bound / PASS_GAIN,
                     .unit = i};
     if (e.error > 0) heap[count++] = e, next += e.next;
   }
@@ -111,7 +113,7 @@ static const float *values(const ck_rounded_rows *r, ptrdiff_t row, ptrdiff_t fi
                            ptrdiff_t count, float *memory) {
   const float *x = r->x + row * r->stride + first;
   if (r->scales == NULL) return x;
-  ck_pair pair = {.rows = 1, .n = count, .a = x, .b = r->scales + first};
+  ck_pair pair = {.rows = 1, .n = count, .a = x, .b = r->scales->scales + first};
   ck_combine(CK_MULTIPLY, &pair, memory);
   return memory;
 }
@@ -121,26 +123,29 @@ static void round_one(ck_rounded_rows *r, ptrdiff_t row) {
   const float *x = values(r, row, 0, r->columns,
                           r->scales ? ck_scratch(SCRATCH_INPUT, r->columns) : NULL);
   ptrdiff_t units = r->out.units, tile = r->out.tile;
+  const float *weights = r->scales ? r->scales->unit_weights : NULL;
   bool is_finite = true;
   if (r->out.codes) {
-    ck_rounding_result result = r->table->round_row(r->columns, x, &r->out, row);
+    ck_rounding_result result = r->table->round_row(r->columns, x, r->scales, &r->out, row);
     is_finite = result.is_finite;
     rounded_units all = {.units = units,
                          .steps = r->out.steps + row / tile * tile * units + row % tile,
                          .errors = r->out.errors + row * units,
                          .stride = tile,
                          .bound = CK_UNIT / 4.0,
+                         .weights = weights,
                          .square = result.square};
     r->extra[row] = choose_passes(&all, r->tolerance, r->codes.passes + row * units);
   }
   if (r->out.tables) {
-    ck_rounding_result result = r->table->build_tables(r->columns, x, &r->out, row);
+    ck_rounding_result result = r->table->build_tables(r->columns, x, r->scales, &r->out, row);
     is_finite = is_finite && result.is_finite;
     rounded_units all = {.units = units,
                          .steps = r->out.table_steps + row * units,
                          .errors = r->out.table_errors + row * units,
                          .stride = 1,
                          .bound = 8 / 4.0,
+                         .weights = weights,
                          .square = result.square};
     r->extra[r->count + row] = choose_passes(&all, r->tolerance, r->tables.passes + row * units);
   }

@@ -17,7 +17,8 @@ typedef struct {
 typedef struct {
   const ck_interleaved_table *table;
   const float *x;
-  const float *scales;  // [columns]: what a row is multiplied with first, or NULL
+  /// What a row is multiplied with first, or NULL: what its rounding leaves is then weighed.
+  const ck_column_scales *scales;
   ptrdiff_t stride, count, columns;
   float tolerance;
   ck_arranged out;

@@ -56,7 +56,7 @@ typedef struct {
   int8_t *codes;   // or NULL
   float *steps;
   float *sums;     // of the rounded activations
-  float *errors;   // [rows × units]: ‖x − x̂‖² of each unit
+  float *errors;   // [rows × units]: ‖x − x̂‖² of each unit in steps, weighed
   uint8_t *tables; // [rows × 8 units × 16]: the sixteen signed sums of a quad, + 128; or NULL
   float *table_steps, *table_sums;  // [rows × units]
   /// [rows × units]: the squares of the errors of a unit's sums, for each quad their mean.
@@ -71,9 +71,18 @@ typedef struct {
   float *steps, *sums;      // [count]
 } ck_remainders;
 
+/// What a row is multiplied with before it is rounded. An error of a scaled value is one of x by its inverse,
+/// so that the tolerance holds for x: else an input of a large scale that no weight looks at would hide all
+/// others. Weights are the inverses up to a factor, which the comparison of squares does not see.
+typedef struct {
+  const float *scales;   // [columns]
+  const float *weights;       // [whole units]: smallest |scale| / |scale|; 0 behind the last column
+  const float *unit_weights;  // [units]: the means of their squares
+} ck_column_scales;
+
 /// What rounding found of a row.
 typedef struct {
-  double square;  // ‖x‖²
+  double square;  // ‖x‖², weighed
   bool is_finite;
 } ck_rounding_result;
 
@@ -128,11 +137,11 @@ static inline ck_unit_place ck_place(const ck_interleaved *m, ptrdiff_t unit) {
 
 typedef struct {
   const char *name;
-  /// Rounds row number `index` of `out`.
-  ck_rounding_result (*round_row)(ptrdiff_t n, const float *x, const ck_arranged *out,
-                                  ptrdiff_t index);
-  ck_rounding_result (*build_tables)(ptrdiff_t n, const float *x, const ck_arranged *out,
-                                     ptrdiff_t index);
+  /// Rounds row number `index` of `out`; squares are weighed where there are scales.
+  ck_rounding_result (*round_row)(ptrdiff_t n, const float *x, const ck_column_scales *scales,
+                                  const ck_arranged *out, ptrdiff_t index);
+  ck_rounding_result (*build_tables)(ptrdiff_t n, const float *x, const ck_column_scales *scales,
+                                     const ck_arranged *out, ptrdiff_t index);
   /// Writes remainder number `index`: what `pass` roundings of the n values of a unit leave.
   void (*round_again)(ptrdiff_t n, const float *x, int pass, const ck_remainders *out,
                       ptrdiff_t index);

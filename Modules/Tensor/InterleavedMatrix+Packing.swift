@@ -243,8 +243,27 @@ extension InterleavedMatrix {
       scales: storage,
       groupSize: columns,
       data: matrix.data,
-      blocks: ScaledBlocks(rows: size, scales: scales, hasZeros: zeros != nil)
+      blocks: ScaledBlocks(
+        rows: size,
+        scales: scales,
+        weights: Self.errorWeights(scales),
+        hasZeros: zeros != nil
+      )
     )
+  }
+
+  /// What the kernels weigh errors of inputs with that were scaled [blocks × …].
+  private static func errorWeights(_ scales: Tensor<Float>) -> Tensor<Float> {
+    let (blocks, columns) = (scales.shape[0], scales.shape[1])
+    let count = ck_column_weight_count(columns)
+    return scales.withUnsafeElements { scales in
+      Tensor(uninitialized: [blocks, count]) { weights in
+        guard let from = scales.baseAddress, let to = weights.baseAddress else { return }
+        for block in 0..<blocks {
+          ck_weigh_columns(columns, from + block * columns, to + block * count)
+        }
+      }
+    }
   }
 }
 

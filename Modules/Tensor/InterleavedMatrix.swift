@@ -60,10 +60,12 @@ public struct InterleavedMatrix: Sendable {
   ///
   ///     y[r] = Σ_c (code[r, c] − zero[b, c]) · (scale[b, c] · x[c]),   b = r / rows
   ///
-  /// The input is scaled and rounded once for each block.
+  /// The input is scaled and rounded once for each block. What rounding leaves is measured as a part of the
+  /// input before it was scaled, so that the bound holds here too.
   struct ScaledBlocks: Sendable {
     let rows: Int
     let scales: Tensor<Float>  // [blocks × K]
+    let weights: Tensor<Float>  // of the errors of scaled inputs, in the order of the kernels
     let hasZeros: Bool  // the zero points are one more row of codes in each block
   }
 
@@ -84,7 +86,9 @@ public struct InterleavedMatrix: Sendable {
   }
 
   /// The bytes of codes and scales, padding included.
-  public var byteCount: Int { data.count + 4 * (blocks?.scales.count ?? 0) }
+  public var byteCount: Int {
+    data.count + 4 * (blocks.map { $0.scales.count + $0.weights.count } ?? 0)
+  }
 
   /// x Wᵀ + bias.
   ///
@@ -213,6 +217,7 @@ extension InterleavedMatrix {
     matrix.data = UnsafePointer(data.start)
     if let blocks {
       matrix.column_scales = UnsafePointer(blocks.scales.start)
+      matrix.column_weights = UnsafePointer(blocks.weights.start)
       matrix.block_rows = blocks.rows
       matrix.has_zero_rows = blocks.hasZeros
     }

@@ -69,6 +69,7 @@ typedef struct {
   ptrdiff_t group_size;  // a multiple of 32, or at least column_count
   const uint8_t *data;
   const float *column_scales;  // [blocks × column_count]: what a block's inputs are multiplied with, or NULL
+  const float *column_weights; // with them: of each block what ck_weigh_columns makes of its scales
   ptrdiff_t block_rows;        // with them: the rows of a block; the last may have fewer
   bool has_zero_rows;          // with them
 } ck_interleaved;
@@ -90,6 +91,9 @@ typedef struct {
 
 /// Writes the bytes of one band.
 void ck_interleave(const ck_interleaved *matrix, const ck_band *band, uint8_t *out);
+/// The weights that errors of scaled inputs have, of one block: floats of them, and their values.
+ptrdiff_t ck_column_weight_count(ptrdiff_t columns);
+void ck_weigh_columns(ptrdiff_t columns, const float *scales, float *weights);
 /// The bands from one block to the next, with column scales.
 ptrdiff_t ck_interleaved_block_bands(const ck_interleaved *matrix);
 /// The values of one row [column_count].
@@ -106,7 +110,8 @@ typedef struct {
 /// Computes `count` products of the same x [m × column_count], rounded once, with column scales once for
 /// each block; threads inside.
 ///
-/// `tolerance` bounds the error of a row of x by rounding, ‖x − x̂‖ / ‖x‖, as it is measured; where sums of
+/// `tolerance` bounds the error of a row of x by rounding, ‖x − x̂‖ / ‖x‖, as it is measured (with column
+/// scales for each block: of what x̂ would be before it was scaled); where sums of
 /// four are looked up, the root of their mean square. What 24 bits cannot do is done in 24 bits. A row
 /// with NaN or infinity gives NaN. Magnitudes below 2⁻¹¹⁹ count as zero. Returns how often a unit of a row
 /// was rounded again.

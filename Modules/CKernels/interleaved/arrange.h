@@ -89,8 +89,10 @@ typedef struct {
   float square, error;
 } code_sums;
 
-/// Rounds a unit in its steps, or what `pass` roundings of it left, in steps 254 times smaller each.
-INLINE code_sums round_unit(unit_floats v, int pass, rounding_step *s, unit_codes *codes) {
+/// Rounds a unit in its steps, or what `pass` roundings of it left, in steps 254 times smaller each; squares
+/// are of what is multiplied with weights, where they are given.
+INLINE code_sums round_unit(unit_floats v, int pass, const float *weights, rounding_step *s,
+                            unit_codes *codes) {
   for (int i = 0; i < pass; i++) {
     v -= to_unit_floats(unit_codes_of(v, s->inverse)) * s->step;
     s->step /= 254;
@@ -98,6 +100,11 @@ INLINE code_sums round_unit(unit_floats v, int pass, rounding_step *s, unit_code
   }
   unit_ints q = unit_codes_of(v, s->inverse);
   unit_floats scaled = v * s->inverse, rest = scaled - to_unit_floats(q);
+  if (weights) {
+    unit_floats weight = load_unit(CK_UNIT, weights, 0);
+    scaled *= weight;
+    rest *= weight;
+  }
   *codes = __builtin_convertvector(q, unit_codes);
   code_sums result = {.sum = __builtin_reduce_add(q),
                       .square = sum_of_lanes(sums_of_fours(scaled * scaled)),
@@ -128,8 +135,8 @@ INLINE bool find_steps(ptrdiff_t n, const float *x, ptrdiff_t first, ptrdiff_t c
   return is_finite;
 }
 
-static ck_rounding_result round_row(ptrdiff_t n, const float *x, const ck_arranged *out,
-                                    ptrdiff_t index) {
+INLINE ck_rounding_result round_weighed(ptrdiff_t n, const float *x, const float *weights,
+                                        const ck_arranged *out, ptrdiff_t index) {
   double square = 0;
   bool is_finite = true;
   rounding_step steps[STEPS_AHEAD];
@@ -142,7 +149,8 @@ static ck_rounding_result round_row(ptrdiff_t n, const float *x, const ck_arrang
     }
     rounding_step s = steps[unit % STEPS_AHEAD];
     unit_codes codes;
-    code_sums sums = round_unit(load_unit(n, x, unit), 0, &s, &codes);
+    const float *weight = weights ? weights + unit * CK_UNIT : NULL;
+    code_sums sums = round_unit(load_unit(n, x, unit), 0, weight, &s, &codes);
     ptrdiff_t at = (start + unit) * tile + lane;
     int8_t *quads = to.codes + (start + unit) * CK_UNIT * tile + 4 * lane;
     if (tile == 1) {
@@ -159,12 +167,18 @@ static ck_rounding_result round_row(ptrdiff_t n, const float *x, const ck_arrang
   return result;
 }
 
+static ck_rounding_result round_row(ptrdiff_t n, const float *x, const ck_column_scales *scales,
+                                    const ck_arranged *out, ptrdiff_t index) {
+  if (scales) return round_weighed(n, x, scales->weights, out, index);
+  return round_weighed(n, x, NULL, out, index);
+}
+
 static void round_again(ptrdiff_t n, const float *x, int pass, const ck_remainders *out,
                         ptrdiff_t index) {
   unit_codes codes;
   unit_floats v = load_unit(n, x, 0);
   rounding_step s = step_of(largest_size(v));
-  code_sums sums = round_unit(v, pass, &s, &codes);
+  code_sums sums = round_unit(v, pass, NULL, &s, &codes);
   memcpy(out->codes + index * CK_UNIT, &codes, sizeof codes);
   out->steps[index] = s.step;
   out->sums[index] = s.step * (float)sums.sum;
@@ -211,8 +225,8 @@ INLINE float build_unit(const float values[CK_UNIT], rounding_step s, int pass, 
   return steps[pass];
 }
 
-static ck_rounding_result build_tables(ptrdiff_t n, const float *x, const ck_arranged *out,
-                                       ptrdiff_t index) {
+static ck_rounding_result build_tables(ptrdiff_t n, const float *x, const ck_column_scales *scales,
+                                       const ck_arranged *out, ptrdiff_t index) {
   double square = 0;
   floats checks = 0;
   for (ptrdiff_t unit = 0; unit < out->units; unit++) {
@@ -222,11 +236,14 @@ static ck_rounding_result build_tables(ptrdiff_t n, const float *x, const ck_arr
     memcpy(values, &v, sizeof values);
     rounding_step s = table_step(v);
     unit_floats scaled = v * s.inverse;
+    // An entry's error is that of four values together.
+    float weight = scales ? scales->unit_weights[unit] : 1;
+    if (scales) scaled *= load_unit(CK_UNIT, scales->weights + unit * CK_UNIT, 0);
     float squares = sum_of_lanes(sums_of_fours(scaled * scaled));
     ptrdiff_t at = index * out->units + unit;
     floats errors = 0;
     out->table_steps[at] = build_unit(values, s, 0, out->tables + at * 128, &errors);
-    out->table_errors[at] = sum_of_lanes(errors) / 16;
+    out->table_errors[at] = weight * sum_of_lanes(errors) / 16;
     out->table_sums[at] = sum_of_lanes(sums_of_quads(v));
     square += (double)s.step * s.step * squares;
   }
