@@ -274,7 +274,7 @@ extension RequestFields {
     }
     var messages: [JSONValue] = []
     for (index, entry) in list.enumerated() {
-      messages.append(try message(entry, "messages[\(index)]"))
+      messages.append(try ChatTurn(entry, at: "messages[\(index)]").message)
     }
     var variables: [String: JSONValue] = [:]
     if let given = self["chat_template_kwargs"] {
@@ -292,44 +292,5 @@ extension RequestFields {
       }
     }
     return try model.tokens(ofConversation: messages, variables: variables)
-  }
-
-  /// A turn with its text in one piece, and with a role that templates know.
-  private func message(_ value: JSONValue, _ place: String) throws(APIError) -> JSONValue {
-    guard var message = value.objectValue else {
-      throw .invalid("\(place) is \(value.kind), not an object", parameter: place)
-    }
-    guard let role = message["role"]?.stringValue else {
-      throw .invalid("\(place) has no role", parameter: place + ".role")
-    }
-    let known = ["system", "developer", "user", "assistant", "tool"]
-    guard known.contains(role) else {
-      throw .invalid(
-        "\(place): the role '\(role)' is none of \(known.joined(separator: ", "))",
-        parameter: place + ".role"
-      )
-    }
-    if role == "developer" { message["role"] = "system" }
-    message["content"] = .string(try content(message["content"], place + ".content"))
-    return .object(message)
-  }
-
-  private func content(_ value: JSONValue?, _ place: String) throws(APIError) -> String {
-    guard let value, !value.isNull else { return "" }
-    if let text = value.stringValue { return text }
-    guard let parts = value.arrayValue else {
-      throw .invalid("\(place) is \(value.kind); a text or parts are expected", parameter: place)
-    }
-    var text = ""
-    for (index, part) in parts.enumerated() {
-      guard part["type"]?.stringValue == "text", let piece = part["text"]?.stringValue else {
-        throw .invalid(
-          "\(place)[\(index)] is no text; the model reads nothing else",
-          parameter: "\(place)[\(index)]"
-        )
-      }
-      text += piece
-    }
-    return text
   }
 }

@@ -104,6 +104,49 @@ extension ServeTests {
     }
   }
 
+  @Test func fieldsOfTurnsAreChecked() async throws {
+    try await withServer { server, _ in
+      let refused: [(turn: JSONValue, field: String, text: String)] = [
+        (["role": "user"], "content", "is missing"),
+        (["role": "user", "content": nil], "content", "is missing"),
+        (["role": "user", "content": []], "content", "an empty list"),
+        (["role": "assistant", "tool_calls": nil], "content", "is missing"),
+        (["role": "assistant", "tool_calls": [["id": "a"]]], "tool_calls", "not supported"),
+        (["role": "user", "contnt": "Hi"], "contnt", "unrecognized"),
+        (["role": "user", "content": "Hi", "name": 1], "name", "an integer"),
+      ]
+      for (turn, field, text) in refused {
+        let request = chat("", ["messages": .array([turn])])
+        let answer = try await server.send("POST", "/v1/chat/completions", request)
+        let fault = try answer.document()["error"]
+        #expect(answer.status == 400, "\(turn): \(answer.text)")
+        #expect(fault?["param"]?.stringValue == "messages[0].\(field)", "\(answer.text)")
+        #expect(fault?["message"]?.stringValue?.contains(text) == true, "\(answer.text)")
+      }
+    }
+  }
+
+  @Test func answersMayBeSentBack() async throws {
+    try await withServer { server, _ in
+      let short = chat("Hi", ["max_tokens": 8])
+      let answer = try await server.post("/v1/chat/completions", short)
+      var reply = try #require(answer["choices"]?[0]?["message"]?.objectValue)
+      let text = try #require(reply["content"]?.stringValue)
+      // As the official client writes its objects.
+      for name in ["annotations", "audio", "function_call", "tool_calls"] {
+        reply[name] = JSONValue.null
+      }
+      let user: JSONValue = ["role": "user", "content": "More", "name": "me"]
+      let turns: JSONValue = [["role": "user", "content": "Hi"], .object(reply), user]
+      let found = try await server.post("/v1/chat/completions", chat("", ["messages": turns]))
+      let expected = try await server.post(
+        "/v1/chat/completions",
+        chat("", ["messages": messages("Hi", text, "More")])
+      )
+      #expect(found["choices"] == expected["choices"])
+    }
+  }
+
   @Test func pathsMethodsAndKindsAreChecked() async throws {
     try await withServer { server, _ in
       let unknown = try await server.send("GET", "/v1/nothing")
