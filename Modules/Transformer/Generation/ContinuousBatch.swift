@@ -303,7 +303,7 @@ public struct ContinuousBatch {
         event.finish = .stopText
       } else if text.produced >= text.maximumTokens {
         event.finish = .length
-      } else if places[place].cache.count >= contextLength {
+      } else if places[place].cache.count + 1 >= contextLength {
         event.finish = .context
       }
     }
