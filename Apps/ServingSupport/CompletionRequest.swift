@@ -121,7 +121,9 @@ struct CompletionRequest: Sendable {
     _ fields: RequestFields,
     _ form: Form
   ) throws(APIError) -> Int? {
-    let named = try fields.integer("max_tokens", in: 1...Int.max)
+    // A prompt that comes back may be all that is wanted: for its scores.
+    let least = try fields.flag("echo") ?? false ? 0 : 1
+    let named = try fields.integer("max_tokens", in: least...Int.max)
     guard form == .chat else { return named ?? 16 }
     return try fields.integer("max_completion_tokens", in: 1...Int.max) ?? named
   }
