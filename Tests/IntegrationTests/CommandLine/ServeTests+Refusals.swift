@@ -225,6 +225,33 @@ extension ServeTests {
     }
   }
 
+  @Test(
+    arguments: [
+      "nonsense\r\n\r\n",
+      "GET /health HTTP/3.7\r\nHost: localhost\r\n\r\n",
+      "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+      "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        + "Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+      "GET /health HTTP/1.1\r\nHost: localhost\r\nX-Long: " + String(repeating: "a", count: 200_000)
+        + "\r\n\r\n",
+    ]
+  )
+  func whatIsNoHTTPGetsAnErrorObject(request: String) async throws {
+    try await withServer { server, _ in
+      let answer = try await server.exchange(request, readsOneObject: true)
+      let parts = answer.components(separatedBy: "\r\n\r\n")
+      try #require(parts.count == 2, "\(answer)")
+      let head = parts[0].lowercased()
+      #expect(head.hasPrefix("http/1.1 400"), "\(answer)")
+      #expect(head.contains("content-type: application/json") && head.contains("connection: close"))
+      #expect(head.contains("content-length: \(parts[1].utf8.count)"), "\(answer)")
+      let fault = try JSONValue.parse(parts[1])["error"]
+      #expect(fault?["message"]?.stringValue?.hasPrefix("the request is no HTTP: ") == true)
+      #expect(fault?["type"] == "invalid_request_error")
+      _ = try await server.post("/v1/completions", completion("Once"))
+    }
+  }
+
   @Test func namesOfModelsAreChecked() async throws {
     try await withServer(["--allow-loading"]) { server, model in
       for id in ["", "a\r\nb", String(repeating: "a", count: 300)] {
