@@ -312,6 +312,7 @@ let package = Package(
         program("HummingbirdCore", "hummingbird"),
         program("HTTPTypes", "swift-http-types"),
         program("NIOCore", "swift-nio"),
+        program("NIOHTTP1", "swift-nio"),
         program("Logging", "swift-log"),
         program("ServiceLifecycle", "swift-service-lifecycle"),
       ],

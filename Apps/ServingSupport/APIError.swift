@@ -34,6 +34,11 @@ extension APIError {
     APIError(status: 400, message: message, parameter: parameter, code: code)
   }
 
+  /// What the parser of HTTP refuses.
+  static func malformed(_ fault: String) -> Self {
+    .invalid("the request is no HTTP: \(fault)", code: "malformed_request")
+  }
+
   /// A field whose value would have to change what is written, and cannot.
   static func unsupported(_ parameter: String) -> Self {
     .invalid(

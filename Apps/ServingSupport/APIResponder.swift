@@ -62,8 +62,8 @@ struct APIResponder: HTTPResponder {
       )
     }
     if let key = shelf.settings.key, route.needsKey {
-      let given = request.headers[.authorization] ?? ""
-      guard Self.isSame(given, "Bearer " + key) else { throw .wrongKey }
+      let given = Self.key(request.headers[.authorization] ?? "")
+      guard Self.isSame(given, key) else { throw .wrongKey }
     }
     // A page of another origin can send a form to this machine, and no JSON.
     guard route.takesBody else { return }
@@ -82,6 +82,13 @@ struct APIResponder: HTTPResponder {
       ? authority[...]
       : authority[..<(authority.lastIndex(of: ":") ?? authority.endIndex)]
     return ["localhost", "127.0.0.1", "[::1]"].contains(host.lowercased())
+  }
+
+  /// The key of `Bearer KEY`, a scheme whose name has no case (RFC 9110, section 11.1); else nothing.
+  private static func key(_ credentials: String) -> String {
+    let parts = credentials.split(separator: " ", maxSplits: 1)
+    guard parts.count == 2, parts[0].lowercased() == "bearer" else { return "" }
+    return String(parts[1].drop { $0 == " " })
   }
 
   /// Compares in a time that does not tell how much is the same.

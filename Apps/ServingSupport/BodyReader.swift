@@ -1,6 +1,7 @@
 import HTTPTypes
 import HummingbirdCore
 import NIOCore
+import NIOHTTP1
 import Synchronization
 
 /// The body of a request, read no further than is allowed.
@@ -22,8 +23,8 @@ final class BodyReader: Sendable {
 
   /// All of it.
   ///
-  /// - Throws: `APIError` for one that is too large, before it is read where its length says so;
-  ///   `BrokenOff`.
+  /// - Throws: `APIError` for one that is malformed, and for one that is too large, before it is read
+  ///   where its length says so; `BrokenOff`.
   func read() async throws -> [UInt8] {
     let limit = ServingSettings.bodyLimit
     let announced = request.headers[.contentLength].flatMap { Int($0) } ?? 0
@@ -38,6 +39,8 @@ final class BodyReader: Sendable {
       }
     } catch let error as APIError {
       throw error
+    } catch let error as HTTPParserError where error != .invalidEOFState {
+      throw APIError.malformed("\(error)")
     } catch { throw Task.isCancelled ? CancellationError() : BrokenOff() }
     isRead.withLock { $0 = true }
     return body

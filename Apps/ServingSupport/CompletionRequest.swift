@@ -121,7 +121,9 @@ struct CompletionRequest: Sendable {
     _ fields: RequestFields,
     _ form: Form
   ) throws(APIError) -> Int? {
-    let named = try fields.integer("max_tokens", in: 1...Int.max)
+    // A prompt that comes back may be all that is wanted: for its scores.
+    let least = try fields.flag("echo") ?? false ? 0 : 1
+    let named = try fields.integer("max_tokens", in: least...Int.max)
     guard form == .chat else { return named ?? 16 }
     return try fields.integer("max_completion_tokens", in: 1...Int.max) ?? named
   }
@@ -274,7 +276,7 @@ extension RequestFields {
     }
     var messages: [JSONValue] = []
     for (index, entry) in list.enumerated() {
-      messages.append(try message(entry, "messages[\(index)]"))
+      messages.append(try ChatTurn(entry, at: "messages[\(index)]").message)
     }
     var variables: [String: JSONValue] = [:]
     if let given = self["chat_template_kwargs"] {
@@ -292,44 +294,5 @@ extension RequestFields {
       }
     }
     return try model.tokens(ofConversation: messages, variables: variables)
-  }
-
-  /// A turn with its text in one piece, and with a role that templates know.
-  private func message(_ value: JSONValue, _ place: String) throws(APIError) -> JSONValue {
-    guard var message = value.objectValue else {
-      throw .invalid("\(place) is \(value.kind), not an object", parameter: place)
-    }
-    guard let role = message["role"]?.stringValue else {
-      throw .invalid("\(place) has no role", parameter: place + ".role")
-    }
-    let known = ["system", "developer", "user", "assistant", "tool"]
-    guard known.contains(role) else {
-      throw .invalid(
-        "\(place): the role '\(role)' is none of \(known.joined(separator: ", "))",
-        parameter: place + ".role"
-      )
-    }
-    if role == "developer" { message["role"] = "system" }
-    message["content"] = .string(try content(message["content"], place + ".content"))
-    return .object(message)
-  }
-
-  private func content(_ value: JSONValue?, _ place: String) throws(APIError) -> String {
-    guard let value, !value.isNull else { return "" }
-    if let text = value.stringValue { return text }
-    guard let parts = value.arrayValue else {
-      throw .invalid("\(place) is \(value.kind); a text or parts are expected", parameter: place)
-    }
-    var text = ""
-    for (index, part) in parts.enumerated() {
-      guard part["type"]?.stringValue == "text", let piece = part["text"]?.stringValue else {
-        throw .invalid(
-          "\(place)[\(index)] is no text; the model reads nothing else",
-          parameter: "\(place)[\(index)]"
-        )
-      }
-      text += piece
-    }
-    return text
   }
 }

@@ -6,6 +6,13 @@ final class HangUpHandler: ChannelInboundHandler, RemovableChannelHandler {
 
   let connection = Connection()
 
+  func handlerAdded(context: ChannelHandlerContext) {
+    // Hummingbird takes handlers here alone, where parts of HTTP have types of its own already.
+    do { try MalformedRequestHandler.add(to: context.pipeline) } catch {
+      context.fireErrorCaught(error)
+    }
+  }
+
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     // A client that closes its writing side waits for nothing: so all of them do it.
     if event as? ChannelEvent == .inputClosed { connection.close() }

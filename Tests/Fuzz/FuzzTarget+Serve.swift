@@ -52,7 +52,8 @@ extension FuzzTarget {
           request.prompts.joined().allSatisfy { 0..<Int32(served.tokenizer.vocabularyCount) ~= $0 },
           "a token outside the vocabulary"
         )
-        demand(request.options.maximumTokens > 0, "no token is wanted")
+        let least = form == .text && request.options.scoresPrompt ? 0 : 1
+        demand(request.options.maximumTokens >= least, "no token is wanted")
       } catch { check(error) }
     }
   }

@@ -119,7 +119,7 @@ struct RandomWeights: WeightSource {
     var count = 0
     while full.next() != nil { count += 1 }
     #expect(full.finish == .context)
-    #expect(count == 128 - tokens.count + 1)
+    #expect(count == 128 - tokens.count)
   }
 
   @Test func lossesAreThoseOfTheLogits() throws {

@@ -91,7 +91,9 @@ print(f"{counts['texts']} texts, {counts['tokens']} tokens ({counts['tokens'] / 
       f"{counts['hang-ups']} hang-ups, {counts['refusals']} refusals in {seconds:.0f} s")
 print(f"texts at once: {sum(running) / len(running):.1f} on average; left at the end: {left:.0f}")
 print(f"memory: {middle / 1e6:.1f} MB half way, {late / 1e6:.1f} MB at the end")
-if late > 1.05 * middle:
+if not faults and counts["texts"] < 25 * streams:
+    faults.append("fewer than 25 texts a stream are too few to judge the memory; raise the minutes")
+elif late > 1.05 * middle:
     faults.append("the memory grows")
 if left:
     faults.append("places are still taken")

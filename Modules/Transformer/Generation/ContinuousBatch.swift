@@ -22,7 +22,8 @@ public struct ContinuousBatch {
   public struct Event: Hashable, Sendable {
     /// The text, as `add` has called it.
     public var id: Int
-    /// The token that was drawn; nil for a stop token, which belongs to no text.
+    /// The token that was drawn; nil for a stop token, which belongs to no text, and where none was
+    /// wanted.
     public var token: Int32?
     /// Text that is certain now; often empty.
     public var piece: String
@@ -30,7 +31,7 @@ public struct ContinuousBatch {
     public var finish: GenerationFinish?
     /// How likely the token was; nil where the options want no scores.
     public var score: TokenScore?
-    /// Those of the prompt's tokens from the second on, with the first token of a text that wants them.
+    /// Those of the prompt's tokens from the second on, with the first event of a text that wants them.
     public var promptScores: [TokenScore] = []
   }
 
@@ -139,7 +140,8 @@ public struct ContinuousBatch {
   ///
   /// - Parameters:
   ///   - prompt: at least one token, fewer than `contextLength`.
-  ///   - options: how much is written, at least one token, and how.
+  ///   - options: how much is written, and how; without a token to write the prompt is read, and
+  ///     scored if that is wanted.
   ///   - stopTexts: what ends the text, and is not part of it.
   ///   - stream: which random stream of the seed the text draws from.
   ///   - task: what `aroundPass` gets for its rows; nil for the model as it is.
@@ -156,7 +158,7 @@ public struct ContinuousBatch {
       !prompt.isEmpty && prompt.count < contextLength,
       "batch: a prompt of \(prompt.count) tokens, 1 to \(contextLength - 1) have room"
     )
-    expect(options.maximumTokens > 0, "batch: a text of \(options.maximumTokens) tokens")
+    expect(options.maximumTokens >= 0, "batch: a text of \(options.maximumTokens) tokens")
     let place = makePlace(for: prompt, of: task)
     let scoresPrompt = options.scoreCount != nil && options.scoresPrompt
     if scoresPrompt { places[place].forget() }
@@ -289,6 +291,10 @@ public struct ContinuousBatch {
   /// Draws the next token of the text at a place, which is free again when the text ends.
   private mutating func draw(_ place: Int, _ logits: Tensor<Float>) -> Event? {
     guard var text = places[place].text else { return nil }
+    guard text.maximumTokens > 0 else {
+      places[place].text = nil
+      return Event(id: text.id, piece: "", finish: .length, promptScores: text.promptScores)
+    }
     let token = text.sampler.next(logits)
     var event = Event(id: text.id, token: token, piece: "", promptScores: text.promptScores)
     text.promptScores = []
@@ -303,7 +309,7 @@ public struct ContinuousBatch {
         event.finish = .stopText
       } else if text.produced >= text.maximumTokens {
         event.finish = .length
-      } else if places[place].cache.count >= contextLength {
+      } else if places[place].cache.count + 1 >= contextLength {
         event.finish = .context
       }
     }

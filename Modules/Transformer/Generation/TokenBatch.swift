@@ -5,8 +5,9 @@ import Tensor
 ///     var batch = model.generate(after: [first, second], options: options)
 ///     while let tokens = batch.next() { … }  // tokens[i]: what prompt i gets, nil once it has ended
 ///
-/// A text ends at a stop id (which is not part of it), at the token limit, or where the model's
-/// context is full; the others go on. Text i draws from random stream i of the seed.
+/// A text ends at a stop id (which is not part of it), at the token limit, or where it has as many
+/// tokens as the model's context, its prompt included; the others go on. Text i draws from random
+/// stream i of the seed.
 public struct TokenBatch: Sequence, IteratorProtocol {
   private struct Row {
     let cache: KeyValueCache
@@ -101,7 +102,7 @@ public struct TokenBatch: Sequence, IteratorProtocol {
 
   private func limit(_ row: Row) -> GenerationFinish? {
     if row.produced >= options.maximumTokens { return .length }
-    return row.cache.count + row.pending.count > model.configuration.contextLength ? .context : nil
+    return row.cache.count + row.pending.count < model.configuration.contextLength ? nil : .context
   }
 
   /// The logits after all that texts have pending; [texts × V].

@@ -59,6 +59,22 @@ extension ServeTests {
 
   // MARK: Memory
 
+  @Test func aTextHasNoMoreTokensThanTheContext() async throws {
+    try await withServer(["--context", "64"]) { server, _ in
+      // No stop token ends it before.
+      let asked: JSONObject = ["max_tokens": 500, "logit_bias": ["2": -100]]
+      for prompt: JSONValue in [[40, 41, 42], .array(Array(repeating: 40, count: 63))] {
+        let answer = try await server.post("/v1/completions", completion(prompt, asked))
+        #expect(answer["usage"]?["total_tokens"] == 64)
+        #expect(answer["choices"]?[0]?["finish_reason"] == "length")
+      }
+      var request = try #require(chat("Hi", ["logit_bias": ["2": -100]]).objectValue)
+      request["max_tokens"] = nil
+      let answer = try await server.post("/v1/chat/completions", .object(request))
+      #expect(answer["usage"]?["total_tokens"] == 64)
+    }
+  }
+
   @Test func aModelThatDoesNotFitIsRefusedWithNumbers() async throws {
     try withTemporaryFolder { folder in
       try TinyModel().write(to: folder + "/tiny")

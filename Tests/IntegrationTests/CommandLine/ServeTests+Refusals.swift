@@ -104,6 +104,49 @@ extension ServeTests {
     }
   }
 
+  @Test func fieldsOfTurnsAreChecked() async throws {
+    try await withServer { server, _ in
+      let refused: [(turn: JSONValue, field: String, text: String)] = [
+        (["role": "user"], "content", "is missing"),
+        (["role": "user", "content": nil], "content", "is missing"),
+        (["role": "user", "content": []], "content", "an empty list"),
+        (["role": "assistant", "tool_calls": nil], "content", "is missing"),
+        (["role": "assistant", "tool_calls": [["id": "a"]]], "tool_calls", "not supported"),
+        (["role": "user", "contnt": "Hi"], "contnt", "unrecognized"),
+        (["role": "user", "content": "Hi", "name": 1], "name", "an integer"),
+      ]
+      for (turn, field, text) in refused {
+        let request = chat("", ["messages": .array([turn])])
+        let answer = try await server.send("POST", "/v1/chat/completions", request)
+        let fault = try answer.document()["error"]
+        #expect(answer.status == 400, "\(turn): \(answer.text)")
+        #expect(fault?["param"]?.stringValue == "messages[0].\(field)", "\(answer.text)")
+        #expect(fault?["message"]?.stringValue?.contains(text) == true, "\(answer.text)")
+      }
+    }
+  }
+
+  @Test func answersMayBeSentBack() async throws {
+    try await withServer { server, _ in
+      let short = chat("Hi", ["max_tokens": 8])
+      let answer = try await server.post("/v1/chat/completions", short)
+      var reply = try #require(answer["choices"]?[0]?["message"]?.objectValue)
+      let text = try #require(reply["content"]?.stringValue)
+      // As the official client writes its objects.
+      for name in ["annotations", "audio", "function_call", "tool_calls"] {
+        reply[name] = JSONValue.null
+      }
+      let user: JSONValue = ["role": "user", "content": "More", "name": "me"]
+      let turns: JSONValue = [["role": "user", "content": "Hi"], .object(reply), user]
+      let found = try await server.post("/v1/chat/completions", chat("", ["messages": turns]))
+      let expected = try await server.post(
+        "/v1/chat/completions",
+        chat("", ["messages": messages("Hi", text, "More")])
+      )
+      #expect(found["choices"] == expected["choices"])
+    }
+  }
+
   @Test func pathsMethodsAndKindsAreChecked() async throws {
     try await withServer { server, _ in
       let unknown = try await server.send("GET", "/v1/nothing")
@@ -135,13 +178,16 @@ extension ServeTests {
 
   @Test func theKeyIsAskedFor() async throws {
     try await withServer(environment: "APUS_SERVE_KEY=secret") { server, _ in
-      for headers in [[:], ["Authorization": "Bearer secre"], ["Authorization": "secret"]] {
+      for wrong in [nil, "Bearer secre", "Bearer secret2", "Bearer", "secret", "Basic secret"] {
+        let headers = wrong.map { ["Authorization": $0] } ?? [:]
         let answer = try await server.send("GET", "/v1/models", headers: headers)
         #expect(answer.status == 401)
         #expect(try answer.document()["error"]?["code"] == "invalid_api_key")
       }
-      let key = ["Authorization": "Bearer secret"]
-      #expect(try await server.send("GET", "/v1/models", headers: key).status == 200)
+      for right in ["Bearer secret", "bearer secret", "BEARER  secret"] {
+        let key = ["Authorization": right]
+        #expect(try await server.send("GET", "/v1/models", headers: key).status == 200)
+      }
       #expect(try await server.send("GET", "/metrics").status == 401)
       #expect(try await server.send("GET", "/health").status == 200)
       #expect(try await server.send("GET", "/").status == 200)
@@ -176,6 +222,33 @@ extension ServeTests {
         readsOneObject: true
       )
       #expect(unwanted.contains("HTTP/1.1 413"), "\(unwanted)")
+    }
+  }
+
+  @Test(
+    arguments: [
+      "nonsense\r\n\r\n",
+      "GET /health HTTP/3.7\r\nHost: localhost\r\n\r\n",
+      "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+      "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        + "Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+      "GET /health HTTP/1.1\r\nHost: localhost\r\nX-Long: " + String(repeating: "a", count: 200_000)
+        + "\r\n\r\n",
+    ]
+  )
+  func whatIsNoHTTPGetsAnErrorObject(request: String) async throws {
+    try await withServer { server, _ in
+      let answer = try await server.exchange(request, readsOneObject: true)
+      let parts = answer.components(separatedBy: "\r\n\r\n")
+      try #require(parts.count == 2, "\(answer)")
+      let head = parts[0].lowercased()
+      #expect(head.hasPrefix("http/1.1 400"), "\(answer)")
+      #expect(head.contains("content-type: application/json") && head.contains("connection: close"))
+      #expect(head.contains("content-length: \(parts[1].utf8.count)"), "\(answer)")
+      let fault = try JSONValue.parse(parts[1])["error"]
+      #expect(fault?["message"]?.stringValue?.hasPrefix("the request is no HTTP: ") == true)
+      #expect(fault?["type"] == "invalid_request_error")
+      _ = try await server.post("/v1/completions", completion("Once"))
     }
   }
 

@@ -36,6 +36,38 @@ extension ServeTests {
     }
   }
 
+  @Test func promptsAloneAreScored() async throws {
+    try await withServer { server, _ in
+      let tokens: JSONValue = [40, 41, 42, 43]
+      var asked: JSONObject = ["echo": true, "max_tokens": 1, "logprobs": 1]
+      let longer = try await server.post("/v1/completions", completion(tokens, asked))
+      asked["max_tokens"] = 0
+      let alone = try await server.post("/v1/completions", completion(tokens, asked))
+      #expect(alone["usage"]?["completion_tokens"] == 0)
+      #expect(alone["choices"]?[0]?["finish_reason"] == "length")
+      func scores(_ answer: JSONValue, _ name: String) -> [JSONValue] {
+        answer["choices"]?[0]?["logprobs"]?[name]?.arrayValue ?? []
+      }
+      let texts = scores(alone, "tokens").compactMap(\.stringValue)
+      #expect(texts.count == 4 && alone["choices"]?[0]?["text"]?.stringValue == texts.joined())
+      let numbers = scores(alone, "token_logprobs")
+      #expect(numbers.count == 4 && numbers[0].isNull)
+      for (number, other) in zip(numbers, scores(longer, "token_logprobs")).dropFirst() {
+        let difference = try #require(number.doubleValue) - (other.doubleValue ?? 0)
+        #expect(abs(difference) < 1e-4)
+      }
+      // In a stream, and where nobody asks for scores.
+      asked["stream"] = true
+      let events = try await server.send("POST", "/v1/completions", completion(tokens, asked))
+        .events()
+      let pieces = events.compactMap { $0["choices"]?[0]?["text"]?.stringValue }
+      #expect(pieces.joined() == texts.joined())
+      let echo: JSONObject = ["echo": true, "max_tokens": 0]
+      let echoed = try await server.post("/v1/completions", completion(tokens, echo))
+      #expect(echoed["choices"]?[0]?["text"]?.stringValue == texts.joined())
+    }
+  }
+
   @Test func conversationsAreScored() async throws {
     try await withServer { server, _ in
       var asked: JSONObject = ["logprobs": true, "top_logprobs": 2]

@@ -216,6 +216,33 @@ import Transformer
     }
   }
 
+  @Test(arguments: [3, 256])
+  func promptsAreScoredWithoutATokenBehindThem(passLength: Int) throws {
+    try models.withModel { pretrained, model in
+      let tokenizer = try pretrained.requireTokenizer()
+      let prompt = tokenizer.encode("Round and round it goes.")
+      func scores(_ count: Int, of prompt: [Int32]) -> (events: Int, scores: [TokenScore]) {
+        var batch = ContinuousBatch(
+          model,
+          tokenizer: tokenizer,
+          capacity: 1,
+          passLength: passLength
+        )
+        let options = GenerationOptions(maximumTokens: count, scoreCount: 2, scoresPrompt: true)
+        _ = batch.add(prompt, options: options)
+        var events: [ContinuousBatch.Event] = []
+        while !batch.isEmpty { events += batch.step() }
+        #expect(events.last?.finish == .length)
+        #expect(events.compactMap(\.token).count == count)
+        return (events.count, events.flatMap(\.promptScores))
+      }
+      let (events, alone) = scores(0, of: prompt)
+      #expect(events == 1 && alone == scores(1, of: prompt).scores)
+      #expect(alone.map(\.token.id) == Array(prompt.dropFirst()))
+      #expect(scores(0, of: [7]).scores.isEmpty)
+    }
+  }
+
   @Test func aLongPromptDoesNotHoldUpOthers() throws {
     try models.withModel { pretrained, model in
       let tokenizer = try pretrained.requireTokenizer()
@@ -237,8 +264,7 @@ import Transformer
       let id = batch.add([1, 2, 3], options: GenerationOptions(maximumTokens: 100))
       var texts: [Int: Written] = [:]
       finish(&batch, &texts)
-      // The token behind a full context is drawn, and read by nobody.
-      #expect(texts[id]?.tokens.count == 8 && texts[id]?.finish == .context)
+      #expect(texts[id]?.tokens.count == 7 && texts[id]?.finish == .context)
     }
   }
 
