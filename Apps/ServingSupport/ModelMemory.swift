@@ -11,6 +11,8 @@ struct ModelMemory: Sendable {
   let caches: Int
   /// The logits of a pass.
   let logits: Int
+  /// What a pass computes with, and as much again that waits for the next one.
+  let buffers: Int
   private let places: Int
   private let contextLength: Int
 
@@ -27,12 +29,16 @@ struct ModelMemory: Sendable {
     caches =
       places * KeyValueCache.byteCount(tokens: contextLength, of: shape, precision: precision)
     logits = 4 * places * shape.vocabularyCount
+    // The stream and what norms, queries, keys, values and the feed-forward network make of it.
+    let row =
+      8 * shape.hiddenWidth + 3 * shape.feedForwardWidth + 2 * shape.headCount * shape.headWidth
+    buffers = 2 * 4 * row * (ServingSettings.passLength + places)
     self.places = places
     self.contextLength = contextLength
   }
 
   /// All of it.
-  var total: Int { weights + caches + logits }
+  var total: Int { weights + caches + logits + buffers }
 
   /// Refuses a model for which there is no room.
   ///
@@ -46,7 +52,7 @@ struct ModelMemory: Sendable {
     throw CommandFailure(
       "\(name) needs \(byteCount(total)) (weights \(byteCount(weights)), keys and values of "
         + "\(places) texts of \(contextLength.grouped) tokens \(byteCount(caches)), logits "
-        + "\(byteCount(logits))), and \(byteCount(max(limit - used, 0))) of \(byteCount(limit)) are "
+        + "\(byteCount(logits)), a pass \(byteCount(buffers))), and \(byteCount(max(limit - used, 0))) of \(byteCount(limit)) are "
         + "free; unload a model, or lower --parallel or --context, or raise --memory"
     )
   }

@@ -3,6 +3,7 @@ import ModelSupport
 import Quantization
 import Support
 import Synchronization
+import Tensor
 import Transformer
 
 /// The models that requests can name.
@@ -91,6 +92,8 @@ final class ModelShelf: Sendable {
       // Requests find the model after this message: theirs come later.
       engine.post { [settings] in $0.add(loaded, settings) }
       models.withLock { $0.append((served, memory.total)) }
+      // The other half is in use.
+      MemoryPool.waitingLimit = max(MemoryPool.waitingLimit ?? 0, memory.buffers / 2)
       return served
     }
   }

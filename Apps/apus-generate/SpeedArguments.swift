@@ -53,6 +53,11 @@ struct SpeedArguments: ParsableArguments {
     guard bench || threads.count < 2 else {
       throw ValidationError("--threads is repeated; that belongs to --bench")
     }
+    guard bench || (benchPrompt, benchTokens, benchDepth, repetitions) == (512, 128, 0, 5) else {
+      throw ValidationError(
+        "--bench-prompt, --bench-tokens, --bench-depth and --repetitions belong to --bench"
+      )
+    }
     guard benchPrompt >= 0, benchTokens >= 0, benchPrompt + benchTokens > 0 else {
       throw ValidationError("--bench-prompt and --bench-tokens leave nothing to measure")
     }
@@ -91,7 +96,7 @@ struct SpeedArguments: ParsableArguments {
     defer { progress.clear() }
     var done = 0
     let cache = model.makeCache()
-    try Self.read(Self.tokens(benchDepth, for: model), model, cache)
+    try Self.read(Self.tokens(benchDepth, for: model), model, cache, progress)
     for count in counts {
       WorkPool.threadCount = count
       for (tokens, isPrompt) in tests {
@@ -130,9 +135,15 @@ struct SpeedArguments: ParsableArguments {
   }
 
   /// Puts tokens into a cache, some at a time.
-  private static func read(_ ids: [Int32], _ model: DecoderModel, _ cache: KeyValueCache) throws {
+  private static func read(
+    _ ids: [Int32],
+    _ model: DecoderModel,
+    _ cache: KeyValueCache,
+    _ progress: ProgressReporter
+  ) throws {
     for start in stride(from: 0, to: ids.count, by: 256) {
       try Cancellation.check()
+      progress.update(completed: start, total: ids.count, note: "tokens that stand before")
       let part = Array(ids[start..<min(start + 256, ids.count)])
       _ = model.nextTokenLogits(part, cache: cache)
     }

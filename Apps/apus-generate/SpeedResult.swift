@@ -6,7 +6,7 @@ import Tensor
 /// How many tokens a second a model reads or writes: one line of the table.
 struct SpeedResult: Encodable {
   private enum CodingKeys: String, CodingKey {
-    case model, method, bytes, parameters, exact, threads, kernels, test, mean, deviation, rates
+    case model, method, bytes, parameters, exact, threads, kernels, test, depth, mean, deviation, rates
   }
 
   let model: String
@@ -22,6 +22,8 @@ struct SpeedResult: Encodable {
   /// `pp512` for a prompt of 512 tokens at once, `tg128` for 128 tokens one by one; `tg128 @ d4096` for such
   /// behind 4096 others.
   let test: String
+  /// The tokens that stood before.
+  let depth: Int
   /// Tokens a second of each run.
   var rates: [Double] = []
 
@@ -39,6 +41,7 @@ struct SpeedResult: Encodable {
     exact = settings.computation.exact
     threads = WorkPool.threadCount
     kernels = WorkPool.instructionSet
+    self.depth = depth
     test = (isPrompt ? "pp" : "tg") + "\(tokens)" + (depth > 0 ? " @ d\(depth)" : "")
   }
 
@@ -58,6 +61,7 @@ struct SpeedResult: Encodable {
     try container.encode(threads, forKey: .threads)
     try container.encode(kernels, forKey: .kernels)
     try container.encode(test, forKey: .test)
+    try container.encode(depth, forKey: .depth)
     try container.encode(ReportNumber(mean), forKey: .mean)
     try container.encode(ReportNumber(deviation), forKey: .deviation)
     try container.encode(rates.map { ReportNumber($0) }, forKey: .rates)

@@ -34,8 +34,12 @@ public enum MemoryPool {
     var lastUse = Array(repeating: 0, count: 4 * Int.bitWidth)
     var useCount = 0
 
+    /// How much may wait, where a program has said so.
+    var wantedLimit: Int?
     /// How much may wait.
-    var waitingLimit: Int { max(MemoryPool.waitingFloor, statistics.bytesInUse) }
+    var waitingLimit: Int {
+      wantedLimit ?? max(MemoryPool.waitingFloor, statistics.bytesInUse)
+    }
 
     mutating func use(_ number: Int) {
       useCount += 1
@@ -55,6 +59,14 @@ public enum MemoryPool {
 
   /// The counters of this moment.
   public static var statistics: Statistics { state.withLock { $0.statistics } }
+
+  /// How many bytes may wait; nil for as many as are in use, and 512 MiB at least.
+  ///
+  /// For programs that must say what they take. Holds from the next buffer on that is released.
+  package static var waitingLimit: Int? {
+    get { state.withLock { $0.wantedLimit } }
+    set { state.withLock { $0.wantedLimit = newValue } }
+  }
 
   /// So many bytes may wait, however few are in use.
   static let waitingFloor = 512 << 20

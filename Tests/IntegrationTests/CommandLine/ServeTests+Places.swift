@@ -87,13 +87,13 @@ extension ServeTests {
       #expect(refused.error.contains("of 100.0 kB are free"), "\(refused.error)")
     }
     // Room for one, not for two.
-    let arguments = ["--allow-loading", "--memory", "0.0003", "--parallel", "2"]
+    let arguments = ["--allow-loading", "--memory", "0.0018", "--parallel", "2"]
     try await withServer(arguments) { server, model in
       let body: JSONValue = ["path": .string(model), "id": "second"]
       let refused = try await server.send("POST", "/v1/models", body)
       #expect(refused.status == 400)
       #expect(refused.text.contains("second needs "))
-      #expect(refused.text.contains("of 300.0 kB are free"))
+      #expect(refused.text.contains("of 1.8 MB are free"))
       let taken = try await server.send("POST", "/v1/models", ["path": .string(model)])
       #expect(taken.status == 400 && taken.text.contains("'tiny' is loaded already"))
       #expect(try await server.send("DELETE", "/v1/models/tiny").status == 200)
