@@ -6,7 +6,8 @@ import Tensor
 /// How many tokens a second a model reads or writes: one line of the table.
 struct SpeedResult: Encodable {
   private enum CodingKeys: String, CodingKey {
-    case model, method, bytes, parameters, exact, threads, kernels, test, depth, mean, deviation, rates
+    case model, method, bytes, parameters, exact, threads, kernels, test, depth, mean, deviation,
+      rates
   }
 
   let model: String

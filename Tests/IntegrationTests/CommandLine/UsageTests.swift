@@ -110,7 +110,7 @@ import Testing
     (["m", "p", "--threads", "1", "--threads", "2"], "--threads is repeated"),
     (["m", "p", "--threads", "0"], "--threads 0 is too small"),
     (["m", "--bench", "--repetitions", "0"], "--repetitions 0 is too small"),
-    (["m", "p", "--bench-depth", "9"], "--bench-depth and --repetitions belong to --bench"),
+    (["m", "p", "--bench-depth", "9"], "--bench-prompt, --bench-tokens, --bench-depth and"),
     (["m", "--bench", "--bench-prompt", "0", "--bench-tokens", "0"], "--bench-prompt and"),
     (["m", "--bench", "--bench-depth", "-1"], "--bench-depth -1 is too small"),
     (["m", "p", "--kv-bits", "4"], "the value '4' is invalid"),
