@@ -10,8 +10,6 @@ struct LowBitModels {
 
   /// The tokens of llama-bench.
   private static let (promptTokens, writtenTokens) = (512, 128)
-  /// Those of a model whose every token takes a tenth of a second.
-  private static let wideTokens = 16
 
   func measure() throws {
     if run.startGroup("models, the same file") { try measureFile() }
@@ -66,7 +64,7 @@ struct LowBitModels {
       weights: BlockWeights(pretrained.catalog)
     )
     try prompt(stored, name: "Q4_0", file: q4.path)
-    try written(stored, name: "Q4_0", file: q4.path, bytes: bytes, count: Self.wideTokens)
+    try written(stored, name: "Q4_0", file: q4.path, bytes: bytes, count: Self.writtenTokens)
     let peers: [String: GGUFTensorType] = [
       "Q4_0": .q4_0, "Q4_K": .q4_K, "Q3_K": .q3_K, "Q2_K": .q2_K,
     ]
@@ -80,7 +78,7 @@ struct LowBitModels {
         name: "\(format.name) · \(format.peer)",
         file: SyntheticModel.file(type).path,
         bytes: matrices.reduce(0) { $0 + $1.byteCount },
-        count: Self.wideTokens
+        count: Self.writtenTokens
       )
     }
   }
